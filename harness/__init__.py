@@ -1,0 +1,1 @@
+"""foretune: the wind tunnel of hyperparameter optimisation."""

@@ -1,0 +1,154 @@
+"""What a training script imports: a reporter, and two calls for checkpoints. Nothing heavy.
+
+    from harness.report import Reporter
+    report = Reporter()
+    for epoch in ...:
+        report(epoch=epoch, loss=loss)
+
+Under an executor a report travels as one line of JSON on a private pipe, and the call waits for the answer: go on,
+pause or stop; on the last two the script leaves through `SystemExit`. Run by hand, a report is printed.
+Non-finite numbers are sent as the strings "nan", "inf" and "-inf": strict JSON has none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+PIPE_VARIABLE = "FORETUNE_REPORT_PIPE"
+CHECKPOINT_VARIABLE = "FORETUNE_CHECKPOINT_DIR"
+CHECKPOINT_NAME = "checkpoint-{number}.pt"
+
+
+class Reporter:
+    """Says what a training script has reached, and leaves when told to.
+
+    checkpoint_dir: where this trial keeps its checkpoints, or None where the script runs by hand.
+    """
+
+    def __init__(self) -> None:
+        pipe = os.environ.get(PIPE_VARIABLE)
+        self._out, self._answers = None, None
+        if pipe:
+            write, read = (int(number) for number in pipe.split(","))
+            self._out = os.fdopen(write, "w", encoding="ascii", buffering=1)
+            self._answers = os.fdopen(read, encoding="ascii")
+        directory = os.environ.get(CHECKPOINT_VARIABLE)
+        self.checkpoint_dir = Path(directory) if directory else None
+
+    def __call__(self, **metrics: float) -> None:
+        """Report metrics, the resource among them; raises SystemExit where the trial is paused or stopped."""
+        if self._out is None or self._answers is None:
+            print("  ".join(f"{name} {value:.6g}" for name, value in metrics.items()), flush=True)
+            return
+        self._out.write(encode_metrics(metrics) + "\n")
+        self._out.flush()
+        answer = self._answers.readline().strip()
+        if answer != "continue":
+            # An empty answer: the executor is gone, and with it the reason to train.
+            raise SystemExit(0 if answer in ("pause", "stop") else 1)
+
+
+def encode_metrics(metrics: Mapping[str, float]) -> str:
+    """Metrics as one line of strict JSON."""
+    plain: dict[str, float | str] = {}
+    for name, value in metrics.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            try:
+                value = float(value)  # numpy and torch scalars
+            except (TypeError, ValueError):
+                raise TypeError(f"metric {name!r} must be a number, given {value!r}") from None
+        plain[name] = value if math.isfinite(value) else repr(float(value))
+    return json.dumps(plain, allow_nan=False)
+
+
+def decode_metrics(line: str) -> dict[str, float]:
+    """Metrics from a line that `encode_metrics` wrote; ValueError with the reason for anything else."""
+
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} is no JSON; send it as a string")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise ValueError("a metric stands twice in one report")
+        return dict(pairs)
+
+    try:
+        plain = json.loads(line, parse_constant=refuse, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"a report must be one line of JSON: {error}; given {line[:200]!r}") from None
+    if not isinstance(plain, dict):
+        raise ValueError(f"a report must be a JSON object of numbers, given {line[:200]!r}")
+    metrics: dict[str, float] = {}
+    for name, value in plain.items():
+        if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+            metrics[name] = float(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            metrics[name] = float(value)
+        else:
+            raise ValueError(f"metric {name!r} must be a number, given {value!r}")
+    return metrics
+
+
+def add_to_argparse(parser: argparse.ArgumentParser, space: Any) -> None:
+    """Add an argument `--NAME` for every hyperparameter of a space; constants become defaults."""
+    for name, domain in space.domains.items():
+        required = name not in space.conditions
+        parser.add_argument(f"--{name}", type=domain.cast, required=required, help=str(domain))
+    for name, value in space.constants.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"constant, {value!r}")
+
+
+def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> None:
+    """Write a checkpoint whole or not at all, keeping the `keep` newest; the state as PyTorch saves it."""
+    import torch
+
+    directory.mkdir(parents=True, exist_ok=True)
+    numbers = _checkpoint_numbers(directory)
+    path = directory / CHECKPOINT_NAME.format(number=numbers[0] + 1 if numbers else 1)
+    temporary = path.with_suffix(f".tmp-{os.getpid()}")
+    with open(temporary, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _sync_directory(directory)
+    for number in numbers[keep - 1 :]:
+        (directory / CHECKPOINT_NAME.format(number=number)).unlink(missing_ok=True)
+
+
+def load_checkpoint(directory: Path) -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, or None; a broken one is said on stderr. Runs no code it finds."""
+    import torch
+
+    for number in _checkpoint_numbers(directory):
+        path = directory / CHECKPOINT_NAME.format(number=number)
+        try:
+            return torch.load(path, weights_only=True)
+        except Exception as error:
+            print(f"checkpoint {path} is broken ({type(error).__name__}); trying the one before", file=sys.stderr)
+    return None
+
+
+def _checkpoint_numbers(directory: Path) -> list[int]:
+    """Newest first."""
+    if not directory.is_dir():
+        return []
+    stems = [path.stem.removeprefix("checkpoint-") for path in directory.glob("checkpoint-*.pt")]
+    return sorted((int(stem) for stem in stems if stem.isdigit()), reverse=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,304 @@
+"""The words of the house as types: what a benchmark is, and what a scheduler asks and is told.
+
+Nothing here knows which world a study lives in. A scheduler sees jobs and reports; a report carries no time and no
+test metric, so no scheduler can look at either. Several objectives and constraints are here from the first day;
+losses are always minimised, the direction of each objective is turned once, in `Benchmark.losses`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple, Protocol
+
+from harness.space import Config, Space
+
+NANOSECONDS = 1_000_000_000
+
+
+class Status(IntEnum):
+    """How the job stands that a report comes from."""
+
+    RUNNING = 0
+    REACHED = 1
+    FAILED = 2
+
+
+class Decision(IntEnum):
+    """What a scheduler answers to a report; anything but CONTINUE frees the worker."""
+
+    CONTINUE = 0
+    PAUSE = 1
+    STOP = 2
+
+
+class Job(NamedTuple):
+    """Train `trial` until the resource `until`; asking for a paused trial again resumes it."""
+
+    trial: int
+    config: Config
+    until: int
+    parent: int | None = None
+    """Start from a copy of this trial's last checkpoint (population-based training)."""
+
+
+class Report(NamedTuple):
+    """What a worker says at a level, as a scheduler is told it: no time, no test metric."""
+
+    trial: int
+    resource: int
+    losses: tuple[float, ...]
+    metrics: Mapping[str, float]
+    cost: float
+    """Seconds that the worker was occupied since this trial's report before."""
+    status: Status
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric to minimise, or with `maximize` to maximise."""
+
+    metric: str
+    maximize: bool = False
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A config is feasible where `metric` is at most `upper`."""
+
+    metric: str
+    upper: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How far a trial can be trained: a unit and its levels, in rising order.
+
+    continues: False where a higher level is a fresh training (samples, folds, width), its seconds not cumulative.
+    """
+
+    unit: str
+    levels: tuple[int, ...]
+    continues: bool = True
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in zip(self.levels, self.levels[1:], strict=False))
+        if not self.levels or self.levels[0] < 1 or not rising:
+            raise ValueError(f"levels of fidelity {self.unit!r} must be positive and rise, given {self.levels}")
+
+    @property
+    def maximum(self) -> int:
+        """The highest level: a full training."""
+        return self.levels[-1]
+
+
+@dataclass(frozen=True)
+class Delays:
+    """What occupies a worker besides training, in seconds.
+
+    start_up: from the start of a job to its first training step; restore: beside it, where a trial is resumed;
+    evaluate and save: at each level that a trial reports.
+    """
+
+    start_up: float = 0.0
+    restore: float = 0.0
+    evaluate: float = 0.0
+    save: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"delay {name} must be finite seconds of at least 0, given {value}")
+
+
+TABLE_MISS = ("restrict", "snap", "surrogate")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A tuning problem with its defaults, however it is evaluated.
+
+    budget: seconds; table_miss: what happens when a method asks a table for a config that it does not hold
+    (`restrict`: rows only and without repeats; `snap`: the nearest row; `surrogate`: a fitted model);
+    resumable: whether a paused trial goes on from its checkpoint (else it starts over).
+    """
+
+    name: str
+    space: Space
+    objectives: tuple[Objective, ...]
+    fidelity: Fidelity
+    budget: float
+    workers: int
+    test_metric: str | None = None
+    constraints: tuple[Constraint, ...] = ()
+    delays: Delays = field(default_factory=Delays)
+    table_miss: str = "restrict"
+    resumable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.table_miss not in TABLE_MISS:
+            raise ValueError(f"table_miss of {self.name!r} must be one of {TABLE_MISS}, given {self.table_miss!r}")
+        if not (math.isfinite(self.budget) and self.budget > 0):
+            raise ValueError(f"the budget of {self.name!r} must be positive seconds, given {self.budget}")
+        if self.workers < 1:
+            raise ValueError(f"{self.name!r} needs at least one worker, given {self.workers}")
+        if not self.objectives:
+            raise ValueError(f"{self.name!r} needs at least one objective")
+
+    def losses(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """The objectives of a report, all to be minimised; NaN becomes infinity, whatever the direction."""
+        losses: list[float] = []
+        for objective in self.objectives:
+            if objective.metric not in metrics:
+                raise KeyError(
+                    f"a report of {self.name!r} lacks the metric {objective.metric!r}; it has {sorted(metrics)}"
+                )
+            loss = -metrics[objective.metric] if objective.maximize else metrics[objective.metric]
+            losses.append(math.inf if math.isnan(loss) else loss)
+        return tuple(losses)
+
+    def visible(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """The metrics that a scheduler may see: all but the test metric."""
+        return {name: value for name, value in metrics.items() if name != self.test_metric}
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON; `from_json` gives an equal benchmark."""
+        return {
+            "name": self.name,
+            "space": self.space.to_json(),
+            "objectives": [asdict(objective) for objective in self.objectives],
+            "fidelity": asdict(self.fidelity) | {"levels": list(self.fidelity.levels)},
+            "budget": self.budget,
+            "workers": self.workers,
+            "test_metric": self.test_metric,
+            "constraints": [asdict(constraint) for constraint in self.constraints],
+            "delays": asdict(self.delays),
+            "table_miss": self.table_miss,
+            "resumable": self.resumable,
+        }
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> Benchmark:
+        """A benchmark from what `to_json` gave."""
+        return Benchmark(
+            **{
+                **plain,
+                "space": Space.from_json(plain["space"]),
+                "objectives": tuple(Objective(**objective) for objective in plain["objectives"]),
+                "fidelity": Fidelity(**{**plain["fidelity"], "levels": tuple(plain["fidelity"]["levels"])}),
+                "constraints": tuple(Constraint(**constraint) for constraint in plain["constraints"]),
+                "delays": Delays(**plain["delays"]),
+            }
+        )
+
+    def with_space(self, space: Space) -> Benchmark:
+        """The same problem over another space."""
+        return replace(self, space=space)
+
+
+class End(Enum):
+    """Why a curve ends where it does."""
+
+    COMPLETE = "complete"
+    EARLY = "early"
+    DIVERGED = "diverged"
+
+
+class Curve(NamedTuple):
+    """One training run, recorded or predicted: what it says at each level.
+
+    nanoseconds: cumulative training time at each level where the fidelity continues, else each level's own;
+    losses: one tuple of objectives a level; metrics: all metrics a level, test metric included;
+    visible: the same without the test metric. All four have one entry a level that was reached.
+    """
+
+    nanoseconds: tuple[int, ...]
+    losses: tuple[tuple[float, ...], ...]
+    metrics: tuple[Mapping[str, float], ...]
+    visible: tuple[Mapping[str, float], ...]
+    end: End
+
+
+class CurveModel(Protocol):
+    """A table or a surrogate: from a config to its curve."""
+
+    benchmark: Benchmark
+    digest: str
+
+    def curve(self, config: Config, seed: int) -> Curve:
+        """The curve of `config` in the replicate that `seed` chooses; ValueError for a config it cannot answer."""
+        ...
+
+
+class Scheduler(Protocol):
+    """Decides what runs next, in two verbs."""
+
+    def ask(self) -> Job | None:
+        """The next job, or None: nothing to start until another report arrives."""
+        ...
+
+    def tell(self, report: Report) -> Decision:
+        """Take note of a report and say what becomes of its trial."""
+        ...
+
+
+class Sampler(Protocol):
+    """Proposes configs; composed into schedulers, injected by the catalog."""
+
+    def suggest(self, pending: Collection[Config]) -> Config | None:
+        """A config to try while `pending` ones are under way; None where the space is exhausted."""
+        ...
+
+    def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
+        """Learn what `config` reached at `resource`; losses may be infinite."""
+        ...
+
+
+class Event(NamedTuple):
+    """What an executor hands to the loop: a report with its place and its full metrics, test metric included."""
+
+    time: int
+    """Nanoseconds since the study began."""
+    worker: int
+    report: Report
+    metrics: Mapping[str, float]
+
+
+class Executor(Protocol):
+    """Workers together with the clock that they live by."""
+
+    @property
+    def idle(self) -> int:
+        """How many workers have nothing to do."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the study began."""
+        ...
+
+    def start(self, job: Job) -> tuple[int, int]:
+        """Put a job on an idle worker; gives the time at which it starts and the worker's number."""
+        ...
+
+    def next(self, deadline: int) -> Event | None:
+        """The next event up to `deadline`, or None at the deadline or where no worker is busy."""
+        ...
+
+    def pause(self, trial: int) -> None:
+        """Free the worker of a running trial, keeping its checkpoint."""
+        ...
+
+    def stop(self, trial: int) -> None:
+        """Free the worker of a trial, if it has one, for good: its checkpoint may go."""
+        ...
+
+    def spend(self, nanoseconds: int) -> None:
+        """Let a decision take time: the next job starts no sooner than it is made, one decision after another."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
+        ...
