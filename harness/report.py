@@ -89,9 +89,9 @@ def decode_metrics(line: str) -> dict[str, float]:
         raise ValueError(f"a report must be a JSON object of numbers, given {line[:200]!r}")
     metrics: dict[str, float] = {}
     for name, value in plain.items():
-        if isinstance(value, str) and value in ("nan", "inf", "-inf"):
-            metrics[name] = float(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        if (isinstance(value, str) and value in ("nan", "inf", "-inf")) or (
+            isinstance(value, int | float) and not isinstance(value, bool)
+        ):
             metrics[name] = float(value)
         else:
             raise ValueError(f"metric {name!r} must be a number, given {value!r}")

@@ -31,8 +31,8 @@ from harness.domains import (
     domain_from_json,
     finrange,
     logfinrange,
-    lograndint,
     logordinal,
+    lograndint,
     loguniform,
     ordinal,
     randint,
@@ -54,8 +54,8 @@ __all__ = [
     "choice",
     "finrange",
     "logfinrange",
-    "lograndint",
     "logordinal",
+    "lograndint",
     "loguniform",
     "ordinal",
     "randint",
@@ -75,9 +75,7 @@ class Space:
     conditions: name to {parent: values}: active only where every parent is active and has one of these values.
     """
 
-    def __init__(
-        self, hyperparameters: Mapping[str, Domain | Value], conditions: Conditions | None = None
-    ) -> None:
+    def __init__(self, hyperparameters: Mapping[str, Domain | Value], conditions: Conditions | None = None) -> None:
         self.domains: dict[str, Domain] = {}
         self.constants: dict[str, Value] = {}
         for name, domain in hyperparameters.items():

@@ -123,7 +123,8 @@ class _Model:
         self._resources: list[int] = []
         self._losses: list[float] = []
         self._kept: list[int] = []
-        """Which observations the factor holds, in its order."""
+        """Which observations the factor holds, in its order; those from `_seen` on are new to it."""
+        self._seen = 0
         self._factor: Factor | None = None
         self._next_fit = 0
 
@@ -135,7 +136,8 @@ class _Model:
 
     def at(self, resource: int) -> Array:
         """The inputs (n, d) observed at `resource`."""
-        return np.array([x for x, r in zip(self._inputs, self._resources, strict=True) if r == resource])
+        found = [x for x, r in zip(self._inputs, self._resources, strict=True) if r == resource]
+        return np.reshape(found, (-1, len(self._inputs[0])))
 
     def target(self, lowest: int) -> int:
         """The highest resource with enough finite observations; where none has, the one with the most."""
@@ -148,7 +150,7 @@ class _Model:
 
     def posterior(self) -> Posterior:
         """The belief after all observations so far, the hyperparameters refitted if it is time."""
-        fresh = list(range(max(self._kept, default=-1) + 1, len(self._losses)))
+        fresh = list(range(self._seen, len(self._losses)))
         kept = self._kept + fresh
         if len(kept) > MOST_OBSERVATIONS:
             kept, self._next_fit = thinned(self._resources, self._losses, THINNED_TO), 0
@@ -160,7 +162,7 @@ class _Model:
             self._next_fit = n + (1 if n < ALWAYS_REFIT else n // 10)
         elif fresh:
             self._factor = self._factor.grown(np.array([self._inputs[i] for i in fresh]))
-        self._kept = kept
+        self._kept, self._seen = kept, len(self._losses)
         return self._factor.posterior(targets)
 
     def _fitted(self, x: Array, targets: Array) -> Hyperparameters:

@@ -1,0 +1,60 @@
+"""ASHA of the promotion kind: trials pause at rungs and are resumed when they prove to be among the best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness._parts.rungs import Rung, rung_levels
+from harness.space import Config
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+
+__all__ = ["Asha"]
+
+
+class Asha:
+    """Asynchronous successive halving with promotions (Li et al. 2020, arXiv 1810.05934, Algorithm 2).
+
+    An idle worker resumes, from the highest rung down, the best paused trial among the best n / eta of its rung;
+    where there is none, it starts a new trial, which runs to the lowest rung. The sampler learns of every rung.
+    eta: the share 1 / eta of a rung is promoted; grace: the resource of the lowest rung.
+    """
+
+    def __init__(
+        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int = 1
+    ) -> None:
+        levels = rung_levels(benchmark.fidelity, grace, eta)
+        self.rungs = [Rung(level, eta) for level in levels]
+        self._next_level = dict(zip((0, *levels), levels, strict=False))
+        self._rung_at = {rung.level: rung for rung in self.rungs}
+        self._promoting = self.rungs[-2::-1]
+        self._sampler = sampler
+        self._configs: list[Config] = []
+        self._running: dict[int, Config] = {}
+        self._until: dict[int, int] = {}
+
+    def ask(self) -> Job | None:
+        """Promote a paused trial, or start a new one."""
+        for rung in self._promoting:
+            trial = rung.promote()
+            if trial is not None:
+                return self._job(trial, self._configs[trial], self._next_level[rung.level])
+        config = self._sampler.suggest(self._running.values())
+        if config is None:
+            return None
+        self._configs.append(config)
+        return self._job(len(self._configs) - 1, config, self.rungs[0].level)
+
+    def _job(self, trial: int, config: Config, until: int) -> Job:
+        self._running[trial] = config
+        self._until[trial] = until
+        return Job(trial, config, until)
+
+    def tell(self, report: Report) -> Decision:
+        """Note the losses of trials that come to their rung; a failed trial counts there as the worst."""
+        if report.status is not Status.RUNNING:
+            trial, reached = report.trial, report.resource == self._until[report.trial]
+            config = self._running.pop(trial)
+            # A trial that ends before its rung counts there all the same, with the loss it ended with.
+            self._rung_at[self._until[trial]].add(report.losses[0], trial, reached and report.status is Status.REACHED)
+            self._sampler.observe(config, report.resource, report.losses)
+        return Decision.CONTINUE

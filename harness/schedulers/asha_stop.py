@@ -1,0 +1,54 @@
+"""ASHA of the stopping kind: trials run on until a rung finds them not among the best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness._parts.rungs import Rung, rung_levels
+from harness.space import Config
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+
+__all__ = ["AshaStop"]
+
+
+class AshaStop:
+    """Asynchronous successive halving that stops (Li et al. 2020, arXiv 1810.05934, section 3.3).
+
+    At each rung a trial goes on if its loss lies at or below the 1 / eta quantile of all losses seen there, the first
+    always; nothing is paused, so no checkpoint is needed. The sampler learns of every rung.
+    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung.
+    """
+
+    def __init__(
+        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int = 1
+    ) -> None:
+        self._maximum = benchmark.fidelity.maximum
+        self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark.fidelity, grace, eta)}
+        self._sampler = sampler
+        self._running: dict[int, Config] = {}
+        self._trials = 0
+
+    def ask(self) -> Job | None:
+        """A new trial, which may run to the end."""
+        config = self._sampler.suggest(self._running.values())
+        if config is None:
+            return None
+        trial = self._trials
+        self._trials += 1
+        self._running[trial] = config
+        return Job(trial, config, self._maximum)
+
+    def tell(self, report: Report) -> Decision:
+        """Stop at a rung what is not among the best."""
+        rung, ended = self._rungs.get(report.resource), report.status is not Status.RUNNING
+        if rung is None and not ended:
+            return Decision.CONTINUE
+        trial, loss = report.trial, report.losses[0]
+        self._sampler.observe(self._running[trial], report.resource, report.losses)
+        keeps = True
+        if rung is not None:
+            rung.add(loss, trial, waits=False)
+            keeps = rung.keeps(loss)
+        if ended or not keeps:
+            del self._running[trial]
+        return Decision.CONTINUE if keeps else Decision.STOP
