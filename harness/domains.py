@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -30,24 +30,19 @@ class Prior:
             raise ValueError(f"the spread of a prior must be positive, given {self.spread}")
 
 
-def _transform(value: float, scale: Scale) -> float:
-    match scale:
-        case "linear":
-            return value
-        case "log":
-            return math.log(value)
-        case "reverse_log":
-            return -math.log1p(-value)
+def _to_reverse_log(value: float) -> float:
+    return -math.log1p(-value)
 
 
-def _untransform(position: float, scale: Scale) -> float:
-    match scale:
-        case "linear":
-            return position
-        case "log":
-            return math.exp(position)
-        case "reverse_log":
-            return -math.expm1(-position)
+def _from_reverse_log(position: float) -> float:
+    return -math.expm1(-position)
+
+
+# From a value to its place on the axis on which it is uniform, and back.
+TO_AXIS: dict[Scale, Callable[[float], float]] = {"linear": float, "log": math.log, "reverse_log": _to_reverse_log}
+FROM_AXIS: dict[Scale, Callable[[float], float]] = {"linear": float, "log": math.exp, "reverse_log": _from_reverse_log}
+NUMBERS = (int, float)
+AXIS = ("_start", "_length", "_to_axis", "_from_axis")
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,10 @@ class Float:
     prior: Prior | None = None
     width = 1
     size = None
+    _start: float = field(init=False, repr=False, compare=False)
+    _length: float = field(init=False, repr=False, compare=False)
+    _to_axis: Callable[[Any], float] = field(init=False, repr=False, compare=False)
+    _from_axis: Callable[[float], float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lower) and math.isfinite(self.upper) and self.lower < self.upper):
@@ -68,26 +67,24 @@ class Float:
             raise ValueError(f"a logarithmic scale needs a positive lower bound, given {self.lower}")
         if self.scale == "reverse_log" and not (self.lower >= 0 and self.upper < 1):
             raise ValueError(f"a reversed logarithmic scale lies in [0, 1), given {self.lower} to {self.upper}")
-        start, end = _transform(self.lower, self.scale), _transform(self.upper, self.scale)
-        object.__setattr__(self, "_start", start)
-        object.__setattr__(self, "_length", end - start)
-
-    _start = 0.0
-    _length = 1.0
+        to_axis, from_axis = TO_AXIS[self.scale], FROM_AXIS[self.scale]
+        start = to_axis(self.lower)
+        for name, part in zip(AXIS, (start, to_axis(self.upper) - start, to_axis, from_axis), strict=True):
+            object.__setattr__(self, name, part)
 
     def encode(self, value: Value) -> tuple[float]:
-        return ((_transform(float(value), self.scale) - self._start) / self._length,)
+        return ((self._to_axis(value) - self._start) / self._length,)
 
     def decode(self, position: Sequence[float]) -> float:
-        value = _untransform(self._start + min(max(position[0], 0.0), 1.0) * self._length, self.scale)
-        return min(max(value, self.lower), self.upper)
+        return self.draw(min(max(position[0], 0.0), 1.0))
 
     def draw(self, quantile: float) -> float:
-        value = _untransform(self._start + quantile * self._length, self.scale)
-        return min(max(value, self.lower), self.upper)
+        value = self._from_axis(self._start + quantile * self._length)
+        lower, upper = self.lower, self.upper
+        return lower if value < lower else upper if value > upper else value
 
     def contains(self, value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.lower <= value <= self.upper
+        return isinstance(value, NUMBERS) and value.__class__ is not bool and self.lower <= value <= self.upper
 
     def cast(self, text: str) -> float:
         return float(text)
@@ -112,6 +109,10 @@ class Integer:
     log: bool = False
     prior: Prior | None = None
     width = 1
+    _start: float = field(init=False, repr=False, compare=False)
+    _length: float = field(init=False, repr=False, compare=False)
+    _to_axis: Callable[[Any], float] = field(init=False, repr=False, compare=False)
+    _from_axis: Callable[[float], float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (float(self.lower).is_integer() and float(self.upper).is_integer() and self.lower < self.upper):
@@ -119,30 +120,28 @@ class Integer:
         if self.log and self.lower < 1:
             raise ValueError(f"a logarithmic scale needs a lower bound of at least 1, given {self.lower}")
         scale: Scale = "log" if self.log else "linear"
-        object.__setattr__(self, "_scale", scale)
-        object.__setattr__(self, "_start", _transform(self.lower - 0.5, scale))
-        object.__setattr__(self, "_length", _transform(self.upper + 0.5, scale) - self._start)
-
-    _scale: Scale = "linear"
-    _start = 0.0
-    _length = 1.0
+        to_axis, from_axis = TO_AXIS[scale], FROM_AXIS[scale]
+        start = to_axis(self.lower - 0.5)
+        for name, part in zip(AXIS, (start, to_axis(self.upper + 0.5) - start, to_axis, from_axis), strict=True):
+            object.__setattr__(self, name, part)
 
     @property
     def size(self) -> int:
         return self.upper - self.lower + 1
 
     def encode(self, value: Value) -> tuple[float]:
-        return ((_transform(float(value), self._scale) - self._start) / self._length,)
+        return ((self._to_axis(value) - self._start) / self._length,)
 
     def decode(self, position: Sequence[float]) -> int:
         return self.draw(min(max(position[0], 0.0), 1.0))
 
     def draw(self, quantile: float) -> int:
-        value = math.floor(_untransform(self._start + quantile * self._length, self._scale) + 0.5)
-        return min(max(value, self.lower), self.upper)
+        value = math.floor(self._from_axis(self._start + quantile * self._length) + 0.5)
+        lower, upper = self.lower, self.upper
+        return lower if value < lower else upper if value > upper else value
 
     def contains(self, value: object) -> bool:
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+        whole = isinstance(value, NUMBERS) and value.__class__ is not bool and float(value).is_integer()
         return whole and self.lower <= value <= self.upper  # type: ignore[operator]
 
     def cast(self, text: str) -> int:
@@ -167,6 +166,8 @@ class Ordinal:
     scale: Literal["linear", "log"] | None = None
     prior: Prior | None = None
     width = 1
+    _edges: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    _centres: dict[Value, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.values) < 2 or len(set(self.values)) != len(self.values):
@@ -176,7 +177,7 @@ class Ordinal:
             edges = [i / count for i in range(count + 1)]
             centres = [(i + 0.5) / count for i in range(count)]
         else:
-            numbers = [_transform(float(value), self.scale) for value in self.values]
+            numbers = [TO_AXIS[self.scale](float(value)) for value in self.values]
             if any(a >= b for a, b in pairwise(numbers)):
                 raise ValueError(f"values on a {self.scale} scale must rise, given {list(self.values)}")
             gap = (numbers[-1] - numbers[0]) / (count - 1)
@@ -186,14 +187,12 @@ class Ordinal:
         object.__setattr__(self, "_edges", tuple(edges[1:-1]))
         object.__setattr__(self, "_centres", dict(zip(self.values, centres, strict=True)))
 
-    _edges: tuple[float, ...] = ()
-
     @property
     def size(self) -> int:
         return len(self.values)
 
     def encode(self, value: Value) -> tuple[float]:
-        return (self._centres[value],)  # type: ignore[attr-defined]
+        return (self._centres[value],)
 
     def decode(self, position: Sequence[float]) -> Value:
         return self.draw(position[0])

@@ -1,15 +1,14 @@
-"""The one loop: ask the scheduler, start jobs, wait for reports, tell the scheduler. It cannot tell which world it is in.
+"""The one loop: ask the scheduler, start jobs, wait for reports, tell the scheduler.
 
-All that a study is follows from the events recorded here: a job started, a worker reported, a job ended, and why the
-study ended. The loop also stands at the door: a job that no executor could carry out honestly (a config outside the
-space, a resource that goes backwards or is no level, a trial that runs already) is refused with what was given, what
-is possible and what to do. Whatever a scheduler raises ends its study, and the study keeps what it has.
+It cannot tell which world it is in. All that a study is follows from the events recorded here: a job started, a
+worker reported, a job ended, and why the study ended. The loop also stands at the door: a job that no executor could
+carry out honestly (a config outside the space, a resource that goes backwards or is no level, a trial that runs
+already) is refused with what was given, what is possible and what to do. Whatever a scheduler raises ends its study,
+and the study keeps what it has.
 """
 
-from __future__ import annotations
-
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from time import perf_counter_ns
@@ -73,9 +72,10 @@ class SchedulerError(Exception):
     """A scheduler asked for something that cannot be done, or answered with no decision."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Trial:
     config: Config
+    until: int
     resource: int = 0
     worker: int = -1
     over: str = ""
@@ -85,165 +85,168 @@ class _Trial:
 DecisionTime = Callable[[int], int]
 """From the nanoseconds that an ask really took to those that it shall take in the study."""
 
+Watch = Callable[[Started | Event | Ended], None]
+
+CONTINUE, STOP, RUNNING, FAILED = Decision.CONTINUE, Decision.STOP, Status.RUNNING, Status.FAILED
+
 
 def run(
     benchmark: Benchmark,
     scheduler: Scheduler,
     executor: Executor,
     budget: int,
+    *,
     decision_time: DecisionTime | None = None,
     finished_trials: int | None = None,
-    watch: Callable[[Started | Event | Ended], None] | None = None,
+    watch: Watch | None = None,
 ) -> Log:
     """Run one study until its budget (nanoseconds) is spent or nothing is left to do.
 
     finished_trials: end instead once so many trials reached the highest level or failed;
     watch: called with each event as it is recorded (a journal, a live view).
     """
-    log = Log()
-    trials: dict[int, _Trial] = {}
+    study = _Study(benchmark, scheduler, executor, watch)
+    log = study.log
     try:
-        log.why = _drive(benchmark, scheduler, executor, budget, decision_time, finished_trials, watch, log, trials)
+        log.why = study.drive(budget, decision_time, finished_trials)
     except KeyboardInterrupt:
         log.why = Why.INTERRUPTED
-    except _Raised as raised:
-        log.why, log.error = Why.ERROR, raised.text
-    log.time = executor.now
-    for number, trial in trials.items():
-        if trial.worker >= 0:
-            executor.stop(number)
-            _record(log, watch, Ended(log.time, trial.worker, number, Reason.CUT))
-    executor.close()
+    except SchedulerError as error:
+        log.why, log.error = Why.ERROR, str(error)
+    finally:
+        study.cut()
+        executor.close()
     return log
 
 
-class _Raised(Exception):
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        own = isinstance(error, SchedulerError)
-        self.text = str(error) if own else "".join(traceback.format_exception(error)).rstrip()
+class _Study:
+    """One study under way: who runs, and what was recorded."""
 
+    def __init__(self, benchmark: Benchmark, scheduler: Scheduler, executor: Executor, watch: Watch | None) -> None:
+        self.benchmark = benchmark
+        self.scheduler = scheduler
+        self.executor = executor
+        self.watch = watch
+        self.log = Log()
+        self.trials: dict[int, _Trial] = {}
 
-def _record(log: Log, watch: Callable[..., None] | None, event: Started | Event | Ended) -> None:
-    log.events.append(event)
-    if watch is not None:
-        watch(event)
-
-
-def _drive(
-    benchmark: Benchmark,
-    scheduler: Scheduler,
-    executor: Executor,
-    budget: int,
-    decision_time: DecisionTime | None,
-    finished_trials: int | None,
-    watch: Callable[[Started | Event | Ended], None] | None,
-    log: Log,
-    trials: dict[int, _Trial],
-) -> Why:
-    ask, tell, following, record = scheduler.ask, scheduler.tell, executor.next, log.events.append
-    maximum, finished = benchmark.fidelity.maximum, 0
-    while True:
-        while executor.idle:
-            try:
+    def drive(self, budget: int, decision_time: DecisionTime | None, finished_trials: int | None) -> Why:
+        """The loop itself."""
+        executor, trials, watch, record = self.executor, self.trials, self.watch, self.log.events.append
+        tell, following = self.scheduler.tell, executor.next
+        finished = 0
+        while True:
+            while executor.idle:
                 began = perf_counter_ns()
-                job = ask()
+                job = self._ask()
                 if job is None:
                     break
-                trial = _admit(benchmark, job, trials)
+                trial = self._admit(job)
+                if decision_time is not None:
+                    executor.spend(decision_time(perf_counter_ns() - began))
+                time, trial.worker = executor.start(job)
+                self._record(Started(time, trial.worker, job))
+            event = following(budget)
+            if event is None:
+                return self._nothing_to_wait_for()
+            record(event)
+            if watch is not None:
+                watch(event)
+            report = event[2]
+            try:
+                decision = tell(report)
             except Exception as error:
-                raise _Raised(error) from error
-            if decision_time is not None:
-                executor.spend(decision_time(perf_counter_ns() - began))
-            time, trial.worker = executor.start(job)
-            _record(log, watch, Started(time, trial.worker, job))
-        event = following(budget)
-        if event is None:
-            if any(trial.worker >= 0 for trial in trials.values()):
-                return Why.BUDGET
-            paused = any(not trial.over and trial.resource < maximum for trial in trials.values())
-            return Why.WAITS if paused else Why.NOTHING_LEFT
-        record(event)
-        if watch is not None:
-            watch(event)
-        report = event.report
-        try:
-            decision = tell(report)
-        except Exception as error:
-            raise _Raised(error) from error
-        number, status = report.trial, report.status
-        trial = trials[number]
-        trial.resource = report.resource
-        if decision is not CONTINUE or status is not RUNNING:
-            _end(benchmark, executor, event, decision, trial, log, watch)
-            if status is Status.FAILED or report.resource == maximum:
-                finished += 1
+                raise _raised(error) from error
+            trial = trials[report[0]]
+            trial.resource = report[1]
+            if decision is not CONTINUE or report[5] is not RUNNING:
+                self._end(event, decision, trial)
+                finished += trial.over == "failed" or trial.resource == self.benchmark.fidelity.maximum
                 if finished == finished_trials:
                     return Why.CRITERION
 
-
-CONTINUE, RUNNING = Decision.CONTINUE, Status.RUNNING
-
-
-def _end(
-    benchmark: Benchmark,
-    executor: Executor,
-    event: Event,
-    decision: Decision,
-    trial: _Trial,
-    log: Log,
-    watch: Callable[..., None] | None,
-) -> None:
-    report = event.report
-    if not isinstance(decision, Decision):
-        raise _Raised(SchedulerError(f"tell must answer with a Decision, given {decision!r} on {report}"))
-    if report.status is Status.FAILED:
-        reason, trial.over = Reason.FAILED, "failed"
-    elif decision is Decision.STOP:
-        reason, trial.over = Reason.STOPPED, "was stopped"
-        executor.stop(report.trial)
-    elif report.status is Status.RUNNING:
-        reason = Reason.PAUSED
-        executor.pause(report.trial)
-    else:
-        reason = Reason.REACHED
-        started = next(e for e in reversed(log.events) if isinstance(e, Started) and e.job.trial == report.trial)
-        if report.resource < started.job.until:
-            trial.over = f"ended early at {benchmark.fidelity.unit} {report.resource}"
-    _record(log, watch, Ended(event.time, trial.worker, report.trial, reason))
-    trial.worker = -1
-
-
-def _admit(benchmark: Benchmark, job: Job, trials: Mapping[int, _Trial] | dict[int, _Trial]) -> _Trial:
-    """The trial that a job belongs to, new or paused; SchedulerError where the job makes no sense."""
-    unit, levels = benchmark.fidelity.unit, benchmark.fidelity.levels
-    if job.until not in levels:
-        raise SchedulerError(
-            f"trial {job.trial} cannot train until {unit} {job.until}: benchmark {benchmark.name!r} has the levels "
-            f"{_spell(levels)}"
-        )
-    trial = trials.get(job.trial)
-    if trial is None:
+    def _ask(self) -> Job | None:
         try:
-            benchmark.space.check(job.config)
-        except ValueError as error:
-            raise SchedulerError(f"trial {job.trial}: {error}") from None
-        if job.parent is not None and job.parent not in trials:
-            raise SchedulerError(f"trial {job.trial} cannot start from trial {job.parent}, which was never started")
-        trials[job.trial] = trial = _Trial(job.config)  # type: ignore[index]
+            return self.scheduler.ask()
+        except Exception as error:
+            raise _raised(error) from error
+
+    def _record(self, event: Started | Ended) -> None:
+        self.log.events.append(event)
+        if self.watch is not None:
+            self.watch(event)
+
+    def _nothing_to_wait_for(self) -> Why:
+        if any(trial.worker >= 0 for trial in self.trials.values()):
+            return Why.BUDGET
+        maximum = self.benchmark.fidelity.maximum
+        paused = any(not trial.over and trial.resource < maximum for trial in self.trials.values())
+        return Why.WAITS if paused else Why.NOTHING_LEFT
+
+    def _end(self, event: Event, decision: Decision, trial: _Trial) -> None:
+        """Free the worker of a trial that was paused, stopped, failed, or came to its job's end."""
+        number, status = event.report.trial, event.report.status
+        if status is FAILED:
+            reason, trial.over = Reason.FAILED, "failed"
+        elif decision is STOP:
+            reason, trial.over = Reason.STOPPED, "was stopped"
+            self.executor.stop(number)
+        elif status is RUNNING:
+            if decision is not Decision.PAUSE:
+                raise SchedulerError(f"tell must answer with a Decision, given {decision!r} on {event.report}")
+            reason = Reason.PAUSED
+            self.executor.pause(number)
+        else:
+            reason = Reason.REACHED
+            if trial.resource < trial.until:
+                trial.over = f"ended early at {self.benchmark.fidelity.unit} {trial.resource}"
+        self._record(Ended(event.time, trial.worker, number, reason))
+        trial.worker = -1
+
+    def cut(self) -> None:
+        """End what still runs, where the study ends."""
+        self.log.time = self.executor.now
+        for number, trial in self.trials.items():
+            if trial.worker >= 0:
+                self.executor.stop(number)
+                self._record(Ended(self.log.time, trial.worker, number, Reason.CUT))
+
+    def _admit(self, job: Job) -> _Trial:
+        """The trial that a job belongs to, new or paused; SchedulerError where the job makes no sense."""
+        number, config, until, parent = job
+        fidelity, name = self.benchmark.fidelity, self.benchmark.name
+        if until not in fidelity.levels:
+            raise SchedulerError(
+                f"trial {number} cannot train until {fidelity.unit} {until}: benchmark {name!r} has the levels "
+                f"{_spell(fidelity.levels)}"
+            )
+        trial = self.trials.get(number)
+        if trial is None:
+            try:
+                self.benchmark.space.check(config)
+            except ValueError as error:
+                raise SchedulerError(f"trial {number}: {error}") from None
+            if parent is not None and parent not in self.trials:
+                raise SchedulerError(f"trial {number} cannot start from trial {parent}, which was never started")
+            self.trials[number] = trial = _Trial(config, until)
+            return trial
+        if trial.worker >= 0:
+            raise SchedulerError(f"trial {number} is running on worker {trial.worker}: wait for its report")
+        if trial.over:
+            raise SchedulerError(f"trial {number} {trial.over}: it cannot be resumed; ask for a new trial")
+        if until <= trial.resource:
+            raise SchedulerError(
+                f"trial {number} stands at {fidelity.unit} {trial.resource}: cannot train until {until} (benchmark "
+                f"{name!r} ends at {fidelity.maximum})"
+            )
+        if config is not trial.config and config != trial.config:
+            raise SchedulerError(f"trial {number} has the config {dict(trial.config)}; a resume cannot change it")
+        trial.until = until
         return trial
-    if trial.worker >= 0:
-        raise SchedulerError(f"trial {job.trial} is running on worker {trial.worker}: wait for its report")
-    if trial.over:
-        raise SchedulerError(f"trial {job.trial} {trial.over}: it cannot be resumed; ask for a new trial")
-    if job.until <= trial.resource:
-        raise SchedulerError(
-            f"trial {job.trial} stands at {unit} {trial.resource}: cannot train until {job.until} (benchmark "
-            f"{benchmark.name!r} ends at {benchmark.fidelity.maximum})"
-        )
-    if job.config != trial.config:
-        raise SchedulerError(f"trial {job.trial} has the config {dict(trial.config)}; a resume cannot change it")
-    return trial
+
+
+def _raised(error: Exception) -> SchedulerError:
+    return SchedulerError("".join(traceback.format_exception(error)).rstrip())
 
 
 def _spell(levels: tuple[int, ...]) -> str:

@@ -61,12 +61,11 @@ def encode_metrics(metrics: Mapping[str, float]) -> str:
     """Metrics as one line of strict JSON."""
     plain: dict[str, float | str] = {}
     for name, value in metrics.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            try:
-                value = float(value)  # numpy and torch scalars
-            except (TypeError, ValueError):
-                raise TypeError(f"metric {name!r} must be a number, given {value!r}") from None
-        plain[name] = value if math.isfinite(value) else repr(float(value))
+        try:
+            number = float(value)  # scalars of numpy and torch as well
+        except (TypeError, ValueError):
+            raise TypeError(f"metric {name!r} must be a number, given {value!r}") from None
+        plain[name] = number if math.isfinite(number) else repr(number)
     return json.dumps(plain, allow_nan=False)
 
 

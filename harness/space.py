@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,8 @@ class Space:
         starts = np.cumsum([0, *(domain.width for domain in self.domains.values())]).tolist()
         self.slices = {name: slice(starts[i], starts[i + 1]) for i, name in enumerate(self.names)}
         self.dim: int = starts[-1]
+        self._draws = [domain.draw for domain in self.domains.values()]
+        self._values = itemgetter(*self.names) if len(self.names) > 1 else lambda config: (config[self.names[0]],)
         self.rows: tuple[Config, ...] | None = None
         """The rows of a table to which this space is restricted, or None."""
         self._encoded_rows: NDArray[np.float64] | None = None
@@ -130,10 +133,17 @@ class Space:
         """What makes two configs the same: their values in order."""
         if self.conditions:
             return tuple(config.get(name) for name in self.names)
-        return tuple([config[name] for name in self.names])
+        return self._values(config)
 
     def check(self, config: Config) -> None:
         """Refuse a config outside the space or its conditions, saying what is possible."""
+        domains = self.domains
+        if not self.conditions and config.keys() == domains.keys():
+            for name, value in config.items():
+                if not domains[name].contains(value):
+                    break
+            else:
+                return
         for name in config:
             if name not in self.domains:
                 raise ValueError(f"unknown hyperparameter {name!r}; there are {', '.join(self.names)}")
@@ -189,9 +199,13 @@ class Space:
     def sample(self, rng: np.random.Generator, n: int) -> list[dict[str, Value]]:
         """`n` independent configs, with exactly the law that the encoding says."""
         quantiles = rng.random((n, len(self.names))).tolist()
-        domains = list(self.domains.items())
         if not self.conditions:
-            return [{name: domain.draw(u) for (name, domain), u in zip(domains, row, strict=True)} for row in quantiles]
+            names, draws = self.names, self._draws
+            return [
+                dict(zip(names, [draw(u) for draw, u in zip(draws, row, strict=True)], strict=True))
+                for row in quantiles
+            ]
+        domains = list(self.domains.items())
         configs: list[dict[str, Value]] = []
         for row in quantiles:
             config: dict[str, Value] = {}

@@ -28,6 +28,9 @@ RUNS = "runs.lines"
 DIGITS = 7
 """Significant digits kept of every measured number: more than a run repeats."""
 
+CPU = "cpu_seconds"
+"""Processor time since the run began, at each level: what an epoch costs alone, however busy the machine was."""
+
 Train = Callable[..., None]
 """`train(benchmark, config, seed=..., report=...)` of a file in `real_benchmarks`."""
 
@@ -66,6 +69,7 @@ def tabulate(
     train: str,
     runs: Sequence[Run],
     folder: Path,
+    *,
     processes: int = 2,
     on_run: Callable[[int, int, dict[str, Any]], None] | None = None,
 ) -> int:
@@ -98,10 +102,14 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
 
     reports: list[dict[str, float]] = []
     wall, cpu = perf_counter(), process_time()
+
+    def report(**metrics: float) -> None:
+        reports.append(metrics | {CPU: process_time() - cpu})
+
     end, error = "complete", None
     try:
         function: Train = import_module(f"real_benchmarks.{train}").train
-        function(benchmark, run.config, seed=run.seed, report=lambda **metrics: reports.append(metrics))
+        function(benchmark, run.config, seed=run.seed, report=report)
         if reports and reports[-1].get("diverged"):
             end = "diverged"
     except Exception as problem:
@@ -114,7 +122,6 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
         "config": dict(run.config),
         "end": end,
         "wall_seconds": _short(perf_counter() - wall),
-        "cpu_seconds": _short(process_time() - cpu),
         "curve": {name: _column([report[name] for report in reports]) for name in names},
     }
     return measured | ({"error": error} if error else {})

@@ -161,9 +161,7 @@ def fit_hyperparameters(x: Array, targets: Array, starts: list[Hyperparameters],
     for start in starts:
         found = cast(
             Any,
-            minimize(
-                loss, start.pack(), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations}
-            ),
+            minimize(loss, start.pack(), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations}),
         )
         if found.fun < lowest:
             best, lowest = Hyperparameters.unpack(found.x), float(found.fun)

@@ -1,0 +1,277 @@
+"""What there is: methods and benchmarks, found where they lie.
+
+A method is found by its file's name, read from the source without importing it, so listing costs nothing and a broken
+plug-in hurts only itself. Its options are the keyword-only arguments of its class. Compositions are names for texts in
+one table. A method given as a path (`./mine.py`) is read the same way.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from harness.space import Config
+from harness.types import Benchmark, Sampler, Scheduler
+
+ROOT = Path(__file__).resolve().parent
+PROJECT = ROOT.parent
+
+COMPOSITIONS = {
+    "bo": ("single:sampler=gp", "Bayesian optimisation: a Gaussian process proposes, every config is trained to the end"),
+    "mobster": ("asha:sampler=gp", "ASHA with a Gaussian process that sees the resource"),
+}
+
+
+class UnknownName(ValueError):
+    """A name that nothing here has; the message gives the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(known)}"
+        super().__init__(f"unknown {kind} {name!r}: {hint}")
+
+
+@dataclass(frozen=True)
+class PlugIn:
+    """A class in a file: what a source says of itself.
+
+    options: name to (type, default) of each keyword-only argument that a user may set.
+    """
+
+    name: str
+    kind: str
+    path: Path
+    class_name: str
+    summary: str
+    options: Mapping[str, tuple[str, Any]]
+    version: int
+
+    def load(self) -> type[Any]:
+        """The class itself; only now is its file imported."""
+        if self.path.is_relative_to(PROJECT):
+            module = import_module(".".join(self.path.relative_to(PROJECT).with_suffix("").parts))
+        else:
+            specification = importlib.util.spec_from_file_location(f"plug_in_{self.name}", self.path)
+            assert specification and specification.loader
+            module = importlib.util.module_from_spec(specification)
+            specification.loader.exec_module(module)
+        return getattr(module, self.class_name)
+
+
+def read_plug_in(path: Path) -> PlugIn:
+    """What a method's file says of itself; ValueError where it holds no single public class."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as Python: {error}") from None
+    names, version = [], 1
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id == "__all__":
+                names = ast.literal_eval(node.value)
+            elif node.targets[0].id == "VERSION":
+                version = ast.literal_eval(node.value)
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    if len(names) != 1 or names[0] not in classes:
+        raise ValueError(f"{path} must name its one class in `__all__`, it names {names}; the classes are {list(classes)}")
+    node = classes[names[0]]
+    methods = {child.name: child for child in node.body if isinstance(child, ast.FunctionDef)}
+    kind = "scheduler" if "ask" in methods else "sampler" if "suggest" in methods else ""
+    if not kind:
+        raise ValueError(f"{path}: class {names[0]} has neither `ask` and `tell` nor `suggest` and `observe`")
+    summary = (ast.get_docstring(node) or ast.get_docstring(tree) or "").strip().split("\n")[0]
+    if module_text := ast.get_docstring(tree):
+        summary = module_text.strip().split("\n")[0]
+    return PlugIn(
+        path.stem.replace("_", "-"), kind, path, names[0], summary, _options(methods.get("__init__")), version
+    )
+
+
+def _options(init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
+    options: dict[str, tuple[str, Any]] = {}
+    if init is not None:
+        for argument, default in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True):
+            if argument.arg not in ("sampler", "history") and default is not None:
+                annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
+                options[argument.arg] = (annotation, ast.literal_eval(default))
+    return options
+
+
+@cache
+def plug_ins() -> dict[str, PlugIn]:
+    """All schedulers and samplers of the house, by name."""
+    found: dict[str, PlugIn] = {}
+    for folder in ("schedulers", "samplers"):
+        for path in sorted((ROOT / folder).glob("[a-z]*.py")):
+            plug_in = read_plug_in(path)
+            found[plug_in.name] = plug_in
+    return found
+
+
+@dataclass(frozen=True)
+class Method:
+    """A scheduler with its sampler and their options; `text` is how a user writes it."""
+
+    text: str
+    scheduler: PlugIn
+    sampler: PlugIn | None
+    scheduler_options: Mapping[str, Any]
+    sampler_options: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """All that the method's decisions depend on besides its inputs."""
+        plain: dict[str, Any] = {"scheduler": self.scheduler.name, "version": self.scheduler.version}
+        plain["options"] = dict(self.scheduler_options)
+        if self.sampler:
+            plain["sampler"] = {
+                "name": self.sampler.name, "version": self.sampler.version, "options": dict(self.sampler_options)
+            }  # fmt: skip
+        return plain
+
+
+def method_names() -> dict[str, str]:
+    """Every name that a user may give as a method, with one sentence each."""
+    named = {name: plug_in.summary for name, plug_in in plug_ins().items() if name not in ("single", "gp")}
+    return dict(sorted({**named, **{name: summary for name, (_, summary) in COMPOSITIONS.items()}}.items()))
+
+
+def parse_method(text: str) -> Method:
+    """A method from a text such as `asha:eta=4:sampler=gp`; UnknownName or ValueError where it makes no sense."""
+    name, *given = text.split(":")
+    options = dict(_split_option(text, option) for option in given)
+    if name in COMPOSITIONS:
+        expanded = parse_texts(COMPOSITIONS[name][0])
+        plug_in, options = plug_ins()[expanded[0]], {**expanded[1], **options}
+    elif name.endswith(".py"):
+        plug_in = read_plug_in(Path(name).resolve())
+    elif name in plug_ins():
+        plug_in = plug_ins()[name]
+    else:
+        raise UnknownName("method", name, {*plug_ins(), *COMPOSITIONS})
+    sampler = None
+    if plug_in.kind == "sampler":
+        scheduler, sampler = plug_ins()["single"], plug_in
+    else:
+        scheduler, wanted = plug_in, options.pop("sampler", "rs")
+        sampler = read_plug_in(Path(wanted).resolve()) if wanted.endswith(".py") else plug_ins().get(wanted)
+        if sampler is None or sampler.kind != "sampler":
+            raise UnknownName("sampler", wanted, (n for n, p in plug_ins().items() if p.kind == "sampler"))
+    split: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    for option, value in options.items():
+        owner = 0 if option in scheduler.options else 1
+        known = (scheduler.options, sampler.options)[owner]
+        if option not in known:
+            raise UnknownName(f"option of {name!r}", option, {*scheduler.options, *sampler.options, "sampler"})
+        split[owner][option] = _convert(text, option, value, known[option][0])
+    return Method(text, scheduler, sampler, *split)
+
+
+def parse_texts(text: str) -> tuple[str, dict[str, str]]:
+    """The name and the options of a method's text, as texts."""
+    name, *given = text.split(":")
+    return name, dict(_split_option(text, option) for option in given)
+
+
+def _split_option(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not equals or not name or not value:
+        raise ValueError(f"method {text!r}: an option is written name=value, given {option!r}")
+    return name, value
+
+
+def _convert(text: str, option: str, value: str, annotation: str) -> Any:
+    kinds = [kind.strip() for kind in annotation.split("|")]
+    for kind in kinds:
+        try:
+            match kind:
+                case "int":
+                    return int(value)
+                case "float":
+                    return float(value)
+                case "bool" if value.lower() in ("true", "false"):
+                    return value.lower() == "true"
+                case "str":
+                    return value
+                case _:
+                    continue
+        except ValueError:
+            continue
+    raise ValueError(f"method {text!r}: option {option} takes {annotation}, given {value!r}")
+
+
+class FirstConfigs:
+    """Proposes given configs before the sampler does: a user's start configs, or those that all arms share."""
+
+    def __init__(self, sampler: Sampler, configs: Iterable[Config]) -> None:
+        self._sampler = sampler
+        self._waiting = list(configs)[::-1]
+        self.observe = sampler.observe
+
+    def suggest(self, pending: Collection[Config]) -> Config | None:
+        """The next of the given configs, then what the sampler says."""
+        return self._waiting.pop() if self._waiting else self._sampler.suggest(pending)
+
+
+def build(method: Method, benchmark: Benchmark, rng: Any, first: Iterable[Config] = ()) -> Scheduler:
+    """A scheduler ready to be asked; `first` are configs of the benchmark's space to propose before all others."""
+    if method.sampler is None:
+        return method.scheduler.load()(benchmark, rng, **method.scheduler_options)
+    sampler = FirstConfigs(method.sampler.load()(benchmark, rng, **method.sampler_options), first)
+    return method.scheduler.load()(benchmark, rng, sampler=sampler, **method.scheduler_options)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A benchmark and how it can be evaluated: by a training script, by a table, or by both."""
+
+    benchmark: Benchmark
+    script: str | None
+    table: Path | None
+    family: str | None = None
+
+    @property
+    def ways(self) -> str:
+        """How it is evaluated, in words."""
+        ways = [word for word, way in (("table", self.table or self.family), ("real", self.script)) if way]
+        return " + ".join(ways)
+
+
+@cache
+def benchmarks() -> dict[str, Entry]:
+    """All benchmarks by name; a table that we measured gives its benchmark the delays measured with it."""
+    found: dict[str, Entry] = {}
+    for path in sorted((PROJECT / "real_benchmarks").glob("[a-z]*.py")):
+        for benchmark in import_module(f"real_benchmarks.{path.stem}").BENCHMARKS:
+            found[benchmark.name] = Entry(benchmark, path.stem, None)
+    for path in sorted((PROJECT / "surrogates" / "families").glob("[a-z]*.py")):
+        for benchmark in import_module(f"surrogates.families.{path.stem}").BENCHMARKS:
+            found[benchmark.name] = Entry(benchmark, None, None, path.stem)
+    for path in sorted((PROJECT / "surrogates" / "data").glob("*/table.json")):
+        entry = table_entry(path.parent)
+        script = found[entry.benchmark.name].script if entry.benchmark.name in found else None
+        found[entry.benchmark.name] = Entry(entry.benchmark, script, entry.table)
+    return dict(sorted(found.items()))
+
+
+def table_entry(folder: Path) -> Entry:
+    """The benchmark of a table in a folder, read from its `table.json`."""
+    plain = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    return Entry(Benchmark.from_json(plain["benchmark"]), None, folder)
+
+
+def find_benchmark(name: str) -> Entry:
+    """The benchmark of this name, or the table in the folder of this path."""
+    if name in benchmarks():
+        return benchmarks()[name]
+    if (Path(name) / "table.json").exists():
+        return table_entry(Path(name).resolve())
+    raise UnknownName("benchmark", name, benchmarks())

@@ -1,0 +1,189 @@
+"""Comparisons: arms x benchmarks x seeds, and carrying out what is missing of them.
+
+A comparison is a plain declaration. What it wants is a list of studies; what the store has by the same key is never
+run again, and a study that stands there under another key is stale: the ingredient that changed is named. Missing
+studies are run in batches over processes, each of which publishes its own: nothing but names and numbers travels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.store import Store
+from harness.study import Record, Study
+
+RunStudy = Callable[[Mapping[str, Any]], Record]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared: a method, with fields of the benchmark that it sets for itself, and its start configs."""
+
+    label: str
+    method: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    points: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A declaration of what shall be compared.
+
+    overrides: fields of every benchmark, as JSON; shared: how many first configs all arms have in common, by default
+    as many as workers; finished_trials: end each study after so many.
+    """
+
+    arms: tuple[Arm, ...]
+    benchmarks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    decision_time: str = "none"
+    shared: int | None = None
+    finished_trials: int | None = None
+
+    def __post_init__(self) -> None:
+        labels = [arm.label for arm in self.arms]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"two arms have the label {twice[0]!r}: give one of them another, LABEL=METHOD")
+        if not (self.arms and self.benchmarks and self.seeds):
+            raise ValueError("a comparison needs at least one arm, one benchmark and one seed")
+        if any(seed < 0 for seed in self.seeds):
+            raise ValueError(f"seeds start at 0, given {min(self.seeds)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "arms": [
+                {"label": arm.label, "method": arm.method, "overrides": dict(arm.overrides), "points": list(arm.points)}
+                for arm in self.arms
+            ],
+            "benchmarks": list(self.benchmarks),
+            "seeds": list(self.seeds),
+            "overrides": dict(self.overrides),
+            "decision_time": self.decision_time,
+            "shared": self.shared,
+            "finished_trials": self.finished_trials,
+        }
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> Comparison:
+        """A comparison from what `to_json` gave."""
+        arms = tuple(Arm(**{**arm, "points": tuple(arm["points"])}) for arm in plain["arms"])
+        fields = {**plain, "arms": arms, "benchmarks": tuple(plain["benchmarks"]), "seeds": tuple(plain["seeds"])}
+        return Comparison(**fields)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one study that was run now.
+
+    seconds: what it took; error: empty where it ended as studies do; stored: whether the store has it.
+    """
+
+    arm: str
+    benchmark: str
+    seed: int
+    seconds: float
+    error: str
+    stored: bool
+
+
+def missing(studies: Sequence[Study], store: Store) -> list[Study]:
+    """The studies that the store does not have."""
+    there = store.digests()
+    return [study for study in studies if study.key not in there]
+
+
+def stale(studies: Sequence[Study], store: Store) -> dict[str, str]:
+    """For each missing study that the store has with other ingredients: its name, and what changed."""
+    there = store.specs()
+    named: dict[tuple[str, str, int], dict[str, Any]] = {
+        (spec["arm"], spec["benchmark"]["name"], spec["seed"]): spec for spec in there.values()
+    }
+    reasons: dict[str, str] = {}
+    for study in studies:
+        old = named.get((study.arm, study.benchmark.name, study.seed))
+        if study.key not in there and old is not None:
+            changed = ", ".join(_differences(old, study.spec()))
+            reasons[f"{study.arm} on {study.benchmark.name}, seed {study.seed}"] = f"{changed} changed"
+    return reasons
+
+
+def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(name), new.get(name), f"{place}.{name}" if place else name)
+    elif old != new:
+        yield place
+
+
+def carry_out(
+    studies: Sequence[Study], folder: Path, run: RunStudy, *, jobs: int, on_outcome: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Run studies over `jobs` processes, each publishing to the store in `folder`; gives what became of each.
+
+    run: a function at the top of a module, called with a study's ingredients. A KeyboardInterrupt ends the processes;
+    what they published is kept.
+    """
+    outcomes: list[Outcome] = []
+    batches = _batches(studies, jobs)
+    for outcome in _outcomes(batches, folder, run, jobs):
+        outcomes.append(outcome)
+        on_outcome(outcome)
+    return outcomes
+
+
+def _outcomes(batches: list[list[Mapping[str, Any]]], folder: Path, run: RunStudy, jobs: int) -> Iterator[Outcome]:
+    if jobs == 1 or len(batches) == 1:
+        for batch in batches:
+            yield from run_batch(folder, batch, run)
+        return
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
+
+    try:
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        for batch in parallel(delayed(run_batch)(folder, batch, run) for batch in batches):
+            yield from batch
+    except KeyboardInterrupt:
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise
+
+
+def run_batch(folder: Path, specs: Sequence[Mapping[str, Any]], run: RunStudy) -> list[Outcome]:
+    """Run some studies in this process on one thread and publish them together."""
+    from threadpoolctl import threadpool_limits
+
+    records: list[Record] = []
+    outcomes: list[Outcome] = []
+    with threadpool_limits(1):
+        for spec in specs:
+            name = (spec["arm"], spec["benchmark"]["name"], spec["seed"])
+            try:
+                record = run(spec)
+            except Exception as error:
+                # Not the method's doing (data that is not here, memory): another try may go well, so nothing is kept.
+                outcomes.append(Outcome(*name, 0.0, f"{type(error).__name__}: {error}", stored=False))
+                continue
+            if record.why == "interrupted":
+                break
+            records.append(record)
+            outcomes.append(Outcome(*name, record.real_seconds, record.error, stored=True))
+    Store(folder).publish(records)
+    if len(outcomes) < len(specs):
+        raise KeyboardInterrupt
+    return outcomes
+
+
+def _batches(studies: Sequence[Study], jobs: int) -> list[list[Mapping[str, Any]]]:
+    """Studies of different arms together, so that batches last alike; several batches a process, so that few wait."""
+    ordered = sorted(studies, key=lambda study: (study.benchmark.name, study.seed))
+    size = max(1, min(64, len(ordered) // (4 * jobs)))
+    specs = [study.spec() for study in ordered]
+    return [specs[start : start + size] for start in range(0, len(specs), size)]
+
+

@@ -1,0 +1,428 @@
+"""Workers in real time: one process of a training script a worker, on this machine.
+
+Every report is a handshake. The script says what it reached and waits; it is told to go on when the loop has decided
+(when the loop calls again), or to pause or stop. A job's last report is answered with `pause` at once, and the loop
+hears of it when the process has left: its worker is free then, and the time that leaving takes belongs to the cost,
+as it does in life. For the same reason `pause` and `stop` wait until the process has left (milliseconds, and the
+grace at most twice): the loop gives out a free worker at once, and two processes on one GPU are one too many. While
+anything waits, all pipes are read on, so no other trial loses more than the wait for its own decision.
+
+What a script does wrong (dies, breaks the protocol, diverges) is a report of its failure, with a reason kept in
+`failures`; it never ends the study. Processes and their ends are in `_trial_process`.
+"""
+
+import math
+import os
+import shutil
+import subprocess
+import uuid
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from time import monotonic_ns, sleep
+from typing import NamedTuple
+
+from harness._trial_process import TrialProcess, kill_marked, start_keeper
+from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, decode_metrics
+from harness.space import Config, Value
+from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Status
+
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
+FEW_MILLISECONDS = 10_000_000
+LONGEST_WAIT = 60 * NANOSECONDS
+REASON_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a training script is called: as a list of arguments, never through a shell.
+
+    prefix: the program and its fixed arguments; max_arg: the argument that says how far to train, such as "epochs";
+    None for a script that trains until it is told to stop. Every hyperparameter and constant becomes `--name=value`
+    (one argument, so that a value may begin with a dash).
+    """
+
+    prefix: tuple[str, ...]
+    max_arg: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.prefix or shutil.which(self.prefix[0]) is None:
+            raise ValueError(f"there is no program to call in {list(self.prefix)}; give a program and its arguments")
+
+    def arguments(self, config: Config, constants: Mapping[str, Value], until: int) -> list[str]:
+        """The whole call, for one job."""
+        named = {**constants, **config} | ({self.max_arg: until} if self.max_arg else {})
+        return [*self.prefix, *(f"--{name}={value}" for name, value in named.items())]
+
+
+class _Heard(NamedTuple):
+    """What the loop is going to hear from a job."""
+
+    resource: int
+    losses: tuple[float, ...]
+    metrics: Mapping[str, float]
+    status: Status
+    farewell: str | None = None
+    """What the script is answered where this is its last word."""
+
+
+class _Run:
+    """A job on a worker, with the process that works on it."""
+
+    def __init__(self, job: Job, worker: int, now: int, process: TrialProcess) -> None:
+        self.job = job
+        self.worker = worker
+        self.told = now
+        """When the loop last heard of it, in nanoseconds of the study."""
+        self.process = process
+        self.last = -1
+        """The index of the level that this process reported last."""
+        self.heard: _Heard | None = None
+        self.queued = False
+        self.over = False
+
+
+class Local:
+    """An executor whose trials are processes of a training script.
+
+    workers: how many processes at a time, and where there are GPUs each sees one of them; folder: where trials keep
+    checkpoints and output, new or empty; retries: how often a trial that crashed is started again from its last
+    checkpoint, unseen by the scheduler; grace: seconds that a process has to leave before it is killed.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        command: Command,
+        workers: int,
+        folder: Path,
+        *,
+        retries: int = 0,
+        grace: float = 5.0,
+    ) -> None:
+        self.failures: dict[int, str] = {}
+        """Why trials failed, with the last lines that they printed."""
+        self.retried: dict[int, list[str]] = {}
+        """Why trials were started again."""
+        self._benchmark = benchmark
+        self._command = command
+        self._trials = folder.resolve() / "trials"
+        if self._trials.exists() and any(self._trials.iterdir()):
+            raise ValueError(f"{self._trials} holds the trials of another study: give a new folder")
+        self._retries = retries
+        self._grace = grace
+        self._levels = benchmark.fidelity.levels
+        self._index_of = {level: index for index, level in enumerate(self._levels)}
+        self._devices = visible_devices(os.environ)
+        self._free = list(range(workers - 1, -1, -1))
+        self._runs: dict[int, _Run] = {}
+        self._ready: deque[_Run] = deque()
+        self._current: _Run | None = None
+        self._reached: dict[int, int] = {}
+        self._processes: Counter[int] = Counter()
+        self._study = uuid.uuid4().hex
+        self._selector = DefaultSelector()
+        self._keeper: subprocess.Popen[bytes] | None = start_keeper(f"{self._study}.")
+        self._began = monotonic_ns()
+        self._latest = self._touched = 0
+        self._stands_at: int | None = None
+
+    # -- the clock --------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the study began; it stands at a deadline that `next` has met."""
+        return self._clock() if self._stands_at is None else self._stands_at
+
+    def _clock(self) -> int:
+        return monotonic_ns() - self._began
+
+    def spend(self, nanoseconds: int) -> None:
+        """Let a decision take time in all; what it has really taken since the last call is part of that."""
+        end = self._touched + nanoseconds
+        while self._clock() < end:
+            self._watch(end)
+
+    # -- the loop's verbs -------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> int:
+        """How many workers have nothing to do."""
+        return len(self._free)
+
+    def start(self, job: Job) -> tuple[int, int]:
+        """Start a process on the idle worker with the lowest number; gives the time and that number."""
+        self._settle()
+        checkpoints = self._checkpoints(job.trial)
+        if not checkpoints.exists():
+            checkpoints.mkdir(parents=True)
+            if job.parent is not None:
+                _copy_checkpoints(self._checkpoints(job.parent), checkpoints)
+        worker = self._free.pop()
+        now = self._latest = self._clock()
+        run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker))
+        self._attend(run)
+        self._touched = self._clock()
+        return now, worker
+
+    def next(self, deadline: int) -> Event | None:
+        """Wait for the next report up to `deadline`, at which the clock then stands; None where there is none."""
+        self._settle()
+        self._stands_at = None
+        event = None
+        while event is None and self._runs:
+            if self._clock() > deadline:
+                self._stands_at = max(deadline, self._latest)
+                break
+            if self._ready:
+                event = self._deliver(self._ready.popleft())
+            else:
+                self._watch(deadline)
+        self._touched = self._clock()
+        return event
+
+    def pause(self, trial: int) -> None:
+        """Free the worker of a running trial, keeping its checkpoint; returns when its process has left."""
+        self._release(self._runs[trial], "pause")
+        self._touched = self._clock()
+
+    def stop(self, trial: int) -> None:
+        """Free the worker of a trial, if it has one, for good, and delete its checkpoint."""
+        if trial in self._runs:
+            self._release(self._runs[trial], "stop")
+        shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+        self._touched = self._clock()
+
+    def close(self) -> None:
+        """Kill every process that is left, after its grace, all at once."""
+        for run in self._runs.values():
+            run.over = True
+            run.process.dismiss()
+        while not all(run.process.gone for run in self._runs.values()):
+            self._watch(self._clock() + LONGEST_WAIT)
+        self._runs.clear()
+        self._ready.clear()
+        self._current = None
+        if self._keeper is not None:
+            # One that an interrupt hit while it was being started is known by its mark alone.
+            for _ in range(100):
+                if not kill_marked(f"{self._study}."):
+                    break
+                sleep(0.01)
+            self._keeper.kill()
+            self._keeper.wait()
+            self._keeper = None
+            self._selector.close()
+
+    # -- processes --------------------------------------------------------------------------------------------------
+
+    def _launch(self, job: Job, worker: int) -> TrialProcess:
+        self._processes[job.trial] += 1
+        number = self._processes[job.trial]
+        environment = {**os.environ, **ONE_THREAD, CHECKPOINT_VARIABLE: str(self._checkpoints(job.trial))}
+        if self._devices:
+            environment[GPU_VARIABLE] = self._devices[worker % len(self._devices)]
+        return TrialProcess(
+            self._command.arguments(job.config, self._benchmark.space.constants, job.until),
+            environment,
+            self._selector,
+            pipe_variable=PIPE_VARIABLE,
+            mark=f"{self._study}.{job.trial}.{number}.",
+            output=self._trials / str(job.trial) / f"job-{number}.out",
+            grace=self._grace,
+        )
+
+    def _checkpoints(self, trial: int) -> Path:
+        return self._trials / str(trial) / "checkpoints"
+
+    def _release(self, run: _Run, answer: str) -> None:
+        """Let a process leave, drop what it still says, and free its worker."""
+        run.over = True
+        run.process.dismiss(answer)
+        while not run.process.gone:
+            self._watch(self._clock() + LONGEST_WAIT)
+        self._give_back(run)
+
+    def _give_back(self, run: _Run) -> None:
+        if run is self._current:
+            self._current = None
+        del self._runs[run.job.trial]
+        self._free = sorted([*self._free, run.worker], reverse=True)
+
+    def _watch(self, until: int) -> None:
+        """Read what processes say until something happens or the clock shows `until`; take note of who left."""
+        until = min(until, self._clock() + LONGEST_WAIT)
+        present = [run for run in self._runs.values() if not run.process.gone]
+        for run in present:
+            if run.process.due is not None:
+                until = min(until, run.process.due - self._began)
+            if run.process.exited or not run.process.notices_exit:
+                until = min(until, self._clock() + FEW_MILLISECONDS)
+        for key, _ in self._selector.select(max(until - self._clock(), 0) / NANOSECONDS):
+            key.data()
+        for run in present:
+            run.process.check()
+            self._attend(run)
+
+    # -- reports ----------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """The loop has decided: the trial that it heard last goes on."""
+        run, self._current = self._current, None
+        if run is not None:
+            run.heard, run.queued = None, False
+            run.process.answer("continue")
+            self._attend(run)
+
+    def _attend(self, run: _Run) -> None:
+        """Bring what a run says to the loop, one thing at a time; its last word when its process has left."""
+        if run.over or run.queued:
+            return
+        run.heard = run.heard or self._listen(run)
+        if run.heard is None:
+            return
+        if run.heard.status is Status.RUNNING or run.process.gone:
+            run.queued = True
+            self._ready.append(run)
+        else:
+            run.process.dismiss(run.heard.farewell)
+
+    def _listen(self, run: _Run) -> _Heard | None:
+        """The next thing that the loop must hear, if there is one; levels that it knows are answered here."""
+        while True:
+            try:
+                line = run.process.line()
+                heard = self._understand(run, line) if line is not None else None
+            except ValueError as error:
+                lines = run.process.last_lines()
+                return self._failure(run, f"protocol: {str(error)[:REASON_LIMIT]}\n{lines}".rstrip())
+            if heard is not None:
+                return heard
+            if line is not None:
+                run.process.answer("continue")
+            elif not run.process.gone:
+                return None
+            elif (failure := self._crashed(run)) is not None:
+                return failure
+
+    def _crashed(self, run: _Run) -> _Heard | None:
+        """What became of a process that left unasked: a failure, or nothing where it is started again."""
+        trial, job = run.job.trial, run.job
+        stands = f"at {self._benchmark.fidelity.unit} {self._reached.get(trial, 0)} of {job.until}"
+        reason = f"left {stands}: {run.process.how_it_ended()}"
+        retried = self.retried.get(trial, [])
+        if len(retried) == self._retries:
+            return self._failure(run, reason)
+        self.retried[trial] = [*retried, reason]
+        run.process, run.last = self._launch(job, run.worker), -1
+        return None
+
+    def _failure(self, run: _Run, reason: str) -> _Heard:
+        self.failures[run.job.trial] = reason
+        return _Heard(self._reached.get(run.job.trial, 0), self._infinite(), {}, Status.FAILED)
+
+    def _infinite(self) -> tuple[float, ...]:
+        return (math.inf,) * len(self._benchmark.objectives)
+
+    def _understand(self, run: _Run, line: bytes) -> _Heard | None:
+        """A report from what a script sent; None for a level that the loop knows; ValueError for nonsense."""
+        benchmark, until = self._benchmark, run.job.until
+        metrics = decode_metrics(line.decode("ascii"))
+        level = self._level(run, metrics)
+        on_the_way = not benchmark.fidelity.continues and level < until
+        if level <= self._reached.get(run.job.trial, 0) or on_the_way:
+            return None
+        try:
+            losses = benchmark.losses(metrics)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+        if not all(map(math.isfinite, losses)):
+            named = {objective.metric: metrics[objective.metric] for objective in benchmark.objectives}
+            self.failures[run.job.trial] = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
+            return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop")
+        if level == until:
+            return _Heard(level, losses, metrics, Status.REACHED, "pause")
+        return _Heard(level, losses, metrics, Status.RUNNING)
+
+    def _level(self, run: _Run, metrics: dict[str, float]) -> int:
+        """Take the resource out of a report; ValueError where it cannot come next."""
+        fidelity, levels = self._benchmark.fidelity, self._levels
+        unit = fidelity.unit
+        if unit not in metrics:
+            raise ValueError(f"a report lacks the resource {unit!r}; it has {sorted(metrics)}")
+        value = metrics.pop(unit)
+        index = self._index_of.get(value)  # type: ignore[arg-type]  # 3.0 finds 3
+        if index is None:
+            raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}; there are {list(levels)}")
+        if index <= run.last:
+            raise ValueError(f"{unit} {value:g} was reported after {unit} {levels[run.last]}")
+        known = self._index_of.get(self._reached.get(run.job.trial, 0), -1)
+        following = (run.last if run.last >= 0 else known) + 1
+        inherits = run.job.parent is not None and known < 0 and run.last < 0
+        if fidelity.continues and index > following and not inherits:
+            raise ValueError(f"{unit} {value:g} was reported, but {unit} {levels[following]} was not")
+        run.last = index
+        return levels[index]
+
+    def _deliver(self, run: _Run) -> Event | None:
+        heard = run.heard
+        if run.over or heard is None:
+            return None
+        now = self._latest = self._clock()
+        cost, run.told = (now - run.told) / NANOSECONDS, now
+        trial = run.job.trial
+        self._reached[trial] = heard.resource
+        if heard.status is Status.RUNNING:
+            self._current = run
+        else:
+            run.over = True
+            self._give_back(run)
+        visible = self._benchmark.visible(heard.metrics)
+        report = Report(trial, heard.resource, heard.losses, visible, cost, heard.status)
+        return Event(now, run.worker, report, heard.metrics)
+
+
+def _copy_checkpoints(parent: Path, child: Path) -> None:
+    """Copy what a parent trial has saved; it may run on meanwhile, and replace its files."""
+    for _ in range(10):
+        try:
+            shutil.copytree(parent, child, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.tmp-*"))
+            return
+        except (shutil.Error, FileNotFoundError):
+            shutil.rmtree(child)
+            child.mkdir()
+    raise ValueError(f"the checkpoints in {parent} cannot be copied: are they still there?")
+
+
+def visible_devices(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The GPUs that trials may use, as `CUDA_VISIBLE_DEVICES` names them (a number, a GPU's or a MIG slice's UUID)."""
+    given = environment.get(GPU_VARIABLE)
+    if given is not None:
+        names = [name.strip() for name in given.split(",")]
+        # As CUDA reads it: whatever stands after an invalid name is not visible.
+        end = next((i for i, name in enumerate(names) if name in ("", "-1", "NoDevFiles")), len(names))
+        return tuple(names[:end])
+    program = shutil.which("nvidia-smi", path=environment.get("PATH"))
+    if program is None:
+        return ()
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, timeout=30, check=True, text=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    devices: list[str] = []
+    sliced = False
+    for line in listed.splitlines():
+        name = line.rpartition("UUID: ")[2].rstrip(" )")
+        if name.startswith("MIG-"):
+            # A GPU that is cut into slices can be used only by them.
+            if not sliced and devices:
+                devices.pop()
+            devices.append(name)
+            sliced = True
+        elif name.startswith("GPU-"):
+            devices.append(name)
+            sliced = False
+    return tuple(devices)

@@ -1,0 +1,161 @@
+"""A study: one arm on one benchmark with one seed under stated conditions, and the record of what happened.
+
+A study's key is the hash of all that it depends on. A record holds the events as columns and their digest; two runs of
+one study have one digest. What was really spent (seconds of this machine) stands beside and is no part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.loop import Ended, Log, Started
+from harness.space import Config
+from harness.types import Benchmark
+
+SIMULATION_VERSION = 1
+"""Raised when the same study would give other events."""
+
+KINDS = ("started", "report", "ended")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is run, and all that its outcome depends on.
+
+    method: as `Method.to_json` gives it; benchmark: with the arm's own space, workers, budget and delays;
+    data: digest of the table or surrogate, or `real`; shared: how many first configs all arms have in common;
+    points: start configs of this arm; finished_trials: end after so many, instead of at the budget only.
+    """
+
+    arm: str
+    method: Mapping[str, Any]
+    benchmark: Benchmark
+    data: str
+    seed: int
+    decision_time: str = "none"
+    shared: int = 0
+    points: tuple[Config, ...] = ()
+    finished_trials: int | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """All ingredients as plain JSON."""
+        return {
+            "simulation_version": SIMULATION_VERSION,
+            "arm": self.arm,
+            "method": dict(self.method),
+            "benchmark": self.benchmark.to_json(),
+            "data": self.data,
+            "seed": self.seed,
+            "decision_time": self.decision_time,
+            "shared": self.shared,
+            "points": [dict(point) for point in self.points],
+            "finished_trials": self.finished_trials,
+        }
+
+    @staticmethod
+    def from_spec(spec: Mapping[str, Any]) -> Study:
+        """A study from its ingredients."""
+        plain = {name: value for name, value in spec.items() if name != "simulation_version"}
+        plain["benchmark"] = Benchmark.from_json(plain["benchmark"])
+        return Study(**{**plain, "points": tuple(plain["points"])})
+
+    @property
+    def key(self) -> str:
+        """The hash of all ingredients."""
+        return key_of(self.spec())
+
+
+def key_of(spec: Mapping[str, Any]) -> str:
+    """The hash of a study's ingredients."""
+    text = json.dumps(spec, separators=(",", ":"), allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished study: its ingredients, its events as columns, and why it ended.
+
+    Of e events: kind (e,), index into KINDS; time (e,), nanoseconds; worker, trial (e,); resource (e,): the level of
+    a report, where a started job shall go, 0 for an end; code (e,): a report's status, an end's reason, a started
+    job's parent or -1. Of r reports: cost (r,), seconds; metrics names them, values (r, metrics).
+    configs: `[trial, config]` of each trial in the order of their first start, as JSON.
+    """
+
+    spec: Mapping[str, Any]
+    kind: NDArray[np.int8]
+    time: NDArray[np.int64]
+    worker: NDArray[np.int32]
+    trial: NDArray[np.int32]
+    resource: NDArray[np.int32]
+    code: NDArray[np.int32]
+    cost: NDArray[np.float64]
+    metrics: tuple[str, ...]
+    values: NDArray[np.float64]
+    configs: tuple[str, ...]
+    why: str
+    end: int
+    error: str
+    real_seconds: float
+
+    @property
+    def key(self) -> str:
+        """The key of the study."""
+        return key_of(self.spec)
+
+    def digest(self) -> str:
+        """A hash of all that happened; what it cost in real time is no part of it."""
+        state = hashlib.blake2b(digest_size=16)
+        for column in (self.kind, self.time, self.worker, self.trial, self.resource, self.code, self.cost):
+            state.update(np.ascontiguousarray(column).tobytes())
+        state.update(np.where(np.isnan(self.values), np.nan, self.values).tobytes())
+        state.update(json.dumps([self.metrics, self.configs, self.why, self.end]).encode())
+        return state.hexdigest()
+
+
+def record(study: Study, log: Log, real_seconds: float) -> Record:
+    """The record of a study from the log of its run."""
+    columns: list[tuple[int, int, int, int, int, int]] = []
+    costs: list[float] = []
+    metrics: list[Mapping[str, float]] = []
+    configs: dict[int, Config] = {}
+    for event in log.events:
+        if isinstance(event, Started):
+            trial, config, until, parent = event.job
+            columns.append((0, event.time, event.worker, trial, until, -1 if parent is None else parent))
+            if trial not in configs:
+                configs[trial] = dict(config)
+        elif isinstance(event, Ended):
+            columns.append((2, event.time, event.worker, event.trial, 0, int(event.reason)))
+        else:
+            said = event.report
+            columns.append((1, event.time, event.worker, said.trial, said.resource, int(said.status)))
+            costs.append(said.cost)
+            metrics.append(event.metrics)
+    names = tuple(dict.fromkeys(name for values in metrics for name in values))
+    values = [[row.get(name, math.nan) for name in names] for row in metrics]
+    table = np.array(columns, dtype=np.int64).reshape(-1, 6)
+    return Record(
+        spec=study.spec(),
+        kind=table[:, 0].astype(np.int8),
+        time=np.ascontiguousarray(table[:, 1]),
+        worker=table[:, 2].astype(np.int32),
+        trial=table[:, 3].astype(np.int32),
+        resource=table[:, 4].astype(np.int32),
+        code=table[:, 5].astype(np.int32),
+        cost=np.array(costs, dtype=np.float64),
+        metrics=names,
+        values=np.array(values, dtype=np.float64).reshape(len(metrics), len(names)),
+        configs=tuple(json.dumps([trial, config]) for trial, config in configs.items()),
+        why=str(log.why),
+        end=log.time,
+        error=log.error,
+        real_seconds=real_seconds,
+    )

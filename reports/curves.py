@@ -1,0 +1,77 @@
+"""The mean incumbent over time, with its interval: exact on the steps, not on a grid.
+
+A study that has no incumbent yet, or that has failed, counts as the median random config; on a benchmark whose median
+is not known a curve begins where each of the arm's studies has a loss, and failed ones are left out (and counted in
+`failed`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats, at
+from reports.intervals import mean
+from reports.outcomes import FAILED, MISSING
+from reports.regret import Measure, counted, law_of_random_search, measure, scale
+from reports.summary import Summary
+
+
+def anytime(summary: Summary, benchmark: str) -> pd.DataFrame:
+    """The anytime curve of each arm on a benchmark, a row per change.
+
+    Columns: arm, time (seconds), loss, low, high (NaN with one seed), own (whether every study had a loss of its own
+    by then), seeds, failed (studies).
+    """
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    curves = [_curve(summary, benchmark, str(arm), mine) for arm, mine in here.groupby("arm", sort=False)]
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["arm", "time", "loss"])
+
+
+def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
+    """What random search would have at each time if all trainings took the mean time: columns time (seconds), loss.
+
+    Exact for a finite table without repeats; on the scale of the curves. Empty where the table's losses or the time of
+    a full training are not known, or the arms have different workers.
+    """
+    facts = summary.facts[benchmark]
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    finals, seconds, ruler = facts.get("final_losses"), facts.get("full_seconds"), scale(facts)
+    workers, budget = here["workers"].unique(), float(here["budget"].max())
+    if not finals or not seconds or facts.get("table") != "restrict" or len(workers) != 1:
+        return pd.DataFrame({"time": [], "loss": []})
+    losses = counted(np.sort(np.asarray(finals, dtype=float)), facts.get("median"))
+    rounds = np.arange(1, int(budget / seconds) + 1)
+    on = measure(losses, ruler)
+    expected = law_of_random_search(on.of(losses), rounds * int(workers[0]))
+    return pd.DataFrame({"time": rounds * seconds, "loss": on.losses(expected)})
+
+
+def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd.DataFrame:
+    facts = summary.facts[benchmark]
+    median, ruler = facts.get("median"), scale(facts)
+    failed = (mine["state"] == FAILED).to_numpy()
+    used = mine if median is not None else mine[~failed]
+    budget = float(mine["budget"].max())
+    found = [summary.trajectories.get((arm, benchmark, int(seed))) for seed in used["seed"]]
+    until = np.where(used["state"] == FAILED, used["seconds"], np.inf).astype(float)
+    changes = [steps.times for steps in found if steps is not None]
+    times = np.unique(np.concatenate([*changes, until, [0.0 if median is not None else np.inf, budget]]))
+    times = times[times <= budget]
+    rows: list[Floats] = []
+    for steps, end in zip(found, until, strict=True):
+        values = np.full(len(times), np.nan) if steps is None else at(steps.times, steps.losses, times)
+        rows.append(np.where(times < end, values, np.nan))
+    losses = np.array(rows).reshape(-1, len(times))
+    own = np.isfinite(losses).all(axis=0)
+    losses = counted(losses, median)
+    known = np.isfinite(losses).all(axis=0)
+    shown = _interval(losses[:, known], measure(losses[:, known], ruler))
+    return pd.DataFrame(
+        {"arm": arm, "time": times[known], **shown, "own": own[known], "seeds": len(mine), "failed": int(failed.sum())}
+    )
+
+
+def _interval(losses: Floats, on: Measure) -> dict[str, Floats]:
+    estimate = mean(on.of(losses))
+    return dict(zip(("loss", "low", "high"), (on.losses(part) for part in estimate), strict=True))

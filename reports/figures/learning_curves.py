@@ -1,0 +1,123 @@
+"""Every trial of one study against time, coloured by the level that it reached in the end.
+
+A line breaks where its trial was paused and goes on where it was resumed. A bar marks a trial that the scheduler
+stopped, a cross one that failed. Losses far above the rest are cut off at the top edge and counted there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import BoundaryNorm, Colormap, LinearSegmentedColormap
+from numpy.typing import NDArray
+
+from reports import style
+
+Floats = NDArray[np.float64]
+
+FAILURE = "#D55E00"
+
+
+def draw(
+    frame: pd.DataFrame,
+    axes: Axes,
+    *,
+    levels: Sequence[int],
+    limits: tuple[float, float],
+    budget: float,
+    title: str,
+) -> None:
+    """Draw the trials of one study.
+
+    frame: its events (kind, time, trial, resource, loss, reason); levels: all of the benchmark, rising;
+    limits: of the loss axis, the same for all panels; budget: seconds.
+    """
+    unit, _ = style.time_unit(budget)
+    colours, norm = scale_of(levels)
+    lines, reached = trial_lines(frame)
+    bottom, top = limits
+    order = np.argsort(reached, kind="stable")  # those trained longest lie on top
+    drawn = [np.column_stack([lines[i][:, 0] / unit, np.minimum(lines[i][:, 1], top)]) for i in order]
+    shades = colours(norm(reached[order])) if len(order) else np.empty((0, 4))
+    axes.add_collection(LineCollection(drawn, colors=shades, linewidths=0.9, capstyle="round"), autolim=False)
+    single = [i for i, line in enumerate(drawn) if len(line) == 1]
+    if single:
+        points = np.concatenate([drawn[i] for i in single])
+        axes.scatter(points[:, 0], points[:, 1], s=3, color=shades[single], linewidths=0)
+    _mark_ends(frame, axes, unit, top)
+    axes.set_xlim(0, budget / unit)
+    axes.set_ylim(bottom, top)
+    trials = frame["trial"].nunique()
+    axes.set_title(f"{title}  ", loc="left")
+    axes.set_title(_count(trials, frame, top), loc="right", fontsize=8, fontweight="normal", color=style.QUIET)
+
+
+def limits(losses: Floats) -> tuple[float, float]:
+    """Limits of the loss axis that show the bulk: losses of the reports of all panels, shape (reports,)."""
+    finite = losses[np.isfinite(losses)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, quarter, half, high = np.quantile(finite, [0, 0.25, 0.5, 0.97])
+    top = min(high, half + 6 * (half - quarter)) if half > quarter else high
+    room = 0.04 * (top - low) or 0.5
+    return float(low - room), float(top + room)
+
+
+def scale_of(levels: Sequence[int]) -> tuple[Colormap, BoundaryNorm]:
+    """Light to dark over the levels of a benchmark: an equal step for each."""
+    shades = ["#b9c9d3", "#7fb2c4", "#3f8fa8", "#1f5f8b", "#1b2a6b"]
+    edges = np.concatenate([[levels[0] - 0.5], np.asarray(levels) + 0.5])
+    return LinearSegmentedColormap.from_list("reached", shades, N=256), BoundaryNorm(edges, 256)
+
+
+def trial_lines(frame: pd.DataFrame) -> tuple[list[Floats], NDArray[np.int64]]:
+    """Each job as a line of (seconds, loss), shape (points, 2), and the level that its trial reached in the end.
+
+    A resumed job begins at its start with the loss at which its trial was paused; points without a finite loss are
+    left out of the line. Levels: shape (jobs,).
+    """
+    lines: list[list[tuple[float, float]]] = []
+    owner: list[int] = []
+    open_line: dict[int, int] = {}
+    held: dict[int, float] = {}
+    final: dict[int, int] = {}
+    columns = (frame[name].tolist() for name in ("kind", "time", "trial", "resource", "loss"))
+    for kind, time, trial, resource, loss in zip(*columns, strict=True):
+        if kind == "started":
+            open_line[trial] = len(lines)
+            owner.append(trial)
+            lines.append([(time, held[trial])] if trial in held else [])
+        elif kind == "report":
+            final[trial] = max(final.get(trial, 0), resource)
+            if np.isfinite(loss):
+                held[trial] = loss
+                lines[open_line[trial]].append((time, loss))
+    kept = [i for i, line in enumerate(lines) if line]
+    arrays = [np.array(lines[i], dtype=float) for i in kept]
+    return arrays, np.array([final.get(owner[i], 0) for i in kept], dtype=np.int64)
+
+
+def _mark_ends(frame: pd.DataFrame, axes: Axes, unit: float, top: float) -> None:
+    said = frame[(frame["kind"] == "report") & np.isfinite(frame["loss"])]
+    last = said.groupby("trial")["loss"].last()
+    ended = frame[frame["kind"] == "ended"]
+    for reason, marker, colour, size in (("stopped", "|", style.INK, 16), ("failed", "x", FAILURE, 14)):
+        some = ended[ended["reason"] == reason]
+        heights = np.minimum(last.reindex(some["trial"]).fillna(top).to_numpy(dtype=float), top)
+        if len(some):
+            axes.scatter(
+                some["time"] / unit, heights, s=size, marker=marker, color=colour, linewidths=0.9, zorder=3, clip_on=False
+            )
+
+
+def _count(trials: int, frame: pd.DataFrame, top: float) -> str:
+    """How many trials there are, and how many of them had losses above the top edge."""
+    said = frame[(frame["kind"] == "report") & (frame["loss"] > top)]
+    above = said["trial"].nunique()
+    failed = int(((frame["kind"] == "ended") & (frame["reason"] == "failed")).sum())
+    notes = [f"{trials} trials", f"{above} beyond the edge" if above else "", f"{failed} failed" if failed else ""]
+    return ", ".join(note for note in notes if note)

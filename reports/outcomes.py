@@ -1,0 +1,82 @@
+"""What became of each study that was wanted: done, failed or missing, and the loss that it counts with.
+
+Wanted are all arms on all benchmarks with all seeds that occur on the benchmark. A failed study counts as the median
+random config, whatever it held when it failed; so does one without a finite loss. A missing one (never run, or
+interrupted: the next run continues it) counts with nothing and is shown as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats, Key, Trajectory, at
+from reports.regret import counted, normalised, scale
+
+Facts = Mapping[str, Mapping[str, Any]]
+
+DONE, FAILED, MISSING = "done", "failed", "missing"
+
+COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports")
+
+
+def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> pd.DataFrame:
+    """One row per wanted study, by benchmark, arm and seed in the order in which they were declared.
+
+    Columns: benchmark, arm, seed, state, why, error; loss (observed, NaN if none), counted (the loss as statistics
+    take it), regret (normalised and clipped, NaN without a ruler), trial and test of the incumbent; and the counts
+    of the study (seconds, reports ...), NaN where it is missing.
+    """
+    names = list(zip(studies["arm"], studies["benchmark"], (int(seed) for seed in studies["seed"]), strict=True))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"study {twice} (arm, benchmark, seed) is given twice: give each study once")
+    known = dict(zip(names, studies.to_dict("records"), strict=True))
+    rows = [
+        _outcome((arm, benchmark, seed), known.get((arm, benchmark, seed)), trajectories, facts)
+        for benchmark in unique(studies["benchmark"])
+        for arm in unique(studies["arm"])
+        for seed in sorted({name[2] for name in names if name[1] == benchmark})
+    ]
+    columns = ["benchmark", "arm", "seed", "state", "why", "error", "loss", "counted", "regret", "trial", "test", *COUNTS]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def state(why: str | None) -> str:
+    """What became of a study that ended so; None if there is no such study."""
+    if why is None or why == "interrupted":
+        return MISSING
+    return FAILED if why == "error" else DONE
+
+
+def unique(column: pd.Series[Any]) -> list[str]:
+    """The names in a column in the order of their first appearance."""
+    return [str(name) for name in column.unique()]
+
+
+def _outcome(
+    key: Key, study: Mapping[str, Any] | None, trajectories: Mapping[Key, Trajectory], facts: Facts
+) -> dict[str, Any]:
+    arm, benchmark, seed = key
+    about = facts.get(benchmark, {})
+    became = state(None if study is None else str(study["why"]))
+    row: dict[str, Any] = {"benchmark": benchmark, "arm": arm, "seed": seed, "state": became}
+    row |= dict.fromkeys(("loss", "counted", "regret", "trial", "test"), np.nan)
+    row |= {name: np.nan if study is None else study[name] for name in COUNTS}
+    row |= {"why": "" if study is None else study["why"], "error": "" if study is None else study["error"]}
+    if study is None or became == MISSING:
+        return row
+    trajectory = trajectories.get(key)
+    if trajectory is not None and len(trajectory.times):
+        end = np.array([float(study["budget"])])
+        held = (trajectory.losses, trajectory.trials.astype(float), trajectory.tests)
+        row["loss"], row["trial"], row["test"] = (float(at(trajectory.times, values, end)[0]) for values in held)
+    loss: Floats = np.array([row["loss"] if became == DONE else np.nan])
+    row["counted"] = float(counted(loss, about.get("median"))[0])
+    ruler = scale(about)
+    if ruler is not None:
+        row["regret"] = float(normalised(loss, ruler)[0])
+    return row

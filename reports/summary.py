@@ -1,0 +1,165 @@
+"""What a comparison comes to: completeness first, then each arm's numbers, then what can be said about pairs.
+
+The numbers are of *observed* validation losses of the incumbent at the budget: what a user of the method sees. They are
+biased down by selection, alike for all arms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports import pairs as pair_statements
+from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectories
+from reports.intervals import mean
+from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, unique
+from reports.regret import measure, ranks, scale
+
+HELD = {"optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds"}
+"""The facts that the JSON repeats (not the table's thousand losses)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All numbers of a report."""
+
+    rule: str
+    """The incumbent rule that they stand on."""
+    studies: pd.DataFrame
+    """One row per wanted study: see `outcomes`."""
+    table: pd.DataFrame
+    """One row per benchmark and arm: see `row`."""
+    pairs: pd.DataFrame
+    """One row per benchmark and pair of arms: see `pairs.compare`."""
+    across: str
+    """What may be claimed over benchmarks."""
+    trajectories: Mapping[Key, Trajectory]
+    facts: Facts
+
+    def statements(self, benchmark: str) -> list[str]:
+        """What can be said about the pairs of arms on a benchmark, in words."""
+        return [str(text) for text in self.pairs.loc[self.pairs["benchmark"] == benchmark, "statement"]]
+
+    def numbers(self) -> dict[str, Any]:
+        """Every number as plain dicts and lists for JSON; what is not known or not finite is None."""
+        facts = {
+            name: {key: value for key, value in about.items() if key in HELD} for name, about in self.facts.items()
+        }
+        frames = {"table": self.table, "pairs": self.pairs, "studies": self.studies}
+        return {
+            "incumbent_rule": self.rule,
+            "across_benchmarks": self.across,
+            "benchmarks": _plain(facts),
+            **{name: [_plain(row) for row in frame.to_dict("records")] for name, frame in frames.items()},
+        }
+
+
+def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: str = DEFAULT_RULE) -> Summary:
+    """Compute all numbers of a report from the frames of studies and events.
+
+    facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where a study is given
+    twice, the rule is unknown, or a benchmark has no levels.
+    """
+    names = unique(studies["benchmark"])
+    unknown = [name for name in names if not facts.get(name, {}).get("levels")]
+    if unknown:
+        raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
+    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
+    wanted = outcomes(studies, found, facts)
+    arms = unique(studies["arm"])
+    rows: list[dict[str, Any]] = []
+    compared: list[pd.DataFrame] = []
+    for name in names:
+        here = wanted[wanted["benchmark"] == name]
+        said = pair_statements.compare(here, scale(facts[name]))
+        table = _table(here, facts[name])
+        _mark_best(table, said)
+        rows += table
+        compared.append(said)
+    return Summary(
+        rule=rule,
+        studies=wanted,
+        table=pd.DataFrame(rows, columns=None if rows else ["benchmark", "arm"]),
+        pairs=pd.concat(compared, ignore_index=True) if compared else pd.DataFrame(columns=pair_statements.COLUMNS),
+        across=pair_statements.across_benchmarks(len(names), len(arms)),
+        trajectories=found,
+        facts=facts,
+    )
+
+
+def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses."""
+    whole = here.groupby("seed")["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
+    losses = here[whole].pivot(index="seed", columns="arm", values="counted").fillna(np.inf)
+    placed = ranks(losses)
+    rows: list[dict[str, Any]] = []
+    for arm in unique(here["arm"]):
+        rank = placed[arm].mean() if len(placed) else np.nan
+        rows.append(row(here[here["arm"] == arm], facts) | {"rank": float(rank), "rank_blocks": len(placed)})
+    return rows
+
+
+def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """One arm's numbers on one benchmark; `mine` holds its outcomes, a row per seed.
+
+    wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back
+    (regret: the geometric mean of the normalised regret, clipped), each with a 95 % t interval; loss_mean: the plain
+    mean; at_floor, at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds: means per study.
+    """
+    ran = mine[mine["state"] != MISSING]
+    counts = mine["state"].value_counts()
+    losses, ruler = ran["counted"].to_numpy(dtype=float), scale(facts)
+    on = measure(losses, ruler)
+    estimate = mean(on.of(losses))
+    regrets = ran["regret"].to_numpy(dtype=float)
+    regret = mean(np.log(regrets)).exp()
+    test = mean(_finite_or_nan(ran["test"].to_numpy(dtype=float)))
+    numbers = {
+        "benchmark": mine["benchmark"].iloc[0],
+        "arm": mine["arm"].iloc[0],
+        "wanted": len(mine),
+        **{name: int(counts.get(name, 0)) for name in (DONE, FAILED, MISSING)},
+        "loss": float(on.losses(estimate.center)),
+        "loss_low": float(on.losses(estimate.low)),
+        "loss_high": float(on.losses(estimate.high)),
+        "loss_mean": float(losses.mean()) if len(losses) else np.nan,
+        "regret": float(regret.center),
+        "regret_low": float(regret.low),
+        "regret_high": float(min(regret.high, 1.0)) if regret.high == regret.high else np.nan,
+        "at_floor": 0 if ruler is None else int(np.sum(regrets <= ruler.floor)),
+        "at_median": 0 if ruler is None else int(np.sum(regrets >= 1)),
+        "test": float(test.center),
+        "test_low": float(test.low),
+        "test_high": float(test.high),
+    }
+    means = {name: float(ran[name].mean()) for name in ("trials", "reports", "seconds", "real_seconds")}
+    return numbers | means
+
+
+def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:
+    """Set `best` on the arm of the lowest mean loss and on those that could not be told apart from it."""
+    tested = {str(name) for side in ("first", "second") for name in pairs.loc[pairs["holm"].notna(), side]}
+    known = [entry for entry in table if entry["arm"] in tested and not math.isnan(entry["loss"])]
+    lead = min(known, key=lambda entry: (np.nan_to_num(entry["regret"]), entry["loss"]), default=None)
+    worse = pair_statements.told_apart(pairs, lead["arm"]) if lead else set[str]()
+    for entry in table:
+        entry["best"] = lead is not None and entry["arm"] in tested - worse
+
+
+def _finite_or_nan(values: Floats) -> Floats:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,60 @@
+"""How numbers are written for a reader: the digits that matter, and times in the unit that fits."""
+
+from __future__ import annotations
+
+import math
+
+NONE = "–"
+
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, with an exponent only where it would be long without."""
+    if math.isnan(value):
+        return NONE
+    if math.isinf(value) or value == 0:
+        return "0" if value == 0 else "inf" if value > 0 else "-inf"
+    size = math.floor(math.log10(abs(value)))
+    if size < -4 or size > 5:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(digits - 1 - size, 0)}f}"
+
+
+def interval(center: float, low: float, high: float) -> str:
+    """An estimate and its interval, as exact as the interval is wide: "0.31 [0.18, 0.52]".
+
+    The estimate alone where no interval is known or it has no width.
+    """
+    if math.isnan(center):
+        return NONE
+    if not 0 < high - low < math.inf:
+        return number(center, 4)
+    size = math.floor(math.log10((high - low) / 2))
+    if size < -6 or abs(center) >= 1e6:
+        return f"{number(center)} [{number(low)}, {number(high)}]"
+    decimals = max(1 - size, 0)
+    return f"{center:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def p_value(p: float) -> str:
+    """What stands behind a p: "= .012", "= .35" or "< .001"."""
+    if p < 0.001:
+        return "< .001"
+    shown = f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    return f"= {shown.removeprefix('0')}"
+
+
+def seconds(value: float) -> str:
+    """A time in the unit that fits: "0.21 s", "42 s", "12 min", "2.5 h", "33 d"."""
+    if math.isnan(value):
+        return NONE
+    size, name = next(((size, name) for size, name in _UNITS if value >= 1.5 * size), (1.0, "s"))
+    amount = value / size
+    return f"{amount:.2g} {name}" if amount < 9.95 else f"{amount:.0f} {name}"
+
+
+def plural(count: int, word: str) -> str:
+    """A count of things: "1 seed", "2 seeds", "2 studies"."""
+    many = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{count} {word if count == 1 else many}"

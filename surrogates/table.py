@@ -1,0 +1,242 @@
+"""Tables: measured learning curves, looked up.
+
+A table on disk is a folder with two plain files. `table.json` says what it is: the benchmark, the metrics, the seeds,
+the configs with the part of the plan that each belongs to, and how it was made. `table.npz` holds two arrays:
+`values` (configs, seeds, levels, metrics) and `seconds` (configs, seeds, levels), the training time since the start
+of the trial. A replicate that was not measured is NaN throughout; a curve that ends before the last level is NaN from
+there on and its `end` says why. Anything else that is missing is refused at load, with its place.
+
+Which replicate a study meets is a hash of benchmark, seed and config: the same for every method.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.randomness import number
+from harness.space import Config, Space
+from harness.types import NANOSECONDS, Benchmark, Curve, End
+
+Array = NDArray[np.float64]
+ENDS = (End.COMPLETE, End.EARLY, End.DIVERGED)
+
+
+@dataclass(frozen=True)
+class TableData:
+    """The plain content of a table.
+
+    configs: n dicts; parts: n names (`iid` rows follow the law of random search); seeds: the s replicates;
+    metrics: m names; values: (n, s, levels, m); seconds: (n, s, levels), cumulative where the fidelity continues;
+    ends: (n, s) indices into `ENDS`, -1 where the replicate was not measured; made: how, free-form JSON.
+    """
+
+    benchmark: Benchmark
+    configs: tuple[Config, ...]
+    parts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...]
+    values: Array
+    seconds: Array
+    ends: NDArray[np.int8]
+    made: Mapping[str, Any]
+
+    def check(self, where: str) -> None:
+        """Refuse wrong shapes, undeclared holes, and times that do not rise; ValueError with the row and the reason."""
+        n, s, levels, m = len(self.configs), len(self.seeds), len(self.benchmark.fidelity.levels), len(self.metrics)
+        shapes = {"values": (n, s, levels, m), "seconds": (n, s, levels), "ends": (n, s)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{where}: {name} has the shape {getattr(self, name).shape}, expected {shape}")
+        for objective in self.benchmark.objectives:
+            if objective.metric not in self.metrics:
+                raise ValueError(f"{where}: no metric {objective.metric!r}; there are {', '.join(self.metrics)}")
+        for row, config in enumerate(self.configs):
+            try:
+                self.benchmark.space.check(config)
+            except ValueError as error:
+                raise ValueError(f"{where}, row {row}: {error}") from None
+        lengths = self.lengths()
+        measured = self.ends >= 0
+        for row, replicate in zip(*np.nonzero(measured), strict=True):
+            self._check_curve(f"{where}, row {row}, seed {self.seeds[replicate]}", row, replicate, lengths)
+        if not measured.any(axis=1).all():
+            raise ValueError(f"{where}, row {int(np.argmin(measured.any(axis=1)))}: no replicate was measured")
+
+    def _check_curve(self, where: str, row: int, replicate: int, lengths: NDArray[np.intp]) -> None:
+        length, levels = lengths[row, replicate], self.benchmark.fidelity.levels
+        end = ENDS[self.ends[row, replicate]]
+        if length == 0 or (length < len(levels) and end is End.COMPLETE):
+            unit = self.benchmark.fidelity.unit
+            raise ValueError(f"{where}: no seconds at {unit} {levels[length]}, though the curve is said to be {end}")
+        seconds = self.seconds[row, replicate, :length]
+        steps = np.diff(seconds, prepend=0.0) if self.benchmark.fidelity.continues else seconds
+        if not (np.isfinite(seconds).all() and (steps > 0).all()):
+            raise ValueError(f"{where}: the seconds must be finite and rise from level to level")
+        values = self.values[row, replicate, :length]
+        holes = np.isnan(values)
+        if end is End.DIVERGED:
+            holes = holes[:-1]
+        if holes.any():
+            level, metric = np.argwhere(holes)[0]
+            raise ValueError(f"{where}: metric {self.metrics[metric]!r} is missing at level {levels[level]}")
+
+    def lengths(self) -> NDArray[np.intp]:
+        """How many levels each curve has, shape (n, s); 0 where not measured."""
+        return np.isfinite(self.seconds).sum(axis=2)
+
+    def digest(self) -> str:
+        """A hash of all that a study can see of this table."""
+        state = hashlib.blake2b(digest_size=16)
+        header = [self.benchmark.space.to_json(), list(self.benchmark.fidelity.levels), self.seeds, self.metrics]
+        state.update(json.dumps([header, [dict(config) for config in self.configs], self.parts]).encode())
+        for array in (self.values, self.seconds, self.ends):
+            state.update(np.ascontiguousarray(np.where(np.isnan(array), np.nan, array)).tobytes())
+        return state.hexdigest()
+
+    def final_losses(self) -> Array:
+        """The first objective at the last level, to be minimised, shape (n, s); NaN where not measured.
+
+        A curve that diverged ends at infinity; one that ended early counts with its last value.
+        """
+        objective = self.benchmark.objectives[0]
+        column = self.values[..., self.metrics.index(objective.metric)]
+        last = np.maximum(self.lengths() - 1, 0)
+        final = np.take_along_axis(column, last[..., None], axis=2)[..., 0]
+        final = -final if objective.maximize else final
+        final = np.where(np.isnan(final), np.inf, final)
+        return np.where(self.ends < 0, np.nan, final)
+
+
+class Table:
+    """A table as a model of the benchmark: from a config to one of its measured curves.
+
+    Where the benchmark says `restrict`, only configs of the table are answered; where it says `snap`, every config
+    is, by the nearest row in the encoded space.
+    """
+
+    def __init__(self, data: TableData) -> None:
+        self.data = data
+        self.benchmark = data.benchmark
+        self.digest = data.digest()
+        self._space = data.benchmark.space
+        self._encoded = self._space.encode(data.configs)
+        self._columns = np.ascontiguousarray(self._encoded.T)
+        self._row_of = {self._space.key(config): row for row, config in enumerate(data.configs)}
+        self._replicates = [np.nonzero(ends >= 0)[0].tolist() for ends in data.ends]
+        self._curves: dict[tuple[int, int], Curve] = {}
+        self._snaps = self.benchmark.table_miss == "snap"
+
+    def under(self, benchmark: Benchmark) -> Table:
+        """The same data under a benchmark with other defaults (budget, delays, what a miss means)."""
+        table = object.__new__(Table)
+        table.__dict__.update(self.__dict__)
+        table.benchmark = benchmark
+        table._snaps = benchmark.table_miss == "snap"
+        return table
+
+    def restricted_space(self) -> Space:
+        """The benchmark's space, restricted to the rows of the table."""
+        return self._space.restricted(self.data.configs, self._encoded)
+
+    def row(self, config: Config) -> int:
+        """The row that answers for a config; ValueError where the table has none."""
+        row = self._row_of.get(self._space.key(config))
+        if row is not None:
+            return row
+        if not self._snaps:
+            raise ValueError(
+                f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose one of its "
+                f"{len(self.data.configs)} rows, or declare --table snap"
+            )
+        # Coordinate by coordinate in a fixed order: the same bits, so the same row, on every machine.
+        difference = self._columns - np.array(self._space.encode_one(config))[:, None]
+        np.multiply(difference, difference, out=difference)
+        return int(np.add.reduce(difference, axis=0).argmin())
+
+    def curve(self, config: Config, seed: int) -> Curve:
+        """The curve of a config, in the replicate that benchmark, seed and config choose."""
+        row = self.row(config)
+        replicates = self._replicates[row]
+        place = 0
+        if len(replicates) > 1:
+            place = int(number("replicate", self.benchmark.name, seed, row) * len(replicates))
+        key = (row, replicates[place])
+        curve = self._curves.get(key)
+        if curve is None:
+            curve = self._curves[key] = self._read(*key)
+        return curve
+
+    def _read(self, row: int, replicate: int) -> Curve:
+        data, benchmark = self.data, self.benchmark
+        length = int(np.isfinite(data.seconds[row, replicate]).sum())
+        rows = data.values[row, replicate, :length].tolist()
+        metrics = tuple(dict(zip(data.metrics, values, strict=True)) for values in rows)
+        end = ENDS[data.ends[row, replicate]]
+        losses = [benchmark.losses(values) for values in metrics]
+        if end is End.DIVERGED:
+            losses[-1] = tuple(np.inf for _ in benchmark.objectives)
+        return Curve(
+            nanoseconds=tuple(np.rint(data.seconds[row, replicate, :length] * NANOSECONDS).astype(np.int64).tolist()),
+            losses=tuple(losses),
+            metrics=metrics,
+            visible=tuple(benchmark.visible(values) for values in metrics),
+            end=end,
+        )
+
+
+def save(data: TableData, folder: Path) -> None:
+    """Write a table as `table.json` and `table.npz`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data.check(str(folder))
+    plain = {
+        "benchmark": data.benchmark.to_json(),
+        "metrics": list(data.metrics),
+        "seeds": list(data.seeds),
+        "digest": data.digest(),
+        "made": dict(data.made),
+        "parts": list(data.parts),
+        "configs": [dict(config) for config in data.configs],
+    }
+    np.savez_compressed(folder / "table.npz", values=data.values, seconds=data.seconds, ends=data.ends)
+    text = json.dumps(plain, indent=1)
+    (folder / "table.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Table:
+    """The table in a folder; ValueError with file, row and reason where it cannot be trusted."""
+    path = folder / "table.json"
+    if not path.exists():
+        raise FileNotFoundError(f"no table in {folder}: `table.json` is missing")
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    arrays = _read_arrays(folder / "table.npz")
+    data = TableData(
+        benchmark=Benchmark.from_json(plain["benchmark"]),
+        configs=tuple(plain["configs"]),
+        parts=tuple(plain["parts"]),
+        seeds=tuple(plain["seeds"]),
+        metrics=tuple(plain["metrics"]),
+        values=arrays["values"],
+        seconds=arrays["seconds"],
+        ends=arrays["ends"],
+        made=plain["made"],
+    )
+    data.check(str(folder / "table.npz"))
+    if data.digest() != plain["digest"]:
+        raise ValueError(f"{folder}: the arrays do not have the digest {plain['digest']} that table.json gives")
+    return Table(data)
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in ("values", "seconds", "ends")}
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path}: not the plain arrays of a table ({error})") from None
