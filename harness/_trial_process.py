@@ -93,7 +93,7 @@ class TrialProcess:
         with suppress(AttributeError, OSError):  # Linux 5.3 and later; elsewhere `check` has to ask
             exit_notice = os.pidfd_open(self._popen.pid)
             self._resources.callback(os.close, exit_notice)
-            self._watch(exit_notice, self._note_exit)
+            self._watch(exit_notice, lambda: self._note_exit(exit_notice))
         self.notices_exit = len(self._watched) == 3
 
     def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
@@ -177,12 +177,11 @@ class TrialProcess:
                 self._sweep(self._popen.pid)
         return self.gone
 
-    def _note_exit(self) -> None:
+    def _note_exit(self, descriptor: int | None = None) -> None:
         self.exited = True
         self._exit_time = monotonic()
-        for descriptor, handler in list(self._watched.items()):
-            if handler == self._note_exit:
-                self._unwatch(descriptor)
+        if descriptor is not None:
+            self._unwatch(descriptor)
 
     def _sweep(self, leader: int) -> int:
         """Kill the session and whoever carries the mark; gives how many still lived."""
@@ -261,21 +260,27 @@ class CappedFile:
         self._file.close()
 
 
-def kill_marked(mark: str, session: int = 0) -> int:
-    """Kill every process whose mark begins with `mark`, or that belongs to `session`; gives how many still lived."""
-    needle, living = f"{MARK_VARIABLE}={mark}".encode(), 0
+def kill_marked(mark: str, session: int | None = None) -> int:
+    """Kill every process whose mark begins with `mark`, or that belongs to `session`; gives how many still lived.
+
+    Whatever may go wrong, nothing else is hit: a mark names one study, and a session one process that we started.
+    """
+    if len(mark) < 16 or (session is not None and session <= 1):
+        raise ValueError(f"too vague to kill by: mark {mark!r}, session {session}")
+    spared = {1, os.getpid()}
+    needle, living = f"\0{MARK_VARIABLE}={mark}".encode(), 0
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if not name.isdigit():
+        if not name.isdigit() or int(name) in spared:
             continue
         try:
             with open(f"/proc/{name}/stat", "rb") as file:
                 # After the command, which may hold anything: state, parent, group, session.
                 state, _, _, its_session, *_ = file.read().rpartition(b")")[2].split()
-            if state in b"ZX":
+            if state in (b"Z", b"X"):
                 continue
-            if int(its_session) != session:
+            if session is None or int(its_session) != session:
                 with open(f"/proc/{name}/environ", "rb") as file:
-                    if needle not in file.read():
+                    if needle not in b"\0" + file.read():
                         continue
             os.kill(int(name), signal.SIGKILL)
         except (OSError, ValueError):  # it is gone meanwhile, or somebody else's

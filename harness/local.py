@@ -20,7 +20,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
+from selectors import DefaultSelector
 from time import monotonic_ns, sleep
 from typing import NamedTuple
 

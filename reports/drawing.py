@@ -18,7 +18,6 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from reports import curves, style
 from reports.figures import anytime, learning_curves
@@ -73,6 +72,7 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
         clock="wall-clock" if facts.get("real") else "simulated",
         law=curves.random_search_law(summary, benchmark),
         optimum=facts.get("optimum"),
+        median=facts.get("median"),
     )
     axes.set_title(benchmark, loc="left")
     return figure
@@ -97,7 +97,6 @@ def learning_curves_figure(summary: Summary, events: pd.DataFrame, benchmark: st
     figure.supxlabel(f"{clock} time [{style.time_unit(budget)[1]}]", fontsize=8.5)
     figure.supylabel(str(facts.get("metric", "loss")), fontsize=8.5)
     _level_bar(figure, panels, levels, str(facts.get("unit", "level")))
-    _end_legend(figure, frames)
     return figure, seed
 
 
@@ -144,14 +143,3 @@ def _level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) ->
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     bar.set_label(f"{unit} reached in the end")
 
-
-def _end_legend(figure: Figure, frames: Sequence[pd.DataFrame]) -> None:
-    reasons = {reason for frame in frames for reason in frame.loc[frame["kind"] == "ended", "reason"]}
-    marks = {"stopped": ("|", style.INK, "stopped by the scheduler"), "failed": ("x", learning_curves.FAILURE, "failed")}
-    handles = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, markersize=5, label=label)
-        for reason, (marker, colour, label) in marks.items()
-        if reason in reasons
-    ]
-    if handles:
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))

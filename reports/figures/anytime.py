@@ -1,7 +1,8 @@
 """The best loss so far against time, for each method: mean over seeds with its pointwise 95 % t interval on logs.
 
 A curve is dotted until every seed has an incumbent; seeds without one, and failed studies, count as the median random
-config. The grey line is the best final loss in the table; the dashed one the exact expectation of random search
+config, and above that
+the axis ends. The grey line is the best final loss in the table; the dashed one the exact expectation of random search
 without repeats if all trainings took the same time.
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from reports import style
 
@@ -33,19 +34,22 @@ def draw(
     clock: str = "simulated",
     law: pd.DataFrame | None = None,
     optimum: float | None = None,
+    median: float | None = None,
 ) -> None:
     """Draw the curves of one benchmark.
 
     frame: columns arm, time (seconds), loss, low, high, own, seeds, failed, as `curves.anytime` gives them;
     law: columns time, loss; budget: seconds; rule: of the incumbent, named on the axis; clock: `simulated` or `real`.
     """
-    unit, unit_name = style.time_unit(budget)
+    unit, _ = style.time_unit(budget)
     handles: list[Line2D] = []
     for arm, curve in frame.groupby("arm", sort=False):
         handles.append(_curve(axes, curve, str(arm), styles[str(arm)], unit))
     handles += _references(axes, law, optimum, unit)
-    _time_axis(axes, frame, budget, unit, clock, unit_name)
-    _loss_axis(axes, frame, optimum)
+    if len(frame):
+        begin, bottom, top = window(frame, optimum, median)
+        _time_axis(axes, begin, budget, clock)
+        axes.set_ylim(bottom, top)
     axes.set_ylabel(f"best {metric} so far")
     axes.text(1, 1.01, f"incumbent: {rule}", transform=axes.transAxes, ha="right", va="bottom", color=style.QUIET)
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, labelspacing=0.7)
@@ -71,45 +75,40 @@ def _references(axes: Axes, law: pd.DataFrame | None, optimum: float | None, uni
     if law is not None and len(law):
         dashes: dict[str, Any] = {"color": style.QUIET, "linestyle": (0, (4, 2)), "linewidth": 1.1, "zorder": 1.5}
         axes.plot(law["time"] / unit, law["loss"], **dashes)
-        drawn.append(Line2D([], [], **dashes, label="law of random search"))
+        drawn.append(Line2D([], [], **dashes, label="random search (exact law)"))
     if optimum is not None:
         axes.axhline(optimum, color=style.FAINT, linewidth=1.2, zorder=1)
         drawn.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="best of the table"))
     return drawn
 
 
-def _time_axis(axes: Axes, frame: pd.DataFrame, budget: float, unit: float, clock: str, unit_name: str) -> None:
-    owned = frame.loc[frame["own"].astype(bool), "time"]
-    first = float(owned.min()) if len(owned) else budget
-    if 0 < first < budget / SPREAD:
+def _time_axis(axes: Axes, begin: float, budget: float, clock: str) -> None:
+    unit, name = style.time_unit(budget)
+    if 0 < begin < budget / SPREAD:
         axes.set_xscale("log")
-        axes.set_xlim(_before(frame, first) / unit, budget / unit)
+        axes.set_xlim(begin / unit, budget / unit)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.set_xlim(0, budget / unit)
     axes.axvline(budget / unit, color=style.FAINT, linewidth=0.8, zorder=0)
-    axes.set_xlabel(f"{clock} time [{unit_name}]")
+    axes.set_xlabel(f"{clock} time [{name}]")
 
 
-def _before(frame: pd.DataFrame, first: float) -> float:
-    """Where a logarithmic time axis begins: at the first change, but not long before a curve is solid."""
-    changes = frame.loc[frame["time"] > 0, "time"]
-    return max(float(changes.min()), first / 3)
+def window(frame: pd.DataFrame, optimum: float | None, median: float | None) -> tuple[float, float, float]:
+    """What is worth showing: the time (seconds) from which a curve has losses below the median config, and the losses.
 
-
-def _loss_axis(axes: Axes, frame: pd.DataFrame, optimum: float | None) -> None:
-    """Show the solid part of the curves; what lies above it while seeds still wait is cut off."""
-    solid = frame[frame["own"].astype(bool)]
-    if solid.empty:
-        solid = frame
-    values = solid[["loss", "high"]].to_numpy(dtype=float)
-    lows = solid[["loss", "low"]].to_numpy(dtype=float)
-    if not np.isfinite(values).any():
-        return
-    bottom = float(np.nanmin(lows)) if optimum is None else min(optimum, float(np.nanmin(lows)))
-    top = float(np.nanmax(values[:, 0]))
-    room = 0.04 * (top - bottom) or 0.5
-    axes.set_ylim(bottom - room, top + 2 * room)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    Before that, and above the median config, lie only the first low levels of methods that stop early. Without a median
+    all that every seed has a loss for is shown.
+    """
+    shown = frame[frame["own"].astype(bool)]
+    if median is not None:
+        shown = shown[shown["loss"] < median]
+    if shown.empty:
+        shown = frame
+    losses = shown[["loss", "low"]].to_numpy(dtype=float)
+    top = float(shown["loss"].max()) if median is None else median
+    bottom = np.nanmin(losses) if optimum is None else min(optimum, np.nanmin(losses))
+    room = 0.05 * (top - float(bottom)) or 0.5
+    return float(shown["time"].min()), float(bottom) - room, top + room

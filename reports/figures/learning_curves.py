@@ -51,9 +51,8 @@ def draw(
     _mark_ends(frame, axes, unit, top)
     axes.set_xlim(0, budget / unit)
     axes.set_ylim(bottom, top)
-    trials = frame["trial"].nunique()
-    axes.set_title(f"{title}  ", loc="left")
-    axes.set_title(_count(trials, frame, top), loc="right", fontsize=8, fontweight="normal", color=style.QUIET)
+    axes.set_title(title, loc="left")
+    axes.set_title(_note(frame, top), loc="right", fontsize=7.5, fontweight="normal", color=style.QUIET)
 
 
 def limits(losses: Floats) -> tuple[float, float]:
@@ -102,22 +101,26 @@ def trial_lines(frame: pd.DataFrame) -> tuple[list[Floats], NDArray[np.int64]]:
 
 
 def _mark_ends(frame: pd.DataFrame, axes: Axes, unit: float, top: float) -> None:
+    """Mark the trials that were stopped or failed where they ended, at the last finite loss."""
     said = frame[(frame["kind"] == "report") & np.isfinite(frame["loss"])]
     last = said.groupby("trial")["loss"].last()
     ended = frame[frame["kind"] == "ended"]
-    for reason, marker, colour, size in (("stopped", "|", style.INK, 16), ("failed", "x", FAILURE, 14)):
+    for reason, marker, colour in (("stopped", "|", style.INK), ("failed", "x", FAILURE)):
         some = ended[ended["reason"] == reason]
         heights = np.minimum(last.reindex(some["trial"]).fillna(top).to_numpy(dtype=float), top)
-        if len(some):
-            axes.scatter(
-                some["time"] / unit, heights, s=size, marker=marker, color=colour, linewidths=0.9, zorder=3, clip_on=False
-            )
+        axes.scatter(
+            some["time"] / unit, heights, s=14, marker=marker, color=colour, linewidths=0.9, zorder=3, clip_on=False
+        )
 
 
-def _count(trials: int, frame: pd.DataFrame, top: float) -> str:
-    """How many trials there are, and how many of them had losses above the top edge."""
-    said = frame[(frame["kind"] == "report") & (frame["loss"] > top)]
-    above = said["trial"].nunique()
-    failed = int(((frame["kind"] == "ended") & (frame["reason"] == "failed")).sum())
-    notes = [f"{trials} trials", f"{above} beyond the edge" if above else "", f"{failed} failed" if failed else ""]
-    return ", ".join(note for note in notes if note)
+def _note(frame: pd.DataFrame, top: float) -> str:
+    """How many trials there are, how they ended, and how many had losses above the top edge."""
+    above = frame.loc[(frame["kind"] == "report") & (frame["loss"] > top), "trial"].nunique()
+    reasons = frame.loc[frame["kind"] == "ended", "reason"].value_counts()
+    counts = {
+        "trials": frame["trial"].nunique(),
+        "cut at the top": above,
+        "stopped (|)": int(reasons.get("stopped", 0)),
+        "failed (×)": int(reasons.get("failed", 0)),
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -1,0 +1,557 @@
+"""Trials as processes: the handshake, what goes wrong, and that nothing is left behind."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness._trial_process import MARK_VARIABLE, OUTPUT_LIMIT, CappedFile, kill_marked
+from harness.local import Command, Local, visible_devices
+from harness.loop import Ended, Log, Reason, Started, Why, run
+from harness.randomness import stream
+from harness.samplers.rs import RandomSearch
+from harness.schedulers.asha import Asha
+from harness.simulated import Simulated
+from harness.space import Config, Space, choice, uniform
+from harness.types import (
+    NANOSECONDS,
+    Benchmark,
+    Curve,
+    Decision,
+    Delays,
+    End,
+    Event,
+    Fidelity,
+    Job,
+    Objective,
+    Status,
+)
+
+SCRIPTS = Path(__file__).parent / "scripts"
+MINUTE = 60 * NANOSECONDS
+TROUBLES = [
+    "none", "prints", "prints without end", "never reports", "ignores SIGTERM", "signal 9", "exit code 3",
+    "exit code 0", "NaN", "infinity", "no loss", "no epoch", "repeats", "skips", "no level", "text", "bool", "nested",
+    "deep", "huge", "constant", "binary", "endless", "flood", "hangs",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def scripts_find_harness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def toy_benchmark(**constants: Any) -> Benchmark:
+    space = Space({"x": uniform(0.0, 1.0), **constants})
+    fidelity = Fidelity("epoch", tuple(range(1, 10)))
+    return Benchmark("toy", space, (Objective("loss"),), fidelity, budget=60.0, workers=2, test_metric="test_loss")
+
+
+TROUBLED = replace(
+    toy_benchmark(), name="troubled", space=Space({"trouble": choice(TROUBLES)}), fidelity=Fidelity("epoch", (1, 2, 3))
+)
+
+
+@contextmanager
+def toy(folder: Path, *flags: str, workers: int = 1, **options: Any) -> Iterator[Local]:
+    command = Command((sys.executable, str(SCRIPTS / "toy.py"), *flags), "epochs")
+    executor = Local(toy_benchmark(), command, workers, folder / "study", **options)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+@contextmanager
+def troubled(folder: Path, *troubles: str, **options: Any) -> Iterator[Local]:
+    """An executor with one worker a trouble, and a trial of it on each."""
+    command = Command((sys.executable, str(SCRIPTS / "troubled.py")), "epochs")
+    executor = Local(TROUBLED, command, max(len(troubles), 1), folder / "study", **options)
+    try:
+        for trial, trouble in enumerate(troubles):
+            executor.start(Job(trial, {"trouble": trouble}, 3))
+        yield executor
+    finally:
+        executor.close()
+
+
+def events(executor: Local, seconds: float = 30.0) -> list[Event]:
+    """All that happens until no worker is busy, every trial going on."""
+    heard: list[Event] = []
+    deadline = executor.now + round(seconds * NANOSECONDS)
+    while (event := executor.next(deadline)) is not None:
+        heard.append(event)
+    assert executor.now < deadline, "a trial hangs"
+    return heard
+
+
+def said(heard: list[Event]) -> list[tuple[int, Status]]:
+    return [(event.report.resource, event.report.status) for event in heard]
+
+
+def trial_folder(folder: Path, trial: int = 0) -> Path:
+    return folder / "study" / "trials" / str(trial)
+
+
+def processes(folder: Path, trial: int = 0) -> list[dict[str, Any]]:
+    text = (trial_folder(folder, trial) / "processes.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in (b"Z", b"X")
+
+
+def wait_for_pids(folder: Path, seconds: float = 20.0) -> list[int]:
+    path, end = folder / "checkpoints" / "pids", time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} was never written"
+        time.sleep(0.02)
+    return [int(pid) for pid in path.read_text(encoding="ascii").split()]
+
+
+def all_die(pids: list[int], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while any(map(lives, pids)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Line:
+    """The curves of toy.py, as a model; half of the runs that it is compared with take this long too."""
+
+    def __init__(self, benchmark: Benchmark, offset: float = 0.0) -> None:
+        self.benchmark = benchmark
+        self.digest = "line"
+        self._offset = offset
+
+    def curve(self, config: Config, seed: int) -> Curve:
+        x, levels = float(config["x"]), self.benchmark.fidelity.levels
+        metrics = [{"loss": x + self._offset + 1 / level, "test_loss": x} for level in levels]
+        return Curve(
+            nanoseconds=tuple(round(0.02 * NANOSECONDS) * level for level in levels),
+            losses=tuple((m["loss"],) for m in metrics),
+            metrics=tuple(metrics),
+            visible=tuple(self.benchmark.visible(m) for m in metrics),
+            end=End.COMPLETE,
+        )
+
+
+class Until:
+    """Random search with a limit, and what becomes of each report decided by a function."""
+
+    def __init__(self, jobs: list[Job], decide: Any = lambda report: Decision.CONTINUE) -> None:
+        self.jobs = jobs
+        self.tell = decide
+
+    def ask(self) -> Job | None:
+        return self.jobs.pop(0) if self.jobs else None
+
+
+def check_laws(log: Log, workers: int) -> None:
+    """Time never falls, workers are never more than there are, and costs are no longer than the study."""
+    times = [event.time for event in log.events]
+    assert times == sorted(times)
+    busy: set[int] = set()
+    for event in log.events:
+        if isinstance(event, Started):
+            assert event.worker not in busy
+            busy.add(event.worker)
+            assert len(busy) <= workers
+        elif isinstance(event, Ended):
+            busy.remove(event.worker)
+    costs = [event.report.cost for event in log.events if isinstance(event, Event)]
+    assert all(cost > 0 for cost in costs)
+    assert sum(costs) <= workers * log.time / NANOSECONDS
+
+
+def asha(benchmark: Benchmark) -> Asha:
+    return Asha(benchmark, stream("a"), sampler=RandomSearch(benchmark, stream("b")), eta=3, grace=1)
+
+
+def opened(benchmark: Benchmark) -> Benchmark:
+    return benchmark.with_space(benchmark.space.opened())
+
+
+# -- the handshake --------------------------------------------------------------------------------------------------
+
+
+def test_asha_pauses_and_resumes_processes(tmp_path: Path) -> None:
+    benchmark = opened(toy_benchmark())
+    with toy(tmp_path, workers=2) as executor:
+        log = run(benchmark, asha(benchmark), executor, MINUTE, finished_trials=1)
+    assert (log.why, log.error, executor.failures) == (Why.CRITERION, "", {})
+    check_laws(log, 2)
+    finished = next(e.report.trial for e in log.events if isinstance(e, Event) and e.report.resource == 9)
+    heard = [e.report.resource for e in log.events if isinstance(e, Event) and e.report.trial == finished]
+    assert heard == list(range(1, 10))
+    folder = trial_folder(tmp_path, finished)
+    outputs = [(folder / f"job-{k}.out").read_text(encoding="utf-8").strip() for k in (1, 2, 3)]
+    assert outputs == ["starting after epoch 0", "starting after epoch 1", "starting after epoch 3"]
+
+
+def test_a_scheduler_decides_the_same_in_both_worlds(tmp_path: Path) -> None:
+    def decisions(log: Log) -> list[Any]:
+        told = [
+            (e.report.trial, e.report.resource, e.report.losses, dict(e.report.metrics), e.report.status, e.metrics)
+            if isinstance(e, Event)
+            else (e.job.trial, dict(e.job.config), e.job.until)
+            if isinstance(e, Started)
+            else (e.trial, e.reason)
+            for e in log.events
+        ]
+        return told
+
+    real, simulated = (opened(toy_benchmark()) for _ in range(2))
+    with toy(tmp_path) as executor:
+        in_reality = run(real, asha(real), executor, MINUTE, finished_trials=1)
+    model = Simulated(Line(simulated), 1, 0, Delays())
+    in_simulation = run(simulated, asha(simulated), model, MINUTE, finished_trials=1)
+    assert decisions(in_reality) == decisions(in_simulation)
+
+
+def test_paused_on_the_way_and_resumed(tmp_path: Path) -> None:
+    with toy(tmp_path) as executor:
+        executor.start(Job(0, {"x": 0.5}, 9))
+        assert executor.idle == 0
+        first = executor.next(MINUTE)
+        assert first is not None and first.report.status is Status.RUNNING
+        executor.pause(0)
+        assert executor.idle == 1
+        assert not lives(processes(tmp_path)[0]["pid"])
+        assert executor.next(MINUTE) is None
+        executor.start(Job(0, {"x": 0.5}, 4))
+        assert said(events(executor)) == [(2, Status.RUNNING), (3, Status.RUNNING), (4, Status.REACHED)]
+
+
+def test_a_report_waits_for_the_decision(tmp_path: Path) -> None:
+    with toy(tmp_path) as executor:
+        executor.start(Job(0, {"x": 0.5}, 9))
+        assert executor.next(MINUTE) is not None
+        time.sleep(0.2)
+        checkpoint = trial_folder(tmp_path) / "checkpoints" / "state.json"
+        assert json.loads(checkpoint.read_text(encoding="utf-8")) == {"epoch": 1}
+        second = executor.next(MINUTE)
+        assert second is not None and second.report.cost > 0.2
+
+
+def test_without_a_checkpoint_known_levels_are_swallowed(tmp_path: Path) -> None:
+    with toy(tmp_path, "--forgets") as executor:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
+        executor.start(Job(0, {"x": 0.5}, 5))
+        heard = events(executor)
+        assert said(heard) == [(4, Status.RUNNING), (5, Status.REACHED)]
+        assert heard[0].report.cost > 4 * 0.02
+
+
+def test_a_stopped_trial_is_gone_with_its_checkpoint(tmp_path: Path) -> None:
+    with toy(tmp_path) as executor:
+        executor.start(Job(0, {"x": 0.5}, 9))
+        executor.next(MINUTE)
+        executor.stop(0)
+        assert executor.idle == 1
+        assert not (trial_folder(tmp_path) / "checkpoints").exists()
+        assert not lives(processes(tmp_path)[0]["pid"])
+
+
+def test_a_trial_starts_from_a_copy_of_its_parent(tmp_path: Path) -> None:
+    with toy(tmp_path) as executor:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        events(executor)
+        executor.start(Job(1, {"x": 0.25}, 5, parent=0))
+        heard = events(executor)
+        assert said(heard) == [(4, Status.RUNNING), (5, Status.REACHED)]
+        assert heard[0].report.losses == (0.25 + 1 / 4,)
+        executor.start(Job(0, {"x": 0.5}, 4))
+        assert said(events(executor)) == [(4, Status.REACHED)]
+
+
+def test_where_levels_are_fresh_trainings_only_the_last_is_heard(tmp_path: Path) -> None:
+    with toy(tmp_path, "--forgets") as executor:
+        benchmark = replace(toy_benchmark(), fidelity=Fidelity("epoch", tuple(range(1, 10)), continues=False))
+        executor._benchmark = benchmark
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(3, Status.REACHED)]
+        executor.start(Job(0, {"x": 0.5}, 5))
+        assert said(events(executor)) == [(5, Status.REACHED)]
+
+
+def test_at_the_deadline_the_clock_stands(tmp_path: Path) -> None:
+    with troubled(tmp_path, "hangs") as executor:
+        assert executor.next(MINUTE) is not None
+        deadline = executor.now + NANOSECONDS // 10
+        assert executor.next(deadline) is None
+        time.sleep(0.01)
+        assert executor.now == deadline
+
+
+def test_a_study_ends_with_its_budget(tmp_path: Path) -> None:
+    jobs = [Job(trial, {"trouble": "hangs"}, 3) for trial in range(2)]
+    with troubled(tmp_path) as executor:
+        executor._free = [1, 0]
+        log = run(TROUBLED, Until(jobs), executor, NANOSECONDS)
+    assert (log.why, log.time) == (Why.BUDGET, NANOSECONDS)
+    check_laws(log, 2)
+
+
+def test_spending_counts_what_a_decision_has_taken(tmp_path: Path) -> None:
+    with toy(tmp_path) as executor:
+        assert executor.next(0) is None
+        began = executor.now
+        time.sleep(0.1)
+        executor.spend(NANOSECONDS // 20)
+        executor.spend(NANOSECONDS // 5)
+        assert 0.2 <= (executor.now - began) / NANOSECONDS < 0.4
+
+
+def test_values_reach_the_script_as_they_are(tmp_path: Path) -> None:
+    values = ["; rm -rf /", "$(id)", "--flag", "a b", "quo\"te'", "new\nline", "ümläut", "-1e-05"]
+    code = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[1], 'w'))"
+    target = str(tmp_path / "seen")
+    command = Command((sys.executable, "-c", code, target), "until")
+    space = Space({"text": choice([*values, "nul\0"]), "constant": 3})
+    benchmark = replace(toy_benchmark(), space=space)
+    executor = Local(benchmark, command, 1, tmp_path / "study")
+    try:
+        for trial, value in enumerate(values):
+            executor.start(Job(trial, {"text": value}, 7))
+            events(executor)
+            seen = json.loads(Path(target).read_text(encoding="utf-8"))
+            assert seen == [target, "--constant=3", f"--text={value}", "--until=7"]
+        executor.start(Job(99, {"text": "nul\0"}, 7))
+        assert said(events(executor)) == [(0, Status.FAILED)]
+        assert executor.failures[99].endswith("could not be started: embedded null byte")
+    finally:
+        executor.close()
+
+
+# -- what goes wrong ------------------------------------------------------------------------------------------------
+
+FAILURES = {
+    "signal 9": (1, "killed by signal 9"),
+    "exit code 3": (1, "left at epoch 1 of 3: exit code 3\nthe reason is here"),
+    "exit code 0": (1, "left at epoch 1 of 3: exit code 0"),
+    "NaN": (2, "diverged at epoch 2: {'loss': nan}"),
+    "infinity": (2, "diverged at epoch 2: {'loss': -inf}"),
+    "no loss": (1, "lacks the metric 'loss'; it has ['accuracy']"),
+    "no epoch": (1, "lacks the resource 'epoch'; it has ['loss', 'step']"),
+    "repeats": (1, "epoch 1 was reported after epoch 1"),
+    "skips": (1, "epoch 3 was reported, but epoch 2 was not"),
+    "no level": (1, "epoch 1.5 is no level of 'troubled'"),
+    "text": (1, "protocol: a report must be one line of JSON"),
+    "bool": (1, "metric 'loss' must be a number, given True"),
+    "nested": (1, "metric 'loss' must be a number, given [1]"),
+    "deep": (1, "protocol: a report must be one line of JSON"),
+    "huge": (1, "protocol:"),
+    "constant": (1, "NaN is no JSON"),
+    "binary": (1, "protocol:"),
+    "endless": (1, "protocol: a report is longer than 64 KiB"),
+    "flood": (1, "protocol:"),
+}
+
+
+def test_every_trouble_fails_its_trial_once_and_no_other(tmp_path: Path) -> None:
+    jobs = [Job(trial, {"trouble": trouble}, 3) for trial, trouble in enumerate([*FAILURES, "none"])]
+    with troubled(tmp_path) as executor:
+        executor._free = [2, 1, 0]
+        log = run(TROUBLED, Until(jobs), executor, MINUTE)
+    assert log.why is Why.NOTHING_LEFT
+    check_laws(log, 3)
+    last = {e.report.trial: e for e in log.events if isinstance(e, Event)}
+    for trial, (trouble, (resource, reason)) in enumerate(FAILURES.items()):
+        failed = [e.trial for e in log.events if isinstance(e, Ended) and (e.trial, e.reason) == (trial, Reason.FAILED)]
+        assert failed == [trial], trouble
+        report = last[trial].report
+        assert (report.resource, report.losses, report.status) == (resource, (math.inf,), Status.FAILED), trouble
+        assert reason in executor.failures[trial], trouble
+    assert last[len(FAILURES)].report.status is Status.REACHED
+    assert len(executor.failures) == len(FAILURES)
+    diverged = last[list(FAILURES).index("NaN")]
+    assert math.isnan(diverged.metrics["loss"]) and diverged.metrics["test_loss"] == 2.0
+    assert "test_loss" not in diverged.report.metrics
+
+
+def test_what_a_script_prints_is_kept_and_never_parsed(tmp_path: Path) -> None:
+    with troubled(tmp_path, "prints", "prints without end") as executor:
+        for trial in range(2):
+            assert [e.report.losses for e in events(executor) if e.report.trial == trial] in ([(1.0,)] * 3, [])
+        assert executor.failures == {}
+    assert b'{"epoch": 1, "loss": 0}' in (trial_folder(tmp_path, 0) / "job-1.out").read_bytes()
+    capped = (trial_folder(tmp_path, 1) / "job-1.out").read_bytes()
+    left_out = 40 * (1 << 17) + 7 - 2 * OUTPUT_LIMIT
+    assert capped.endswith(b"xxthe end")
+    assert f"\n[... {left_out} bytes left out ...]\n".encode() in capped
+    assert len(capped) < 2 * OUTPUT_LIMIT + 100
+
+
+@pytest.mark.parametrize("size", [0, 10, OUTPUT_LIMIT, OUTPUT_LIMIT + 1, 2 * OUTPUT_LIMIT, 2 * OUTPUT_LIMIT + 1])
+def test_a_capped_file_keeps_the_first_and_the_last(tmp_path: Path, size: int) -> None:
+    whole = b"".join(i.to_bytes(4, "big") for i in range(size // 4 + 1))[:size]
+    file = CappedFile(tmp_path / "out")
+    for start in range(0, size, 50_000):
+        file.write(whole[start : start + 50_000])
+    file.close()
+    kept = (tmp_path / "out").read_bytes()
+    if size <= 2 * OUTPUT_LIMIT:
+        assert kept == whole
+    else:
+        assert kept == whole[:OUTPUT_LIMIT] + b"\n[... 1 bytes left out ...]\n" + whole[-OUTPUT_LIMIT:]
+
+
+def test_a_script_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
+    with troubled(tmp_path, "ignores SIGTERM", grace=0.3) as executor:
+        assert executor.next(MINUTE) is not None
+        assert executor.next(MINUTE) is not None
+        began = time.monotonic()
+        executor.pause(0)
+        assert 0.5 < time.monotonic() - began < 3
+        assert executor.idle == 1
+
+
+def test_children_of_children_die_with_a_stopped_trial(tmp_path: Path) -> None:
+    with troubled(tmp_path, "never reports") as executor:
+        pids = wait_for_pids(trial_folder(tmp_path))
+        assert all(map(lives, pids)) and len(pids) == 3
+        executor.stop(0)
+        assert not any(map(lives, pids))
+
+
+def test_close_kills_everything_and_may_be_repeated(tmp_path: Path) -> None:
+    with troubled(tmp_path, "never reports", "hangs") as executor:
+        pids = wait_for_pids(trial_folder(tmp_path))
+        executor.close()
+        assert not any(map(lives, pids))
+        executor.close()
+
+
+def test_only_what_is_marked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    mark = "0123456789abcdef0123456789abcdef."
+    marked = subprocess.Popen(sleeper, env={MARK_VARIABLE: mark + "1.1."})
+    leader = subprocess.Popen(sleeper, start_new_session=True)
+    bystanders = [subprocess.Popen(sleeper, env={MARK_VARIABLE: "f" + mark[1:]}), subprocess.Popen(sleeper)]
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(pid))
+    try:
+        assert kill_marked(mark) == 1
+        assert killed == [marked.pid]
+        assert kill_marked(mark, leader.pid) == 2
+        assert sorted(killed[1:]) == sorted([marked.pid, leader.pid])
+        for vague in (("", None), (mark, 0), (mark, 1)):
+            with pytest.raises(ValueError, match="too vague"):
+                kill_marked(*vague)
+    finally:
+        monkeypatch.undo()
+        for process in (marked, leader, *bystanders):
+            process.kill()
+            process.wait()
+
+
+def test_a_killed_study_takes_its_trials_along(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, str(SCRIPTS / "killed_parent.py"), str(tmp_path / "study")])
+    try:
+        pids = wait_for_pids(trial_folder(tmp_path))
+        assert all(map(lives, pids))
+    finally:
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    assert all_die(pids, 5.0)
+
+
+def test_an_interrupt_passes_and_leaves_what_can_be_closed(tmp_path: Path) -> None:
+    with troubled(tmp_path, "never reports") as executor:
+        pids = wait_for_pids(trial_folder(tmp_path))
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                executor.next(MINUTE)
+        finally:
+            signal.signal(signal.SIGALRM, previous)
+        executor.stop(0)
+        executor.close()
+        assert not any(map(lives, pids))
+
+
+def test_a_crashed_trial_is_started_again_unseen(tmp_path: Path) -> None:
+    with toy(tmp_path, "--crash-once", retries=1) as executor:
+        executor.start(Job(0, {"x": 0.5}, 5))
+        heard = events(executor)
+    assert said(heard) == [(level, Status.RUNNING) for level in (1, 2, 3, 4)] + [(5, Status.REACHED)]
+    assert executor.failures == {}
+    assert [reason.splitlines()[-1] for reason in executor.retried[0]] == ["RuntimeError: this happens once"]
+    assert len(processes(tmp_path)) == 2
+
+
+def test_retries_end(tmp_path: Path) -> None:
+    with troubled(tmp_path, "signal 9", retries=2) as executor:
+        assert said(events(executor)) == [(1, Status.RUNNING), (1, Status.FAILED)]
+        assert len(executor.retried[0]) == 2
+        assert executor.failures[0] == "left at epoch 1 of 3: killed by signal 9"
+
+
+def test_without_a_program_nothing_starts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no program"):
+        Command(("no-such-program",), "epochs")
+
+
+def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
+    trial_folder(tmp_path).mkdir(parents=True)
+    with pytest.raises(ValueError, match="give a new folder"):
+        Local(TROUBLED, Command((sys.executable,), "epochs"), 1, tmp_path / "study")
+
+
+# -- GPUs -----------------------------------------------------------------------------------------------------------
+
+
+def fake_nvidia_smi(folder: Path, text: str, code: int = 0) -> dict[str, str]:
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{text}'\nexit {code}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+def test_devices_are_those_that_are_visible(tmp_path: Path) -> None:
+    def given(text: str) -> tuple[str, ...]:
+        return visible_devices({"CUDA_VISIBLE_DEVICES": text, "PATH": ""})
+
+    assert given("2,3") == ("2", "3")
+    assert given("GPU-8932f937, MIG-5c1a") == ("GPU-8932f937", "MIG-5c1a")
+    assert given("") == given("-1") == ()
+    assert given("0,-1,2") == ("0",)
+    assert visible_devices({"PATH": str(tmp_path)}) == ()
+    gpu = "GPU {}: NVIDIA H100 (UUID: GPU-{})\n"
+    both = gpu.format(0, "a") + gpu.format(1, "b")
+    assert visible_devices(fake_nvidia_smi(tmp_path, both)) == ("GPU-a", "GPU-b")
+    sliced = both + "  MIG 3g.40gb Device 0: (UUID: MIG-c)\n  MIG 3g.40gb Device 1: (UUID: MIG-d)\n"
+    assert visible_devices(fake_nvidia_smi(tmp_path, sliced)) == ("GPU-a", "MIG-c", "MIG-d")
+    assert visible_devices(fake_nvidia_smi(tmp_path, "no devices were found", code=9)) == ()
+
+
+def test_each_worker_has_its_device_and_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,MIG-7")
+    with toy(tmp_path, workers=3) as executor:
+        for trial in range(3):
+            assert executor.start(Job(trial, {"x": 0.5}, 1))[1] == trial
+        events(executor)
+    notes = [processes(tmp_path, trial)[0] for trial in range(3)]
+    assert [note["gpu"] for note in notes] == ["4", "MIG-7", "4"]
+    assert {note["omp"] for note in notes} == {"1"}
