@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import importlib.util
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -16,16 +17,22 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.space import Config
-from harness.types import Benchmark, Sampler, Scheduler
+if TYPE_CHECKING:
+    import numpy as np
+
+    from harness.space import Config
+    from harness.types import Benchmark, Sampler, Scheduler
 
 ROOT = Path(__file__).resolve().parent
 PROJECT = ROOT.parent
 
 COMPOSITIONS = {
-    "bo": ("single:sampler=gp", "Bayesian optimisation: a Gaussian process proposes, every config is trained to the end"),
+    "bo": (
+        "single:sampler=gp",
+        "Bayesian optimisation: a Gaussian process proposes, every config is trained to the end",
+    ),
     "mobster": ("asha:sampler=gp", "ASHA with a Gaussian process that sees the resource"),
 }
 
@@ -55,10 +62,22 @@ class PlugIn:
     options: Mapping[str, tuple[str, Any]]
     version: int
 
+    @property
+    def of_the_house(self) -> bool:
+        """Whether it lies in our folders."""
+        return self.path.is_relative_to(ROOT)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a study depends on: its name and version; of a stranger's file the path and a hash of the source."""
+        if self.of_the_house:
+            return {"name": self.name, "version": self.version}
+        source = hashlib.blake2b(self.path.read_bytes(), digest_size=8).hexdigest()
+        return {"name": str(self.path), "version": source}
+
     def load(self) -> type[Any]:
         """The class itself; only now is its file imported."""
-        if self.path.is_relative_to(PROJECT):
-            module = import_module(".".join(self.path.relative_to(PROJECT).with_suffix("").parts))
+        if self.of_the_house:
+            module = import_module(f"harness.{self.path.parent.name}.{self.path.stem}")
         else:
             specification = importlib.util.spec_from_file_location(f"plug_in_{self.name}", self.path)
             assert specification and specification.loader
@@ -82,7 +101,9 @@ def read_plug_in(path: Path) -> PlugIn:
                 version = ast.literal_eval(node.value)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if len(names) != 1 or names[0] not in classes:
-        raise ValueError(f"{path} must name its one class in `__all__`, it names {names}; the classes are {list(classes)}")
+        raise ValueError(
+            f"{path} must name its one class in `__all__`, it names {names}; the classes are {list(classes)}"
+        )
     node = classes[names[0]]
     methods = {child.name: child for child in node.body if isinstance(child, ast.FunctionDef)}
     kind = "scheduler" if "ask" in methods else "sampler" if "suggest" in methods else ""
@@ -119,9 +140,8 @@ def plug_ins() -> dict[str, PlugIn]:
 
 @dataclass(frozen=True)
 class Method:
-    """A scheduler with its sampler and their options; `text` is how a user writes it."""
+    """A scheduler with its sampler and their options."""
 
-    text: str
     scheduler: PlugIn
     sampler: PlugIn | None
     scheduler_options: Mapping[str, Any]
@@ -129,13 +149,30 @@ class Method:
 
     def to_json(self) -> dict[str, Any]:
         """All that the method's decisions depend on besides its inputs."""
-        plain: dict[str, Any] = {"scheduler": self.scheduler.name, "version": self.scheduler.version}
-        plain["options"] = dict(self.scheduler_options)
+        plain = self.scheduler.to_json() | {"options": dict(self.scheduler_options)}
         if self.sampler:
-            plain["sampler"] = {
-                "name": self.sampler.name, "version": self.sampler.version, "options": dict(self.sampler_options)
-            }  # fmt: skip
+            plain["sampler"] = self.sampler.to_json() | {"options": dict(self.sampler_options)}
         return plain
+
+
+def method_from_json(plain: Mapping[str, Any]) -> Method:
+    """A method from what `Method.to_json` gave."""
+    sampler = plain.get("sampler")
+    return Method(
+        find_plug_in(plain["name"]),
+        find_plug_in(sampler["name"]) if sampler else None,
+        plain["options"],
+        sampler["options"] if sampler else {},
+    )
+
+
+def find_plug_in(name: str) -> PlugIn:
+    """The plug-in of this name, or in the file of this path."""
+    if name.endswith(".py"):
+        return read_plug_in(Path(name).resolve())
+    if name not in plug_ins():
+        raise UnknownName("method", name, plug_ins())
+    return plug_ins()[name]
 
 
 def method_names() -> dict[str, str]:
@@ -146,37 +183,34 @@ def method_names() -> dict[str, str]:
 
 def parse_method(text: str) -> Method:
     """A method from a text such as `asha:eta=4:sampler=gp`; UnknownName or ValueError where it makes no sense."""
-    name, *given = text.split(":")
-    options = dict(_split_option(text, option) for option in given)
+    name, options = _split(text)
     if name in COMPOSITIONS:
-        expanded = parse_texts(COMPOSITIONS[name][0])
-        plug_in, options = plug_ins()[expanded[0]], {**expanded[1], **options}
-    elif name.endswith(".py"):
-        plug_in = read_plug_in(Path(name).resolve())
-    elif name in plug_ins():
-        plug_in = plug_ins()[name]
-    else:
+        name, composed = _split(COMPOSITIONS[name][0])
+        options = composed | options
+    if not name.endswith(".py") and name not in plug_ins():
         raise UnknownName("method", name, {*plug_ins(), *COMPOSITIONS})
-    sampler = None
-    if plug_in.kind == "sampler":
-        scheduler, sampler = plug_ins()["single"], plug_in
+    scheduler = find_plug_in(name)
+    if scheduler.kind == "sampler":
+        scheduler, sampler = plug_ins()["single"], scheduler
     else:
-        scheduler, wanted = plug_in, options.pop("sampler", "rs")
-        sampler = read_plug_in(Path(wanted).resolve()) if wanted.endswith(".py") else plug_ins().get(wanted)
-        if sampler is None or sampler.kind != "sampler":
-            raise UnknownName("sampler", wanted, (n for n, p in plug_ins().items() if p.kind == "sampler"))
+        sampler = find_plug_in(options.pop("sampler", "rs"))
+        if sampler.kind != "sampler":
+            raise UnknownName("sampler", sampler.name, (n for n, p in plug_ins().items() if p.kind == "sampler"))
     split: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     for option, value in options.items():
         owner = 0 if option in scheduler.options else 1
         known = (scheduler.options, sampler.options)[owner]
         if option not in known:
-            raise UnknownName(f"option of {name!r}", option, {*scheduler.options, *sampler.options, "sampler"})
+            raise UnknownName(
+                f"option of {text.split(':', maxsplit=1)[0]!r}",
+                option,
+                {*scheduler.options, *sampler.options, "sampler"},
+            )
         split[owner][option] = _convert(text, option, value, known[option][0])
-    return Method(text, scheduler, sampler, *split)
+    return Method(scheduler, sampler, *split)
 
 
-def parse_texts(text: str) -> tuple[str, dict[str, str]]:
-    """The name and the options of a method's text, as texts."""
+def _split(text: str) -> tuple[str, dict[str, str]]:
     name, *given = text.split(":")
     return name, dict(_split_option(text, option) for option in given)
 
@@ -221,7 +255,7 @@ class FirstConfigs:
         return self._waiting.pop() if self._waiting else self._sampler.suggest(pending)
 
 
-def build(method: Method, benchmark: Benchmark, rng: Any, first: Iterable[Config] = ()) -> Scheduler:
+def build(method: Method, benchmark: Benchmark, rng: np.random.Generator, first: Iterable[Config] = ()) -> Scheduler:
     """A scheduler ready to be asked; `first` are configs of the benchmark's space to propose before all others."""
     if method.sampler is None:
         return method.scheduler.load()(benchmark, rng, **method.scheduler_options)
@@ -264,6 +298,8 @@ def benchmarks() -> dict[str, Entry]:
 
 def table_entry(folder: Path) -> Entry:
     """The benchmark of a table in a folder, read from its `table.json`."""
+    from harness.types import Benchmark
+
     plain = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     return Entry(Benchmark.from_json(plain["benchmark"]), None, folder)
 

@@ -185,5 +185,3 @@ def _batches(studies: Sequence[Study], jobs: int) -> list[list[Mapping[str, Any]
     size = max(1, min(64, len(ordered) // (4 * jobs)))
     specs = [study.spec() for study in ordered]
     return [specs[start : start + size] for start in range(0, len(specs), size)]
-
-

@@ -35,7 +35,7 @@ class LineWriter:
     """Appends to one file for this process alone; ValueError where another process is at it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "a+b")
+        self._file = open(path, "a+b")  # noqa: SIM115
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -91,7 +91,10 @@ def decode_metrics(line: str) -> dict[str, float]:
         if (isinstance(value, str) and value in ("nan", "inf", "-inf")) or (
             isinstance(value, int | float) and not isinstance(value, bool)
         ):
-            metrics[name] = float(value)
+            try:
+                metrics[name] = float(value)
+            except OverflowError:
+                raise ValueError(f"metric {name!r} is an integer too large for a float") from None
         else:
             raise ValueError(f"metric {name!r} must be a number, given {value!r}")
     return metrics

@@ -16,6 +16,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,8 @@ class Store:
             _sync(temporary)
             if not pq.read_table(temporary, page_checksum_verification=True).equals(table):
                 raise OSError("what was written does not read back the same")
-            try:
+            with suppress(FileExistsError):  # the same studies with the same digests are there already
                 os.link(temporary, final)
-            except FileExistsError:
-                pass  # the same studies with the same digests are there already
             _sync(self.folder)
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"{self.folder}: cannot store {len(records)} studies: {error}") from error

@@ -222,10 +222,21 @@ class Curve(NamedTuple):
 
 
 class CurveModel(Protocol):
-    """A table or a surrogate: from a config to its curve."""
+    """A table or a surrogate: from a config to its curve.
+
+    benchmark: the problem that it answers for; digest: a hash of all that a study can see of it.
+    """
 
     benchmark: Benchmark
     digest: str
+
+    def under(self, benchmark: Benchmark) -> CurveModel:
+        """The same data under a benchmark with other defaults (budget, delays, what a miss means)."""
+        ...
+
+    def restricted_space(self) -> Space:
+        """The benchmark's space, restricted to the configs that the data holds."""
+        ...
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve of `config` in the replicate that `seed` chooses; ValueError for a config it cannot answer."""

@@ -54,7 +54,7 @@ def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
 
 
 def _caption(module: ModuleType, what: str) -> str:
-    return f"{' '.join((module.__doc__ or '').split())} {what}"
+    return f"{what} {' '.join((module.__doc__ or '').split())}"
 
 
 def anytime_figure(summary: Summary, benchmark: str) -> Figure:
@@ -142,4 +142,3 @@ def _level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) ->
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     bar.set_label(f"{unit} reached in the end")
-

@@ -81,7 +81,9 @@ def ends(events: Events) -> Candidates:
 def reports(events: Events) -> Candidates:
     """Each report as a candidate."""
     said = events.kind == "report"
-    return Candidates(*(column[said] for column in (events.time, events.trial, events.resource, events.loss, events.test)))
+    return Candidates(
+        *(column[said] for column in (events.time, events.trial, events.resource, events.loss, events.test))
+    )
 
 
 def maxfid(events: Events, top: int) -> Candidates:

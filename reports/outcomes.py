@@ -41,7 +41,20 @@ def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], fact
         for arm in unique(studies["arm"])
         for seed in sorted({name[2] for name in names if name[1] == benchmark})
     ]
-    columns = ["benchmark", "arm", "seed", "state", "why", "error", "loss", "counted", "regret", "trial", "test", *COUNTS]
+    columns = [
+        "benchmark",
+        "arm",
+        "seed",
+        "state",
+        "why",
+        "error",
+        "loss",
+        "counted",
+        "regret",
+        "trial",
+        "test",
+        *COUNTS,
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

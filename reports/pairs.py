@@ -108,7 +108,7 @@ def _statement(pair: dict[str, Any]) -> str:
         return f"{first} is better than {second} ({effect}, Holm p {p_value(pair['holm'])}, {plural(seeds, 'seed')})"
     if pair["low"] == pair["high"]:
         return f"{first} and {second} could not be told apart: they are equal at each of {plural(seeds, 'seed')}"
-    limit = number(pair["detectable"]) if pair["measure"] == "difference" else f"x{number(pair['detectable'])}"
+    limit = number(pair["detectable"]) if pair["measure"] == "difference" else f"×{number(pair['detectable'])}"
     return (
         f"{first} and {second} could not be told apart: {effect}, Holm p {p_value(pair['holm'])}; the smallest "
         f"detectable with {plural(seeds, 'seed')} is {limit}"
@@ -116,6 +116,6 @@ def _statement(pair: dict[str, Any]) -> str:
 
 
 def _effect(pair: dict[str, Any]) -> str:
-    times = "" if pair["measure"] == "difference" else "x"
+    times = "" if pair["measure"] == "difference" else "×"
     name = "difference" if pair["measure"] == "difference" else pair["measure"]
     return f"{name} {times}{number(pair['effect'])} [{number(pair['low'])}, {number(pair['high'])}]"

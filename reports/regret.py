@@ -101,4 +101,3 @@ def law_of_random_search(values: Floats, trainings: NDArray[np.int64]) -> Floats
     worse = np.cumprod(np.maximum(factors, 0), axis=1)
     chance = -np.diff(worse, axis=1, prepend=1)
     return chance @ values
-

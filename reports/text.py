@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 NONE = "–"
 
@@ -21,20 +22,24 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{max(digits - 1 - size, 0)}f}"
 
 
-def interval(center: float, low: float, high: float) -> str:
-    """An estimate and its interval, as exact as the interval is wide: "0.31 [0.18, 0.52]".
-
-    The estimate alone where no interval is known or it has no width.
-    """
+def interval(center: float, low: float, high: float, decimals: int) -> str:
+    """An estimate and its interval, "0.31 [0.18, 0.52]"; the estimate alone where no interval is known."""
     if math.isnan(center):
         return NONE
-    if not 0 < high - low < math.inf:
-        return number(center, 4)
-    size = math.floor(math.log10((high - low) / 2))
-    if size < -6 or abs(center) >= 1e6:
-        return f"{number(center)} [{number(low)}, {number(high)}]"
-    decimals = max(1 - size, 0)
+    if abs(center) >= 1e6:
+        return number(center) if math.isnan(low) else f"{number(center)} [{number(low)}, {number(high)}]"
+    if math.isnan(low):
+        return f"{center:.{decimals}f}"
     return f"{center:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def decimals(centers: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> int:
+    """The decimals that suit a column of estimates: two digits of the narrowest half-width, or four of the estimates."""
+    widths = [(high - low) / 2 for low, high in zip(lows, highs, strict=True) if 0 < high - low < math.inf]
+    if widths:
+        return min(max(1 - math.floor(math.log10(min(widths))), 0), 5)
+    sizes = [abs(center) for center in centers if 0 < abs(center) < math.inf]
+    return min(max(3 - math.floor(math.log10(max(sizes))), 0), 5) if sizes else 0
 
 
 def p_value(p: float) -> str:

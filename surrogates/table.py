@@ -114,6 +114,14 @@ class TableData:
         final = np.where(np.isnan(final), np.inf, final)
         return np.where(self.ends < 0, np.nan, final)
 
+    def seed_spread(self) -> float | None:
+        """The median over configs of the standard deviation of the final loss between seeds; None with one seed."""
+        final = self.final_losses()
+        kept = final[np.isfinite(final).sum(axis=1) > 1]
+        if not len(kept):
+            return None
+        return float(np.median(np.nanstd(np.where(np.isfinite(kept), kept, np.nan), axis=1, ddof=1)))
+
 
 class Table:
     """A table as a model of the benchmark: from a config to one of its measured curves.

@@ -360,7 +360,7 @@ FAILURES = {
     "bool": (1, "metric 'loss' must be a number, given True"),
     "nested": (1, "metric 'loss' must be a number, given [1]"),
     "deep": (1, "protocol: a report must be one line of JSON"),
-    "huge": (1, "protocol:"),
+    "huge": (1, "protocol: metric 'loss' is an integer too large for a float"),
     "constant": (1, "NaN is no JSON"),
     "binary": (1, "protocol:"),
     "endless": (1, "protocol: a report is longer than 64 KiB"),
@@ -499,6 +499,13 @@ def test_a_crashed_trial_is_started_again_unseen(tmp_path: Path) -> None:
     assert executor.failures == {}
     assert [reason.splitlines()[-1] for reason in executor.retried[0]] == ["RuntimeError: this happens once"]
     assert len(processes(tmp_path)) == 2
+
+
+def test_where_the_system_tells_of_no_exit_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    with toy(tmp_path, "--crash-once", retries=1) as executor:
+        executor.start(Job(0, {"x": 0.5}, 4))
+        assert said(events(executor)) == [(level, Status.RUNNING) for level in (1, 2, 3)] + [(4, Status.REACHED)]
 
 
 def test_retries_end(tmp_path: Path) -> None:

@@ -100,7 +100,10 @@ ARMS = {"rs": (False, 0.0), "bo": (False, 0.45), "asha": (True, 0.0), "mobster":
 
 
 def fake(
-    seeds: int = 10, arms: dict[str, tuple[bool, float]] = ARMS, benchmarks: tuple[str, ...] = ("lm",), failed: bool = True
+    seeds: int = 10,
+    arms: dict[str, tuple[bool, float]] = ARMS,
+    benchmarks: tuple[str, ...] = ("lm",),
+    failed: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, Any]]]:
     """Frames of a made-up comparison; with `failed`, the last arm's study with seed 3 raised an error half-way."""
     studies: list[dict[str, Any]] = []
@@ -119,7 +122,15 @@ def fake(
                 name = {"arm": arm, "benchmark": benchmark, "seed": seed}
                 frames.append(events.assign(**name))
                 study = {"why": "budget", "error": "", "workers": 4, "budget": 7200.0, "seconds": 7200.0}
-                study |= {"why": "error", "error": "ValueError: no\nTraceback", "seconds": 3500.0} if broken else {}
+                study |= (
+                    {
+                        "why": "error",
+                        "error": "Traceback:\n  line 7\nLinAlgError: not positive definite",
+                        "seconds": 3500.0,
+                    }
+                    if broken
+                    else {}
+                )
                 counts = {"trials": events["trial"].nunique(), "reports": int((events["kind"] == "report").sum())}
                 studies.append({**name, **study, **counts, "real_seconds": 0.2, "simulated": True})
     return pd.DataFrame(studies), pd.concat(frames, ignore_index=True), facts

@@ -82,7 +82,7 @@ match arguments.trouble:
             "constant": b'{"epoch": 2, "loss": NaN}\n',
             "binary": b"\xff\x00\xfe\n",
             "endless": b"[" * (1 << 17),
-            "flood": b'{"epoch": 2, "loss": 1}\n' * (1 << 15),
+            "flood": b'{"epoch": 1, "loss": 1}\n' * (1 << 15),
         }
         sent = lines[arguments.trouble]
         while sent:

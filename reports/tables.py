@@ -1,0 +1,119 @@
+"""The tables of a report as words, the same for the terminal, Markdown and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from reports import text
+from reports.intervals import ALPHA, POWER
+from reports.outcomes import DONE, FAILED, MISSING
+from reports.summary import Summary
+
+HOW_TO_READ = (
+    "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the loss "
+    "where the best of the table is not known) and transformed back, with a 95 % t interval. "
+    "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
+    "noise of the final loss; geometric mean. A failed study counts as the median random config. "
+    "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
+    "Pairs: paired t tests over the same seeds, with Holm's correction over the pairs of a benchmark; the smallest "
+    f"detectable difference is that for a power of {POWER} at level {ALPHA}, before the correction."
+)
+
+
+class Words(NamedTuple):
+    """A table: its head, its rows, and for each row whether it is set in bold."""
+
+    head: list[str]
+    rows: list[list[str]]
+    bold: list[bool]
+
+
+def benchmarks(summary: Summary) -> list[str]:
+    """The benchmarks in their declared order."""
+    return [str(name) for name in summary.table["benchmark"].unique()]
+
+
+def completeness(summary: Summary) -> Words:
+    """What became of the studies of each method on each benchmark."""
+    rows: list[list[str]] = []
+    for row in summary.table.to_dict("records"):
+        mine = summary.studies[
+            (summary.studies["benchmark"] == row["benchmark"]) & (summary.studies["arm"] == row["arm"])
+        ]
+        reasons = mine.loc[mine["why"] != "", "why"].value_counts().sort_index()
+        ended = ", ".join(f"{why} {count}" for why, count in reasons.items())
+        counts = [str(row[name]) for name in ("wanted", DONE, FAILED, MISSING)]
+        rows.append([str(row["benchmark"]), str(row["arm"]), *counts, ended])
+    return Words(["benchmark", "method", "wanted", DONE, FAILED, MISSING, "ended by"], rows, [False] * len(rows))
+
+
+def errors(summary: Summary) -> list[str]:
+    """One line for each study that failed: which, and the last line of its error."""
+    failed = summary.studies[summary.studies["state"] == FAILED]
+    return [
+        f"{row['arm']} on {row['benchmark']}, seed {row['seed']}: {_last_line(str(row['error']))}"
+        for row in failed.to_dict("records")
+    ]
+
+
+def numbers(summary: Summary, benchmark: str) -> Words:
+    """A benchmark's main table: what is known of loss, regret and test metric, and what it took."""
+    here = summary.table[summary.table["benchmark"] == benchmark].to_dict("records")
+    metric = str(summary.facts[benchmark].get("metric", "loss"))
+    estimates = {f"{metric} [95 %]": "loss", "regret [95 %]": "regret", "test [95 %]": "test"}
+    shown = {head: name for head, name in estimates.items() if any(row[name] == row[name] for row in here)}
+    columns = [_estimates(here, name) for name in shown.values()]
+    rows = [
+        [str(row["arm"]), _done(row), *estimates, *_counts(row)] for row, *estimates in zip(here, *columns, strict=True)
+    ]
+    head = ["method", "done", *shown, "rank", "trials", "reports", "time", "took"]
+    return Words(head, rows, [bool(row["best"]) for row in here])
+
+
+def notes(summary: Summary) -> list[str]:
+    """What must stand below the tables: what is bold, what is not whole, what may be claimed, what it took."""
+    failed, missing = int(summary.table[FAILED].sum()), int(summary.table[MISSING].sum())
+    return [
+        note
+        for note in (
+            "Bold: the best, and all that could not be told apart from it." if summary.table["best"].any() else "",
+            f"{text.plural(failed, 'failed study')} counted as the median random config." if failed else "",
+            f"{text.plural(missing, 'study')} missing." if missing else "",
+            summary.across,
+            _totals(summary),
+        )
+        if note
+    ]
+
+
+def _totals(summary: Summary) -> str:
+    ran = summary.studies[summary.studies["state"] != MISSING]
+    spent, took = (text.seconds(float(ran[name].sum())) for name in ("seconds", "real_seconds"))
+    real = [bool(about.get("real")) for about in summary.facts.values()]
+    clock = "wall-clock time" if all(real) else "simulated and real time" if any(real) else "simulated time"
+    return (
+        f"{text.plural(len(ran), 'study')}: {spent} of {clock}, which took {took}. Counts and times: means per study."
+    )
+
+
+def _done(row: Mapping[str, Any]) -> str:
+    return f"{row[DONE]}/{row['wanted']}"
+
+
+def _estimates(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    """A column of estimates with their intervals, all as exact as the narrowest."""
+    centers, lows, highs = ([float(row[f"{name}{end}"]) for row in rows] for end in ("", "_low", "_high"))
+    exact = text.decimals(centers, lows, highs)
+    return [text.interval(*parts, exact) for parts in zip(centers, lows, highs, strict=True)]
+
+
+def _counts(row: Mapping[str, Any]) -> list[str]:
+    rank = text.NONE if row["rank"] != row["rank"] else f"{row['rank']:.1f}"
+    whole = [text.NONE if row[name] != row[name] else f"{row[name]:.0f}" for name in ("trials", "reports")]
+    return [rank, *whole, text.seconds(row["seconds"]), text.seconds(row["real_seconds"])]
+
+
+def _last_line(error: str) -> str:
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"
