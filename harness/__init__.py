@@ -1,1 +1,76 @@
-"""foretune: the wind tunnel of hyperparameter optimisation."""
+"""foretune: the wind tunnel of hyperparameter optimisation.
+
+    import harness
+    frame = harness.compare(methods=["rs", "asha"], seeds=5)      # a row a study, on the simulated clock
+    best = harness.tune("train.py", space, metric="loss", maximum=9, budget=60)   # for real
+
+A training script imports `Reporter` from here. Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.report import Reporter, load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from harness.compose import Tuned
+    from harness.space import Space
+
+__all__ = ["Reporter", "compare", "load_checkpoint", "save_checkpoint", "tune"]
+
+
+def compare(
+    methods: Sequence[str] = (),
+    benchmarks: Sequence[str] = (),
+    seeds: int | Sequence[int] = (),
+    *,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    **fields: Any,
+) -> pd.DataFrame:
+    """Compare methods on the simulated clock; gives a row a study, with final loss, regret and rank.
+
+    methods: texts such as `asha:eta=4` or `mine=asha:grace=2`; fields: of the benchmark, set for all (`workers=8`,
+    `budget=3600`); out: where results are kept, so that the same call continues; jobs: processes. What is left out is
+    as on the command line. ValueError for names that are not there; a method's own failure is a row with its error.
+    """
+    from harness import compose
+
+    return compose.compared_frame(
+        methods, benchmarks, range(seeds) if isinstance(seeds, int) else seeds, fields, out, jobs
+    )
+
+
+def tune(
+    script: str | Path | Callable[..., None],
+    space: Space | Mapping[str, Any],
+    *,
+    metric: str,
+    maximum: int,
+    budget: float,
+    maximize: bool = False,
+    resource: str = "epoch",
+    max_arg: str | None = None,
+    method: str = "asha",
+    workers: int = 1,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> Tuned:
+    """Tune a training script, or a function at the top of a file, for real; gives the best config and the study.
+
+    script: reports `metric` and `resource` through a `Reporter`; a function is called with the config's values and
+    `report=`; maximum: of the resource; max_arg: the argument that says how far to train, where there is one;
+    budget: seconds; out: where checkpoints and outputs go, by default a new folder under `results`.
+    """
+    from harness import compose
+
+    return compose.tune(
+        script, space, metric=metric, maximize=maximize, resource=resource, maximum=maximum, max_arg=max_arg,
+        method=method, workers=workers, budget=budget, seed=seed, out=out,
+    )  # fmt: skip

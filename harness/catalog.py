@@ -311,3 +311,14 @@ def find_benchmark(name: str) -> Entry:
     if (Path(name) / "table.json").exists():
         return table_entry(Path(name).resolve())
     raise UnknownName("benchmark", name, benchmarks())
+
+
+def figures() -> dict[str, str]:
+    """Every figure by name, with the first sentence of its caption."""
+    found: dict[str, str] = {}
+    for path in sorted((PROJECT / "reports" / "figures").glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        draw = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "draw"), None)
+        if draw is not None:
+            found[path.stem] = (ast.get_docstring(draw) or "").split("\n")[0]
+    return found

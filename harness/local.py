@@ -18,6 +18,7 @@ import subprocess
 import uuid
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from selectors import DefaultSelector
@@ -105,8 +106,8 @@ class Local:
     ) -> None:
         self.failures: dict[int, str] = {}
         """Why trials failed, with the last lines that they printed."""
-        self.retried: dict[int, list[str]] = {}
-        """Why trials were started again."""
+        self.restarts: dict[int, list[str]] = {}
+        """Why trials were started again, or trained again what the scheduler knew: a crash, a lost checkpoint."""
         self._benchmark = benchmark
         self._command = command
         self._trials = folder.resolve() / "trials"
@@ -123,6 +124,7 @@ class Local:
         self._current: _Run | None = None
         self._reached: dict[int, int] = {}
         self._processes: Counter[int] = Counter()
+        self._crashes: Counter[int] = Counter()
         self._study = uuid.uuid4().hex
         self._selector = DefaultSelector()
         self._keeper: subprocess.Popen[bytes] | None = start_keeper(f"{self._study}.")
@@ -159,8 +161,8 @@ class Local:
         checkpoints = self._checkpoints(job.trial)
         if not checkpoints.exists():
             checkpoints.mkdir(parents=True)
-            if job.parent is not None:
-                _copy_checkpoints(self._checkpoints(job.parent), checkpoints)
+            if job.parent is not None and not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
+                self._note_restart(job.trial, f"the checkpoints of its parent, trial {job.parent}, are gone")
         worker = self._free.pop()
         now = self._latest = self._clock()
         run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker))
@@ -313,12 +315,15 @@ class Local:
         trial, job = run.job.trial, run.job
         stands = f"at {self._benchmark.fidelity.unit} {self._reached.get(trial, 0)} of {job.until}"
         reason = f"left {stands}: {run.process.how_it_ended()}"
-        retried = self.retried.get(trial, [])
-        if len(retried) == self._retries:
+        if self._crashes[trial] == self._retries:
             return self._failure(run, reason)
-        self.retried[trial] = [*retried, reason]
+        self._crashes[trial] += 1
+        self._note_restart(trial, reason)
         run.process, run.last = self._launch(job, run.worker), -1
         return None
+
+    def _note_restart(self, trial: int, reason: str) -> None:
+        self.restarts.setdefault(trial, []).append(reason)
 
     def _failure(self, run: _Run, reason: str) -> _Heard:
         self.failures[run.job.trial] = reason
@@ -329,11 +334,18 @@ class Local:
 
     def _understand(self, run: _Run, line: bytes) -> _Heard | None:
         """A report from what a script sent; None for a level that the loop knows; ValueError for nonsense."""
-        benchmark, until = self._benchmark, run.job.until
+        benchmark, until, trial = self._benchmark, run.job.until, run.job.trial
         metrics = decode_metrics(line.decode("ascii"))
+        first, known = run.last < 0, self._reached.get(trial, 0)
         level = self._level(run, metrics)
-        on_the_way = not benchmark.fidelity.continues and level < until
-        if level <= self._reached.get(run.job.trial, 0) or on_the_way:
+        if not benchmark.fidelity.continues:
+            # A higher level is a training of its own: nothing is said on the way to it.
+            if level < until:
+                return None
+        elif level <= known:
+            if first:
+                unit = benchmark.fidelity.unit
+                self._note_restart(trial, f"it went on at {unit} {level}, though it stood at {unit} {known}")
             return None
         try:
             losses = benchmark.losses(metrics)
@@ -341,7 +353,7 @@ class Local:
             raise ValueError(error.args[0]) from None
         if not all(map(math.isfinite, losses)):
             named = {objective.metric: metrics[objective.metric] for objective in benchmark.objectives}
-            self.failures[run.job.trial] = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
+            self.failures[trial] = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
             return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop")
         if level == until:
             return _Heard(level, losses, metrics, Status.REACHED, "pause")
@@ -385,16 +397,16 @@ class Local:
         return Event(now, run.worker, report, heard.metrics)
 
 
-def _copy_checkpoints(parent: Path, child: Path) -> None:
-    """Copy what a parent trial has saved; it may run on meanwhile, and replace its files."""
+def _copy_checkpoints(parent: Path, child: Path) -> bool:
+    """Copy what a parent trial has saved, which may run on meanwhile and replace its files; says whether it could."""
     for _ in range(10):
-        try:
+        with suppress(shutil.Error, FileNotFoundError):
             shutil.copytree(parent, child, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.tmp-*"))
-            return
-        except (shutil.Error, FileNotFoundError):
-            shutil.rmtree(child)
-            child.mkdir()
-    raise ValueError(f"the checkpoints in {parent} cannot be copied: are they still there?")
+            return True
+        # A half of two states is worse than nothing.
+        shutil.rmtree(child)
+        child.mkdir()
+    return False
 
 
 def visible_devices(environment: Mapping[str, str]) -> tuple[str, ...]:

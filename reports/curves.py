@@ -20,8 +20,8 @@ from reports.summary import Summary
 def anytime(summary: Summary, benchmark: str) -> pd.DataFrame:
     """The anytime curve of each arm on a benchmark, a row per change.
 
-    Columns: arm, time (seconds), loss, low, high (NaN with one seed), own (whether every study had a loss of its own
-    by then), seeds, failed (studies).
+    Columns: arm, time (seconds), loss, low, high (NaN with one seed), own (whether every study has had a loss of its
+    own by then, or has failed), seeds, failed (studies).
     """
     here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
     curves = [_curve(summary, benchmark, str(arm), mine) for arm, mine in here.groupby("arm", sort=False)]
@@ -50,11 +50,11 @@ def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
 def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd.DataFrame:
     facts = summary.facts[benchmark]
     median, ruler = facts.get("median"), scale(facts)
-    failed = (mine["state"] == FAILED).to_numpy()
+    failed = mine["state"].to_numpy() == FAILED
     used = mine if median is not None else mine[~failed]
     budget = float(mine["budget"].max())
     found = [summary.trajectories.get((arm, benchmark, int(seed))) for seed in used["seed"]]
-    until = np.where(used["state"] == FAILED, used["seconds"], np.inf).astype(float)
+    until = np.where(used["state"] == FAILED, used["seconds"], np.inf)
     changes = [steps.times for steps in found if steps is not None]
     times = np.unique(np.concatenate([*changes, until, [0.0 if median is not None else np.inf, budget]]))
     times = times[times <= budget]
@@ -63,9 +63,9 @@ def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd
         values = np.full(len(times), np.nan) if steps is None else at(steps.times, steps.losses, times)
         rows.append(np.where(times < end, values, np.nan))
     losses = np.array(rows).reshape(-1, len(times))
-    own = np.isfinite(losses).all(axis=0)
+    own = (np.isfinite(losses) | (times >= until[:, None])).all(axis=0)
     losses = counted(losses, median)
-    known = np.isfinite(losses).all(axis=0)
+    known = np.isfinite(losses).all(axis=0) & (len(rows) > 0)
     shown = _interval(losses[:, known], measure(losses[:, known], ruler))
     return pd.DataFrame(
         {"arm": arm, "time": times[known], **shown, "own": own[known], "seeds": len(mine), "failed": int(failed.sum())}

@@ -4,13 +4,16 @@ Figures are built on matplotlib's objects with the Agg canvas: no pyplot, no sta
 versions are left out of the files and the names inside an SVG come from a fixed salt.
 """
 
+# pyright: reportUnknownMemberType=false
+# (matplotlib does not type its keyword arguments)
+
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import matplotlib
 import numpy as np
@@ -43,7 +46,7 @@ class Drawn(NamedTuple):
 def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
     """The figures of one benchmark."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", benchmark)
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(cast(Any, style.RC)):
         overall = save(anytime_figure(summary, benchmark))
         figure, seed = learning_curves_figure(summary, events, benchmark)
         trials = save(figure)
@@ -121,7 +124,7 @@ def _figure(width: float, height: float) -> Figure:
 def _shown(here: pd.DataFrame) -> tuple[int, list[str]]:
     """The first seed that most arms finished, and the first arms that ran with it."""
     done = here[here["state"] == DONE].groupby("seed").size()
-    seed = int(done.idxmax()) if len(done) else int(here["seed"].iloc[0])
+    seed = int(done.index[int(np.argmax(done))] if len(done) else here["seed"].iloc[0])
     ran = here[(here["seed"] == seed) & (here["state"] != MISSING)]
     return seed, [str(arm) for arm in ran["arm"]][:PANELS]
 

@@ -16,7 +16,7 @@ reached: it is then another, harder-earned number, and hiding that would be sele
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ def reports(events: Events) -> Candidates:
     """Each report as a candidate."""
     said = events.kind == "report"
     return Candidates(
-        *(column[said] for column in (events.time, events.trial, events.resource, events.loss, events.test))
+        events.time[said], events.trial[said], events.resource[said], events.loss[said], events.test[said]
     )
 
 
@@ -101,7 +101,7 @@ def full(events: Events, top: int) -> Candidates:
     """The best of the reports at the highest level of the benchmark, `top`."""
     every = reports(events)
     whole = every.level == top
-    return Candidates(*(column[whole] for column in every))
+    return Candidates(every.time[whole], every.trial[whole], every.level[whole], every.loss[whole], every.test[whole])
 
 
 RULES: dict[str, Callable[[Events, int], Candidates]] = {"maxfid": maxfid, "anyfid": anyfid, "full": full}
@@ -149,7 +149,7 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
     columns = [events[name].to_numpy() for name in ("kind", "time", "trial", "resource", "loss", "test", "reason")]
     groups = events.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).indices
     found: dict[Key, Trajectory] = {}
-    for (arm, benchmark, seed), rows in groups.items():  # pyright: ignore[reportGeneralTypeIssues]
+    for (arm, benchmark, seed), rows in cast(dict[Any, Any], groups).items():
         study = Events(*(column[rows] for column in columns))
         found[arm, benchmark, int(seed)] = walk(RULES[rule](study, tops[benchmark]))
     return found

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special  # pyright: ignore[reportMissingTypeStubs]
 
 Floats = NDArray[np.float64]
 

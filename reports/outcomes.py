@@ -8,7 +8,7 @@ interrupted: the next run continues it) counts with nothing and is shown as miss
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], fact
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"study {twice} (arm, benchmark, seed) is given twice: give each study once")
-    known = dict(zip(names, studies.to_dict("records"), strict=True))
+    known = dict(zip(names, records(studies), strict=True))
     rows = [
         _outcome((arm, benchmark, seed), known.get((arm, benchmark, seed)), trajectories, facts)
         for benchmark in unique(studies["benchmark"])
@@ -68,6 +68,11 @@ def state(why: str | None) -> str:
 def unique(column: pd.Series[Any]) -> list[str]:
     """The names in a column in the order of their first appearance."""
     return [str(name) for name in column.unique()]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame by the names of its columns."""
+    return cast(list[dict[str, Any]], frame.to_dict("records"))
 
 
 def _outcome(

@@ -21,7 +21,7 @@ from jinja2 import Environment, StrictUndefined
 
 from reports.incumbent import DEFAULT_RULE
 from reports.markdown import markdown
-from reports.outcomes import Facts
+from reports.outcomes import Facts, records
 from reports.summary import Summary, summarise
 from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
@@ -39,9 +39,10 @@ def write(
     studies: pd.DataFrame,
     events: pd.DataFrame,
     facts: Facts,
+    *,
     title: str,
     command: str,
-    digest: str = "",
+    digest: str,
     rule: str = DEFAULT_RULE,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
@@ -122,7 +123,7 @@ def _benchmark(summary: Summary, name: str, drawn: Sequence[Drawn]) -> dict[str,
     return {
         "name": name,
         "numbers": numbers(summary, name),
-        "statements": summary.pairs[summary.pairs["benchmark"] == name].to_dict("records"),
+        "statements": records(summary.pairs[summary.pairs["benchmark"] == name]),
         "verdict": facts.get("verdict"),
         "facts": _facts(facts),
         "figures": [

@@ -7,9 +7,9 @@ biased down by selection, alike for all arms.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from reports import pairs as pair_statements
 from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectories
 from reports.intervals import mean
-from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, unique
+from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
 
 HELD = {"optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds"}
@@ -55,7 +55,7 @@ class Summary:
             "incumbent_rule": self.rule,
             "across_benchmarks": self.across,
             "benchmarks": _plain(facts),
-            **{name: [_plain(row) for row in frame.to_dict("records")] for name, frame in frames.items()},
+            **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
         }
 
 
@@ -107,9 +107,10 @@ def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]
 def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     """One arm's numbers on one benchmark; `mine` holds its outcomes, a row per seed.
 
-    wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back
-    (regret: the geometric mean of the normalised regret, clipped), each with a 95 % t interval; loss_mean: the plain
-    mean; at_floor, at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds: means per study.
+    wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back;
+    regret: the geometric mean of the normalised regret, clipped; both with a 95 % t interval; loss_mean: the plain
+    mean; at_floor, at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds: means per
+    study.
     """
     ran = mine[mine["state"] != MISSING]
     counts = mine["state"].value_counts()
@@ -157,9 +158,9 @@ def _finite_or_nan(values: Floats) -> Floats:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): _plain(entry) for key, entry in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry) for entry in cast(Sequence[Any], value)]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reports import text
 from reports.intervals import ALPHA, POWER
-from reports.outcomes import DONE, FAILED, MISSING
+from reports.outcomes import DONE, FAILED, MISSING, records
 from reports.summary import Summary
 
 HOW_TO_READ = (
-    "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the loss "
-    "where the best of the table is not known) and transformed back, with a 95 % t interval. "
+    "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the "
+    "loss where the best of the table is not known) and transformed back, with a 95 % t interval. "
     "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
     "noise of the final loss; geometric mean. A failed study counts as the median random config. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
@@ -37,12 +38,10 @@ def benchmarks(summary: Summary) -> list[str]:
 def completeness(summary: Summary) -> Words:
     """What became of the studies of each method on each benchmark."""
     rows: list[list[str]] = []
-    for row in summary.table.to_dict("records"):
-        mine = summary.studies[
-            (summary.studies["benchmark"] == row["benchmark"]) & (summary.studies["arm"] == row["arm"])
-        ]
-        reasons = mine.loc[mine["why"] != "", "why"].value_counts().sort_index()
-        ended = ", ".join(f"{why} {count}" for why, count in reasons.items())
+    for row in records(summary.table):
+        mine = (summary.studies["benchmark"] == row["benchmark"]) & (summary.studies["arm"] == row["arm"])
+        reasons = Counter(str(why) for why in summary.studies.loc[mine, "why"] if why)
+        ended = ", ".join(f"{why} {reasons[why]}" for why in sorted(reasons))
         counts = [str(row[name]) for name in ("wanted", DONE, FAILED, MISSING)]
         rows.append([str(row["benchmark"]), str(row["arm"]), *counts, ended])
     return Words(["benchmark", "method", "wanted", DONE, FAILED, MISSING, "ended by"], rows, [False] * len(rows))
@@ -53,13 +52,13 @@ def errors(summary: Summary) -> list[str]:
     failed = summary.studies[summary.studies["state"] == FAILED]
     return [
         f"{row['arm']} on {row['benchmark']}, seed {row['seed']}: {_last_line(str(row['error']))}"
-        for row in failed.to_dict("records")
+        for row in records(failed)
     ]
 
 
 def numbers(summary: Summary, benchmark: str) -> Words:
     """A benchmark's main table: what is known of loss, regret and test metric, and what it took."""
-    here = summary.table[summary.table["benchmark"] == benchmark].to_dict("records")
+    here = records(summary.table[summary.table["benchmark"] == benchmark])
     metric = str(summary.facts[benchmark].get("metric", "loss"))
     estimates = {f"{metric} [95 %]": "loss", "regret [95 %]": "regret", "test [95 %]": "test"}
     shown = {head: name for head, name in estimates.items() if any(row[name] == row[name] for row in here)}

@@ -34,7 +34,7 @@ def interval(center: float, low: float, high: float, decimals: int) -> str:
 
 
 def decimals(centers: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> int:
-    """The decimals that suit a column of estimates: two digits of the narrowest half-width, or four of the estimates."""
+    """The decimals that suit a column of estimates: two digits of the narrowest half-width, or four in all."""
     widths = [(high - low) / 2 for low, high in zip(lows, highs, strict=True) if 0 < high - low < math.inf]
     if widths:
         return min(max(1 - math.floor(math.log10(min(widths))), 0), 5)

@@ -34,6 +34,7 @@ from harness.types import (
     Fidelity,
     Job,
     Objective,
+    Report,
     Status,
 )
 
@@ -52,8 +53,8 @@ def scripts_find_harness(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def toy_benchmark(**constants: Any) -> Benchmark:
-    space = Space({"x": uniform(0.0, 1.0), **constants})
+def toy_benchmark() -> Benchmark:
+    space = Space({"x": uniform(0.0, 1.0)})
     fidelity = Fidelity("epoch", tuple(range(1, 10)))
     return Benchmark("toy", space, (Objective("loss"),), fidelity, budget=60.0, workers=2, test_metric="test_loss")
 
@@ -64,9 +65,11 @@ TROUBLED = replace(
 
 
 @contextmanager
-def toy(folder: Path, *flags: str, workers: int = 1, **options: Any) -> Iterator[Local]:
+def toy(
+    folder: Path, *flags: str, workers: int = 1, benchmark: Benchmark | None = None, **options: Any
+) -> Iterator[Local]:
     command = Command((sys.executable, str(SCRIPTS / "toy.py"), *flags), "epochs")
-    executor = Local(toy_benchmark(), command, workers, folder / "study", **options)
+    executor = Local(benchmark or toy_benchmark(), command, workers, folder / "study", **options)
     try:
         yield executor
     finally:
@@ -74,10 +77,10 @@ def toy(folder: Path, *flags: str, workers: int = 1, **options: Any) -> Iterator
 
 
 @contextmanager
-def troubled(folder: Path, *troubles: str, **options: Any) -> Iterator[Local]:
-    """An executor with one worker a trouble, and a trial of it on each."""
+def troubled(folder: Path, *troubles: str, workers: int = 0, **options: Any) -> Iterator[Local]:
+    """An executor with a trial of each trouble under way, and as many workers or more."""
     command = Command((sys.executable, str(SCRIPTS / "troubled.py")), "epochs")
-    executor = Local(TROUBLED, command, max(len(troubles), 1), folder / "study", **options)
+    executor = Local(TROUBLED, command, max(len(troubles), workers), folder / "study", **options)
     try:
         for trial, trouble in enumerate(troubles):
             executor.start(Job(trial, {"trouble": trouble}, 3))
@@ -135,16 +138,15 @@ def all_die(pids: list[int], seconds: float) -> bool:
 
 
 class Line:
-    """The curves of toy.py, as a model; half of the runs that it is compared with take this long too."""
+    """The curves of toy.py, as a model."""
 
-    def __init__(self, benchmark: Benchmark, offset: float = 0.0) -> None:
+    def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
         self.digest = "line"
-        self._offset = offset
 
     def curve(self, config: Config, seed: int) -> Curve:
         x, levels = float(config["x"]), self.benchmark.fidelity.levels
-        metrics = [{"loss": x + self._offset + 1 / level, "test_loss": x} for level in levels]
+        metrics = [{"loss": x + 1 / level, "test_loss": x} for level in levels]
         return Curve(
             nanoseconds=tuple(round(0.02 * NANOSECONDS) * level for level in levels),
             losses=tuple((m["loss"],) for m in metrics),
@@ -154,15 +156,17 @@ class Line:
         )
 
 
-class Until:
-    """Random search with a limit, and what becomes of each report decided by a function."""
+class Given:
+    """A scheduler that asks for given jobs and lets every trial go on."""
 
-    def __init__(self, jobs: list[Job], decide: Any = lambda report: Decision.CONTINUE) -> None:
+    def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
-        self.tell = decide
 
     def ask(self) -> Job | None:
         return self.jobs.pop(0) if self.jobs else None
+
+    def tell(self, report: Report) -> Decision:
+        return Decision.CONTINUE
 
 
 def check_laws(log: Log, workers: int) -> None:
@@ -182,8 +186,8 @@ def check_laws(log: Log, workers: int) -> None:
     assert sum(costs) <= workers * log.time / NANOSECONDS
 
 
-def asha(benchmark: Benchmark) -> Asha:
-    return Asha(benchmark, stream("a"), sampler=RandomSearch(benchmark, stream("b")), eta=3, grace=1)
+def asha(benchmark: Benchmark, grace: int = 1) -> Asha:
+    return Asha(benchmark, stream("a"), sampler=RandomSearch(benchmark, stream("b")), eta=3, grace=grace)
 
 
 def opened(benchmark: Benchmark) -> Benchmark:
@@ -209,7 +213,7 @@ def test_asha_pauses_and_resumes_processes(tmp_path: Path) -> None:
 
 def test_a_scheduler_decides_the_same_in_both_worlds(tmp_path: Path) -> None:
     def decisions(log: Log) -> list[Any]:
-        told = [
+        return [
             (e.report.trial, e.report.resource, e.report.losses, dict(e.report.metrics), e.report.status, e.metrics)
             if isinstance(e, Event)
             else (e.job.trial, dict(e.job.config), e.job.until)
@@ -217,13 +221,12 @@ def test_a_scheduler_decides_the_same_in_both_worlds(tmp_path: Path) -> None:
             else (e.trial, e.reason)
             for e in log.events
         ]
-        return told
 
     real, simulated = (opened(toy_benchmark()) for _ in range(2))
     with toy(tmp_path) as executor:
-        in_reality = run(real, asha(real), executor, MINUTE, finished_trials=1)
+        in_reality = run(real, asha(real, grace=3), executor, MINUTE, finished_trials=1)
     model = Simulated(Line(simulated), 1, 0, Delays())
-    in_simulation = run(simulated, asha(simulated), model, MINUTE, finished_trials=1)
+    in_simulation = run(simulated, asha(simulated, grace=3), model, MINUTE, finished_trials=1)
     assert decisions(in_reality) == decisions(in_simulation)
 
 
@@ -260,6 +263,7 @@ def test_without_a_checkpoint_known_levels_are_swallowed(tmp_path: Path) -> None
         heard = events(executor)
         assert said(heard) == [(4, Status.RUNNING), (5, Status.REACHED)]
         assert heard[0].report.cost > 4 * 0.02
+        assert executor.restarts == {0: ["it went on at epoch 1, though it stood at epoch 3"]}
 
 
 def test_a_stopped_trial_is_gone_with_its_checkpoint(tmp_path: Path) -> None:
@@ -282,12 +286,15 @@ def test_a_trial_starts_from_a_copy_of_its_parent(tmp_path: Path) -> None:
         assert heard[0].report.losses == (0.25 + 1 / 4,)
         executor.start(Job(0, {"x": 0.5}, 4))
         assert said(events(executor)) == [(4, Status.REACHED)]
+        executor.stop(0)
+        executor.start(Job(2, {"x": 0.75}, 1, parent=0))
+        assert said(events(executor)) == [(1, Status.REACHED)]
+        assert executor.restarts == {2: ["the checkpoints of its parent, trial 0, are gone"]}
 
 
 def test_where_levels_are_fresh_trainings_only_the_last_is_heard(tmp_path: Path) -> None:
-    with toy(tmp_path, "--forgets") as executor:
-        benchmark = replace(toy_benchmark(), fidelity=Fidelity("epoch", tuple(range(1, 10)), continues=False))
-        executor._benchmark = benchmark
+    benchmark = replace(toy_benchmark(), fidelity=Fidelity("epoch", tuple(range(1, 10)), continues=False))
+    with toy(tmp_path, "--forgets", benchmark=benchmark) as executor:
         executor.start(Job(0, {"x": 0.5}, 3))
         assert said(events(executor)) == [(3, Status.REACHED)]
         executor.start(Job(0, {"x": 0.5}, 5))
@@ -305,9 +312,8 @@ def test_at_the_deadline_the_clock_stands(tmp_path: Path) -> None:
 
 def test_a_study_ends_with_its_budget(tmp_path: Path) -> None:
     jobs = [Job(trial, {"trouble": "hangs"}, 3) for trial in range(2)]
-    with troubled(tmp_path) as executor:
-        executor._free = [1, 0]
-        log = run(TROUBLED, Until(jobs), executor, NANOSECONDS)
+    with troubled(tmp_path, workers=2) as executor:
+        log = run(TROUBLED, Given(jobs), executor, NANOSECONDS)
     assert (log.why, log.time) == (Why.BUDGET, NANOSECONDS)
     check_laws(log, 2)
 
@@ -370,9 +376,8 @@ FAILURES = {
 
 def test_every_trouble_fails_its_trial_once_and_no_other(tmp_path: Path) -> None:
     jobs = [Job(trial, {"trouble": trouble}, 3) for trial, trouble in enumerate([*FAILURES, "none"])]
-    with troubled(tmp_path) as executor:
-        executor._free = [2, 1, 0]
-        log = run(TROUBLED, Until(jobs), executor, MINUTE)
+    with troubled(tmp_path, workers=3) as executor:
+        log = run(TROUBLED, Given(jobs), executor, MINUTE)
     assert log.why is Why.NOTHING_LEFT
     check_laws(log, 3)
     last = {e.report.trial: e for e in log.events if isinstance(e, Event)}
@@ -497,7 +502,7 @@ def test_a_crashed_trial_is_started_again_unseen(tmp_path: Path) -> None:
         heard = events(executor)
     assert said(heard) == [(level, Status.RUNNING) for level in (1, 2, 3, 4)] + [(5, Status.REACHED)]
     assert executor.failures == {}
-    assert [reason.splitlines()[-1] for reason in executor.retried[0]] == ["RuntimeError: this happens once"]
+    assert [reason.splitlines()[-1] for reason in executor.restarts[0]] == ["RuntimeError: this happens once"]
     assert len(processes(tmp_path)) == 2
 
 
@@ -511,7 +516,7 @@ def test_where_the_system_tells_of_no_exit_it_is_asked(tmp_path: Path, monkeypat
 def test_retries_end(tmp_path: Path) -> None:
     with troubled(tmp_path, "signal 9", retries=2) as executor:
         assert said(events(executor)) == [(1, Status.RUNNING), (1, Status.FAILED)]
-        assert len(executor.retried[0]) == 2
+        assert [r for r in executor.restarts[0] if "signal" in r] == [executor.failures[0]] * 2
         assert executor.failures[0] == "left at epoch 1 of 3: killed by signal 9"
 
 

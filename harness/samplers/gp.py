@@ -25,7 +25,7 @@ __all__ = ["GaussianProcessSampler"]
 Array = NDArray[np.float64]
 
 ALWAYS_REFIT = 20
-FROM_TWO_STARTS = 60
+FROM_TWO_STARTS = 40
 """Up to so many observations a fit starts from the priors' centre too; beyond, one optimum dominates."""
 MOST_OBSERVATIONS, THINNED_TO = 500, 400
 RESOURCE_THRESHOLD = 3
@@ -111,7 +111,7 @@ class GaussianProcessSampler:
         order = np.argsort(-log_expected_improvement(mean, deviation, best), kind="stable")
         spares = points[order[:16]]
         bounds = [(0.0, 1.0)] * self._space.dim + [(float(resource), float(resource))]
-        refined, values = refine(belief, spares[:3], best, bounds, iterations=20)
+        refined, values = refine(belief, spares[:3], best, bounds, iterations=15)
         return np.concatenate([refined[np.argsort(-values, kind="stable")], spares])
 
 
@@ -170,7 +170,7 @@ class _Model:
         if self._factor is None:
             return fit_hyperparameters(x, targets, [default], iterations=40)
         last = self._factor.hyperparameters
-        return fit_hyperparameters(x, targets, [last, default] if len(x) <= FROM_TWO_STARTS else [last], iterations=20)
+        return fit_hyperparameters(x, targets, [last, default] if len(x) <= FROM_TWO_STARTS else [last], iterations=12)
 
 
 def standardised(losses: Array) -> Array:

@@ -6,6 +6,9 @@ the axis ends. The grey line is the best final loss in the table; the dashed one
 without repeats if all trainings took the same time.
 """
 
+# pyright: reportUnknownMemberType=false
+# (matplotlib does not type its keyword arguments)
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
 
@@ -58,7 +61,7 @@ def draw(
 def _curve(axes: Axes, curve: pd.DataFrame, arm: str, look: style.Style, unit: float) -> Line2D:
     time = curve["time"].to_numpy(dtype=float) / unit
     loss, low, high, own = (curve[name].to_numpy() for name in ("loss", "low", "high", "own"))
-    every = {"color": look.colour, "drawstyle": "steps-post"}
+    every: dict[str, Any] = {"color": look.colour, "drawstyle": "steps-post"}
     axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
     first = int(np.argmax(own)) if own.any() else len(own)
     axes.plot(time[: first + 1], loss[: first + 1], linestyle=":", linewidth=1.1, **every)
@@ -88,7 +91,7 @@ def _time_axis(axes: Axes, begin: float, budget: float, clock: str) -> None:
         axes.set_xscale("log")
         axes.set_xlim(begin / unit, budget / unit)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.set_xlim(0, budget / unit)

@@ -4,6 +4,9 @@ A line breaks where its trial was paused and goes on where it was resumed. A bar
 stopped, a cross one that failed. Losses far above the rest are cut off at the top edge and counted there.
 """
 
+# pyright: reportUnknownMemberType=false
+# (matplotlib does not type its keyword arguments)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -41,13 +44,12 @@ def draw(
     lines, reached = trial_lines(frame)
     bottom, top = limits
     order = np.argsort(reached, kind="stable")  # those trained longest lie on top
-    drawn = [np.column_stack([lines[i][:, 0] / unit, np.minimum(lines[i][:, 1], top)]) for i in order]
+    drawn: list[Floats] = [np.minimum(lines[i], [np.inf, top]) / [unit, 1.0] for i in order.tolist()]
     shades = colours(norm(reached[order])) if len(order) else np.empty((0, 4))
     axes.add_collection(LineCollection(drawn, colors=shades, linewidths=0.9, capstyle="round"), autolim=False)
     single = [i for i, line in enumerate(drawn) if len(line) == 1]
-    if single:
-        points = np.concatenate([drawn[i] for i in single])
-        axes.scatter(points[:, 0], points[:, 1], s=3, color=shades[single], linewidths=0)
+    points = np.array([drawn[i][0] for i in single]).reshape(-1, 2)
+    axes.scatter(points[:, 0], points[:, 1], s=3, color=shades[single], linewidths=0)
     _mark_ends(frame, axes, unit, top)
     axes.set_xlim(0, budget / unit)
     axes.set_ylim(bottom, top)

@@ -11,7 +11,6 @@ from harness.report import Reporter
 parser = argparse.ArgumentParser()
 parser.add_argument("--x", type=float, required=True)
 parser.add_argument("--epochs", type=int, required=True)
-parser.add_argument("--offset", type=float, default=0.0)
 parser.add_argument("--forgets", action="store_true")
 parser.add_argument("--crash-once", action="store_true")
 arguments = parser.parse_args()
@@ -35,7 +34,7 @@ for epoch in range(done + 1, arguments.epochs + 1):
     os.replace(temporary, checkpoint)
     marker = Path(report.checkpoint_dir.parent / "crashed")
     if arguments.crash_once and epoch == 3 and not marker.exists():
-        report(epoch=epoch, loss=arguments.x + arguments.offset + 1 / epoch, test_loss=arguments.x)
+        report(epoch=epoch, loss=arguments.x + 1 / epoch, test_loss=arguments.x)
         marker.touch()
         raise RuntimeError("this happens once")
-    report(epoch=epoch, loss=arguments.x + arguments.offset + 1 / epoch, test_loss=arguments.x)
+    report(epoch=epoch, loss=arguments.x + 1 / epoch, test_loss=arguments.x)

@@ -1,0 +1,248 @@
+"""The command line: `python -m harness COMMAND`. It reads arguments, calls `compose`, and prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# One BLAS thread, also in the processes that are started: more would change results and fight for the cores.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness import compose
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="The wind tunnel of hyperparameter optimisation: rehearse your sweep before you pay for the GPUs.",
+)  # fmt: skip
+
+BAD_USAGE, SOME_FAILED, STORAGE_FAILED, INTERRUPTED = 2, 3, 74, 130
+
+
+@app.command()
+def compare(
+    declaration: Annotated[Path | None, typer.Argument(help="a comparison in TOML")] = None,
+    methods: Annotated[str, typer.Option(help="arms, such as rs,asha:eta=4 or MINE=asha:grace=2")] = "",
+    benchmarks: Annotated[str, typer.Option(help="names, or folders of tables")] = "",
+    seeds: Annotated[str, typer.Option(help="how many, or a list such as 3,5,8")] = "",
+    workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
+    budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
+    table: Annotated[str | None, typer.Option(help="what a config outside the table means: restrict or snap")] = None,
+    decision_time: Annotated[str | None, typer.Option(help="none, constant:SECONDS or measured")] = None,
+    out: Annotated[Path | None, typer.Option(help="where results go; the same place again continues")] = None,
+    jobs: Annotated[int, typer.Option(help="processes; by default one a core")] = 0,
+) -> None:
+    """Compare methods across seeds; by default rs, bo, asha and mobster on the small transformer."""
+    from rich.console import Console
+
+    from harness.terminal import ComparisonProgress
+
+    plain = compose.comparison_from_toml(declaration) if declaration else {}
+    overrides = {"workers": workers, "budget": compose.seconds_of(budget) if budget else None, "table_miss": table}
+    comparison = compose.comparison_of(
+        plain,
+        methods=_split(methods),
+        benchmarks=_split(benchmarks),
+        seeds=_seeds(seeds),
+        overrides={name: value for name, value in overrides.items() if value is not None},
+        decision_time=decision_time,
+    )
+    folder = out or Path("results") / compose.name_of(comparison)
+    console = Console(stderr=True)
+    try:
+        with ComparisonProgress() as progress:
+            compared = compose.compare(
+                comparison, folder, jobs or os.cpu_count() or 1, progress.begin, progress.outcome
+            )
+    except KeyboardInterrupt:
+        console.print(f"interrupted; what is finished is kept in {folder}, the same command continues")
+        raise typer.Exit(INTERRUPTED) from None
+    for name, reason in list(compared.stale.items())[:5]:
+        console.print(f"run again: {name}: {reason}", markup=False)
+    _report(folder, command=_command(), out=None, as_json=False)
+    if compared.failed:
+        for outcome in compared.failed[:10]:
+            where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
+            console.print(f"failed: {where}: {outcome.error.splitlines()[-1]}", style="red", markup=False)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _command() -> str:
+    """The line that the user typed, as a report repeats it."""
+    import shlex
+
+    return "python -m harness " + shlex.join(sys.argv[1:])
+
+
+def _report(folder: Path, *, command: str, out: Path | None, as_json: bool) -> None:
+    summary, drawn = compose.report(folder, command=command, out=out)
+    if as_json:
+        typer.echo(json.dumps(summary.numbers(), indent=1))
+        return
+    from rich.console import Console
+
+    from reports.terminal import terminal
+
+    console = Console(width=100 if not sys.stdout.isatty() else None)
+    for part in terminal(summary):
+        console.print(part)
+    place = out or folder / compose.REPORT
+    console.print(f"report: {place / 'index.html'}" + ("" if drawn else " (up to date)"), markup=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
+    out: Annotated[Path | None, typer.Option(help="where the report goes; by default beside the results")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print every number as JSON")] = False,
+) -> None:
+    """Draw the report of a comparison again from its store."""
+    _report(results, command=f"python -m harness report {results}", out=out, as_json=as_json)
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="methods, benchmarks or figures")],
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """List methods, benchmarks or figures, each with one sentence."""
+    named = compose.listed(what)
+    if as_json:
+        typer.echo(json.dumps(named, indent=1))
+        return
+    width = max(len(name) for name in named)
+    for name, sentence in named.items():
+        typer.echo(f"{name:{width}}  {sentence}")
+
+
+@app.command()
+def tabulate(
+    benchmark: Annotated[str, typer.Argument(help="a benchmark with a training script")],
+    out: Annotated[Path, typer.Option(help="the table's folder; the same again extends it")],
+    configs: Annotated[int, typer.Option(min=1, help="how many i.i.d. configs")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="how many seeds for each")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="processes of one thread each")] = 2,
+) -> None:
+    """Train configs for real and keep their curves: a table in the making, resumable after any kill."""
+
+    def say(done: int, wanted: int, run: dict[str, Any]) -> None:
+        took = f"{run['wall_seconds']:.1f} s"
+        typer.echo(f"{done}/{wanted}  {run['part']} {run['index']} seed {run['seed']}  {run['end']}  {took}")
+
+    new = compose.tabulate(benchmark, configs, seeds, out, jobs=jobs, on_run=say)
+    typer.echo(f"{new} new runs; the table is in {out}")
+
+
+@app.command()
+def replay(
+    benchmark: Annotated[str | None, typer.Argument(help="a benchmark with a table")] = None,
+    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
+    seed: Annotated[int, typer.Option(help="of the study")] = 0,
+    workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
+    budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
+    speed: Annotated[float | None, typer.Option(help="simulated seconds a second; else at once")] = None,
+    verify: Annotated[Path | None, typer.Option(help="run the studies of this store again and compare digests")] = None,
+) -> None:
+    """Watch a study unfold on the simulated clock, or verify that a store repeats."""
+    if verify is not None:
+        differing = compose.verify(verify)
+        for name, difference in differing.items():
+            typer.echo(f"{name}: {difference}")
+        typer.echo("every study repeats bit for bit" if not differing else f"{len(differing)} studies differ")
+        raise typer.Exit(SOME_FAILED if differing else 0)
+    if benchmark is None:
+        raise ValueError("replay needs a benchmark, or --verify STORE")
+    overrides = {"workers": workers, "budget": compose.seconds_of(budget) if budget else None}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    from harness.terminal import Unfolding
+
+    study = compose.single_study(benchmark, method, seed, given)
+    unfolding = Unfolding(study.benchmark, speed)
+    log, _ = compose.simulate(study, watch=unfolding.show)
+    unfolding.end(log)
+    if log.error:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command(name="run")
+def run_(
+    benchmark: Annotated[str, typer.Argument(help="a benchmark with a training script")],
+    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
+    workers: Annotated[int | None, typer.Option(help="processes side by side")] = None,
+    budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
+    seed: Annotated[int, typer.Option(help="of the study and of the trainings")] = 0,
+    out: Annotated[Path | None, typer.Option(help="where checkpoints, outputs and the study go")] = None,
+) -> None:
+    """Run a study for real: trials as processes on this machine."""
+    overrides = {"workers": workers, "budget": compose.seconds_of(budget) if budget else None}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    from harness.terminal import Unfolding
+
+    study = compose.single_study(benchmark, method, seed, given, real=True)
+    folder = out or Path("results") / f"run-{study.benchmark.name}-{study.arm}-{seed}".replace(":", "-")
+    unfolding = Unfolding(study.benchmark)
+    log = compose.run_real(study, folder, watch=unfolding.show)
+    unfolding.end(log)
+    typer.echo(f"study, outputs and checkpoints: {folder}")
+    if log.error:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def check(
+    what: Annotated[Path | None, typer.Argument(help="a store, or the file of a method")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Check methods against the contract, or a store against itself; exit 3 where something does not hold."""
+    found = compose.check(what)
+    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(f"{name}: {said}" for name, said in found.items()))
+    if found.get("broken"):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    if not text:
+        return ()
+    if re.fullmatch(r"\d+", text):
+        return tuple(range(int(text)))
+    if not re.fullmatch(r"\d+(,\d+)+,?", text):
+        raise ValueError(f"--seeds takes how many, or a list such as 3,5,8; given {text!r}")
+    return tuple(dict.fromkeys(int(seed) for seed in _split(text)))
+
+
+def main() -> None:
+    """Run the command line; bad input becomes one clear line and exit code 2."""
+    try:
+        app(standalone_mode=False)
+    except (typer.Exit, typer.Abort) as leave:
+        sys.exit(getattr(leave, "exit_code", INTERRUPTED))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except (ValueError, KeyError, FileNotFoundError, ImportError) as error:
+        if os.environ.get("FORETUNE_DEBUG"):
+            raise
+        typer.echo(f"harness: {error.args[0] if isinstance(error, KeyError) else error}", err=True)
+        sys.exit(BAD_USAGE)
+    except Exception as error:
+        if type(error).__name__ == "StorageError":
+            typer.echo(f"harness: {error}", err=True)
+            sys.exit(STORAGE_FAILED)
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+            typer.echo(f"harness: {error.format_message()}", err=True)  # type: ignore[attr-defined]
+            sys.exit(BAD_USAGE)
+        raise
+
+
+if __name__ == "__main__":
+    main()
