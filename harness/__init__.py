@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.compose import Tuned
+    from harness.compose.trainings import Tuned
     from harness.space import Space
 
 __all__ = ["Reporter", "compare", "load_checkpoint", "save_checkpoint", "tune"]
@@ -40,11 +40,10 @@ def compare(
     `budget=3600`); out: where results are kept, so that the same call continues; jobs: processes. What is left out is
     as on the command line. ValueError for names that are not there; a method's own failure is a row with its error.
     """
-    from harness import compose
+    from harness.compose.comparisons import compared_frame
 
-    return compose.compared_frame(
-        methods, benchmarks, range(seeds) if isinstance(seeds, int) else seeds, fields, out, jobs
-    )
+    given = range(seeds) if isinstance(seeds, int) else seeds
+    return compared_frame(methods=methods, benchmarks=benchmarks, seeds=given, fields=fields, out=out, jobs=jobs)
 
 
 def tune(
@@ -68,9 +67,9 @@ def tune(
     `report=`; maximum: of the resource; max_arg: the argument that says how far to train, where there is one;
     budget: seconds; out: where checkpoints and outputs go, by default a new folder under `results`.
     """
-    from harness import compose
+    from harness.compose import trainings
 
-    return compose.tune(
+    return trainings.tune(
         script, space, metric=metric, maximize=maximize, resource=resource, maximum=maximum, max_arg=max_arg,
         method=method, workers=workers, budget=budget, seed=seed, out=out,
     )  # fmt: skip

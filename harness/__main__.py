@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import compose
+from harness.compose import comparisons, declarations, inspection, studies, trainings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -44,9 +44,9 @@ def compare(
 
     from harness.terminal import ComparisonProgress
 
-    plain = compose.comparison_from_toml(declaration) if declaration else {}
-    overrides = {"workers": workers, "budget": compose.seconds_of(budget) if budget else None, "table_miss": table}
-    comparison = compose.comparison_of(
+    plain = declarations.comparison_from_toml(declaration) if declaration else {}
+    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None, "table_miss": table}
+    comparison = declarations.comparison_of(
         plain,
         methods=_split(methods),
         benchmarks=_split(benchmarks),
@@ -54,19 +54,24 @@ def compare(
         overrides={name: value for name, value in overrides.items() if value is not None},
         decision_time=decision_time,
     )
-    folder = out or Path("results") / compose.name_of(comparison)
+    folder = out or Path("results") / declarations.name_of(comparison)
     console = Console(stderr=True)
     try:
         with ComparisonProgress() as progress:
-            compared = compose.compare(
-                comparison, folder, jobs or os.cpu_count() or 1, progress.begin, progress.outcome
+            compared = comparisons.compare(
+                comparison,
+                folder,
+                command=_command(),
+                jobs=jobs or os.cpu_count() or 1,
+                on_begin=progress.begin,
+                on_outcome=progress.outcome,
             )
     except KeyboardInterrupt:
         console.print(f"interrupted; what is finished is kept in {folder}, the same command continues")
         raise typer.Exit(INTERRUPTED) from None
     for name, reason in list(compared.stale.items())[:5]:
         console.print(f"run again: {name}: {reason}", markup=False)
-    _report(folder, command=_command(), out=None, as_json=False)
+    _report(folder, None, as_json=False)
     if compared.failed:
         for outcome in compared.failed[:10]:
             where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
@@ -81,8 +86,8 @@ def _command() -> str:
     return "python -m harness " + shlex.join(sys.argv[1:])
 
 
-def _report(folder: Path, *, command: str, out: Path | None, as_json: bool) -> None:
-    summary, drawn = compose.report(folder, command=command, out=out)
+def _report(folder: Path, out: Path | None, *, as_json: bool) -> None:
+    summary, drawn = comparisons.report(folder, out)
     if as_json:
         typer.echo(json.dumps(summary.numbers(), indent=1))
         return
@@ -93,7 +98,7 @@ def _report(folder: Path, *, command: str, out: Path | None, as_json: bool) -> N
     console = Console(width=100 if not sys.stdout.isatty() else None)
     for part in terminal(summary):
         console.print(part)
-    place = out or folder / compose.REPORT
+    place = out or folder / comparisons.REPORT
     console.print(f"report: {place / 'index.html'}" + ("" if drawn else " (up to date)"), markup=False, soft_wrap=True)
 
 
@@ -104,7 +109,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print every number as JSON")] = False,
 ) -> None:
     """Draw the report of a comparison again from its store."""
-    _report(results, command=f"python -m harness report {results}", out=out, as_json=as_json)
+    _report(results, out, as_json=as_json)
 
 
 @app.command(name="list")
@@ -113,7 +118,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """List methods, benchmarks or figures, each with one sentence."""
-    named = compose.listed(what)
+    named = inspection.listed(what)
     if as_json:
         typer.echo(json.dumps(named, indent=1))
         return
@@ -136,7 +141,7 @@ def tabulate(
         took = f"{run['wall_seconds']:.1f} s"
         typer.echo(f"{done}/{wanted}  {run['part']} {run['index']} seed {run['seed']}  {run['end']}  {took}")
 
-    new = compose.tabulate(benchmark, configs, seeds, out, jobs=jobs, on_run=say)
+    new = trainings.tabulate(benchmark, configs, seeds, out, jobs=jobs, on_run=say)
     typer.echo(f"{new} new runs; the table is in {out}")
 
 
@@ -152,20 +157,20 @@ def replay(
 ) -> None:
     """Watch a study unfold on the simulated clock, or verify that a store repeats."""
     if verify is not None:
-        differing = compose.verify(verify)
+        differing = comparisons.verify(verify)
         for name, difference in differing.items():
             typer.echo(f"{name}: {difference}")
         typer.echo("every study repeats bit for bit" if not differing else f"{len(differing)} studies differ")
         raise typer.Exit(SOME_FAILED if differing else 0)
     if benchmark is None:
         raise ValueError("replay needs a benchmark, or --verify STORE")
-    overrides = {"workers": workers, "budget": compose.seconds_of(budget) if budget else None}
+    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
     given = {name: value for name, value in overrides.items() if value is not None}
     from harness.terminal import Unfolding
 
-    study = compose.single_study(benchmark, method, seed, given)
+    study = declarations.single_study(benchmark, method, seed, given)
     unfolding = Unfolding(study.benchmark, speed)
-    log, _ = compose.simulate(study, watch=unfolding.show)
+    log, _ = studies.simulate(study, watch=unfolding.show)
     unfolding.end(log)
     if log.error:
         raise typer.Exit(SOME_FAILED)
@@ -181,14 +186,14 @@ def run_(
     out: Annotated[Path | None, typer.Option(help="where checkpoints, outputs and the study go")] = None,
 ) -> None:
     """Run a study for real: trials as processes on this machine."""
-    overrides = {"workers": workers, "budget": compose.seconds_of(budget) if budget else None}
+    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
     given = {name: value for name, value in overrides.items() if value is not None}
     from harness.terminal import Unfolding
 
-    study = compose.single_study(benchmark, method, seed, given, real=True)
+    study = declarations.single_study(benchmark, method, seed, given, real=True)
     folder = out or Path("results") / f"run-{study.benchmark.name}-{study.arm}-{seed}".replace(":", "-")
     unfolding = Unfolding(study.benchmark)
-    log = compose.run_real(study, folder, watch=unfolding.show)
+    log = trainings.run_real(study, folder, watch=unfolding.show)
     unfolding.end(log)
     typer.echo(f"study, outputs and checkpoints: {folder}")
     if log.error:
@@ -201,7 +206,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Check methods against the contract, or a store against itself; exit 3 where something does not hold."""
-    found = compose.check(what)
+    found = inspection.check(what)
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(f"{name}: {said}" for name, said in found.items()))
     if found.get("broken"):
         raise typer.Exit(SOME_FAILED)

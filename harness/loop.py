@@ -114,8 +114,10 @@ def run(
     except SchedulerError as error:
         log.why, log.error = Why.ERROR, str(error)
     finally:
-        study.cut()
-        executor.close()
+        try:
+            study.cut()
+        finally:
+            executor.close()
     return log
 
 
@@ -204,11 +206,10 @@ class _Study:
         trial.worker = -1
 
     def cut(self) -> None:
-        """End what still runs, where the study ends."""
+        """Note the end of what still runs; closing the executor ends it all at once and keeps its checkpoints."""
         self.log.time = self.executor.now
         for number, trial in self.trials.items():
             if trial.worker >= 0:
-                self.executor.stop(number)
                 self._record(Ended(self.log.time, trial.worker, number, Reason.CUT))
 
     def _admit(self, job: Job) -> _Trial:

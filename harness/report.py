@@ -106,7 +106,8 @@ def add_to_argparse(parser: argparse.ArgumentParser, space: Any) -> None:
         required = name not in space.conditions
         parser.add_argument(f"--{name}", type=domain.cast, required=required, help=str(domain))
     for name, value in space.constants.items():
-        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"constant, {value!r}")
+        kind = (lambda text: text == "True") if isinstance(value, bool) else type(value)
+        parser.add_argument(f"--{name}", type=kind, default=value, help=f"constant, {value!r}")
 
 
 def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> None:

@@ -49,6 +49,7 @@ SCHEMA = pa.schema(
         pa.field("end", pa.int64()),
         pa.field("error", pa.string()),
         pa.field("real_seconds", pa.float64()),
+        pa.field("failures", pa.list_(pa.string())),
     ]
 )
 SEGMENT = "segment-*.parquet"
@@ -176,6 +177,7 @@ def _to_table(records: Sequence[Record]) -> pa.Table:
         "end": [record.end for record in ordered],
         "error": [record.error for record in ordered],
         "real_seconds": [record.real_seconds for record in ordered],
+        "failures": [list(record.failures) for record in ordered],
     }
     metadata: Mapping[str, str] = {"store_version": str(STORE_VERSION), "environment": json.dumps(environment())}
     return pa.table(columns, schema=SCHEMA.with_metadata(metadata))
@@ -190,6 +192,7 @@ def _from_row(table: pa.Table, row: int) -> Record:
         spec=json.loads(table.column("spec")[row].as_py()),
         metrics=metrics,
         configs=tuple(table.column("configs")[row].as_py()),
+        failures=tuple(table.column("failures")[row].as_py()),
         **arrays,
         **plain,
     )

@@ -86,7 +86,8 @@ class Record:
     Of e events: kind (e,), index into KINDS; time (e,), nanoseconds; worker, trial (e,); resource (e,): the level of
     a report, where a started job shall go, 0 for an end; code (e,): a report's status, an end's reason, a started
     job's parent or -1. Of r reports: cost (r,), seconds; metrics names them, values (r, metrics).
-    configs: `[trial, config]` of each trial in the order of their first start, as JSON.
+    configs: `[trial, config]` of each trial in the order of their first start, as JSON; failures: `[trial, reason]`
+    of each that failed for real, with the last lines that it printed.
     """
 
     spec: Mapping[str, Any]
@@ -104,6 +105,7 @@ class Record:
     end: int
     error: str
     real_seconds: float
+    failures: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -120,8 +122,8 @@ class Record:
         return state.hexdigest()
 
 
-def record(study: Study, log: Log, real_seconds: float) -> Record:
-    """The record of a study from the log of its run."""
+def record(study: Study, log: Log, real_seconds: float, failures: Mapping[int, str] | None = None) -> Record:
+    """The record of a study from the log of its run; failures: why trials failed, where the executor knows."""
     columns: list[tuple[int, int, int, int, int, int]] = []
     costs: list[float] = []
     metrics: list[Mapping[str, float]] = []
@@ -158,4 +160,18 @@ def record(study: Study, log: Log, real_seconds: float) -> Record:
         end=log.time,
         error=log.error,
         real_seconds=real_seconds,
+        failures=tuple(json.dumps([trial, reason]) for trial, reason in (failures or {}).items()),
     )
+
+
+def first_difference(one: Record, other: Record) -> str:
+    """Where two records of one study part, in words."""
+    for name in ("kind", "time", "worker", "trial", "resource", "code"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        shared = min(len(mine), len(theirs))
+        apart = np.nonzero(mine[:shared] != theirs[:shared])[0]
+        if len(apart):
+            return f"event {apart[0]} differs in {name}: {mine[apart[0]]} was stored, {theirs[apart[0]]} came now"
+    if len(one.kind) != len(other.kind):
+        return f"{len(one.kind)} events were stored, {len(other.kind)} came now"
+    return "the events agree, but not all that was reported"

@@ -39,7 +39,12 @@ class Shape(NamedTuple):
             shapes |= {f"{i}.qkv.weight": (d, 3 * d), f"{i}.qkv.bias": (3 * d,)}
             shapes |= {f"{i}.out.weight": (d, d), f"{i}.out.bias": (d,)}
             shapes |= {f"{i}.norm2.weight": (d,), f"{i}.norm2.bias": (d,)}
-            shapes |= {f"{i}.up.weight": (d, f), f"{i}.up.bias": (f,), f"{i}.down.weight": (f, d), f"{i}.down.bias": (d,)}
+            shapes |= {
+                f"{i}.up.weight": (d, f),
+                f"{i}.up.bias": (f,),
+                f"{i}.down.weight": (f, d),
+                f"{i}.down.bias": (d,),
+            }
         shapes |= {"norm.weight": (d,), "norm.bias": (d,)}
         return shapes | {"head.weight": (d, self.vocabulary)}
 
@@ -88,11 +93,16 @@ class Dropout:
 
 
 class Network:
-    """Parameters and gradients as two flat buffers with a named view for each parameter."""
+    """Parameters and gradients as two flat buffers with a named view for each parameter.
 
-    def __init__(self, shape: Shape, device: torch.device, random: torch.Generator):
+    by_hand: whether gradients are computed by hand, in float32, or by autograd, in bfloat16; by default on a CPU.
+    """
+
+    def __init__(
+        self, shape: Shape, device: torch.device, random: torch.Generator, *, by_hand: bool | None = None
+    ) -> None:
         self.shape, self.device = shape, device
-        self.by_hand = device.type == "cpu"
+        self.by_hand = device.type == "cpu" if by_hand is None else by_hand
         self.rows = 640 if self.by_hand else 4096
         sizes = {name: math.prod(s) for name, s in shape.parameters().items()}
         self.flat = torch.empty(sum(sizes.values()), device=device)
@@ -103,6 +113,8 @@ class Network:
         self.w, self.g = self._views(self.flat), self._views(self.gradient)
         for name, value in self.w.items():
             value.copy_(self._first(name, value.shape, random))
+            if not (self.by_hand or name.startswith("head")):
+                value.requires_grad_().grad = self.g[name]
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
         shapes = self.shape.parameters()
@@ -112,7 +124,7 @@ class Network:
     @staticmethod
     def _first(name: str, shape: torch.Size, random: torch.Generator) -> Tensor:
         if len(shape) == 1:
-            return torch.ones(shape) if name.endswith("norm.weight") or "norm" in name and "weight" in name else torch.zeros(shape)
+            return torch.ones(shape) if name.endswith(".weight") else torch.zeros(shape)
         bound = 0.1 if name in ("embedding", "head.weight") else shape[0] ** -0.5
         return torch.empty(shape).uniform_(-bound, bound, generator=random)
 
@@ -149,7 +161,7 @@ class Network:
         return torch.native_layer_norm(x, x.shape[-1:], self.w[f"{name}.weight"], self.w[f"{name}.bias"], 1e-5)
 
     def _attend(self, heads: Tensor) -> tuple[Tensor, Any]:
-        """Causal attention for (3, batch, heads, length, width); fused on a GPU, on a CPU with what `backward` needs."""
+        """Causal attention for (3, batch, heads, length, width), fused, or by hand with what `backward` needs."""
         if not self.by_hand:
             q, k, v = heads
             return F.scaled_dot_product_attention(q, k, v, is_causal=True), None
@@ -176,7 +188,9 @@ class Network:
             do = dmerged.view(batch, length, self.shape.heads, -1).transpose(1, 2).contiguous().view(q.shape)
             dqkv = torch.empty((3, *q.shape))
             torch.bmm(weights.transpose(1, 2), do, out=dqkv[2])
-            dscores = torch._softmax_backward_data(torch.bmm(do, v.transpose(1, 2)), weights, -1, torch.float32)
+            dscores = torch.ops.aten._softmax_backward_data(
+                torch.bmm(do, v.transpose(1, 2)), weights, -1, torch.float32
+            )
             dscores.mul_(q.shape[-1] ** -0.5)
             torch.bmm(dscores, k, out=dqkv[0])
             torch.bmm(dscores.transpose(1, 2), q, out=dqkv[1])
@@ -248,8 +262,6 @@ class Network:
             self.backward(inputs, masks, saved, dhidden)
             return loss / len(targets)
         self.gradient.zero_()
-        for name, value in self.w.items():
-            value.requires_grad_(not name.startswith("head")).grad = self.g[name]
         with torch.enable_grad(), torch.autocast(self.device.type, torch.bfloat16):
             hidden = self.hidden(inputs, masks)
         dhidden = torch.empty_like(hidden)

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import lzma
 import os
 import re
 import sys
-import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +60,9 @@ def load(corpus: str, tokeniser: str, train: int | None, held_out: int | None, d
     for what, given, known in (("corpus", corpus, CORPORA), ("tokeniser", tokeniser, TOKENISERS)):
         if given not in known:
             raise ValueError(f"unknown {what} {given!r}; known are {', '.join(known)}")
-    limits = {s: None if limit is None else limit + 1 for s, limit in zip(SPLITS, (train, held_out, held_out), strict=True)}
+    limits = {
+        s: None if limit is None else limit + 1 for s, limit in zip(SPLITS, (train, held_out, held_out), strict=True)
+    }
     folder = cache_folder() / f"{corpus}-{_digest(corpus, tokeniser, limits)}"
     if data_dir is not None and corpus == "wikitext2":
         find_texts(data_dir)
@@ -70,7 +72,8 @@ def load(corpus: str, tokeniser: str, train: int | None, held_out: int | None, d
         parts = _encode(read_texts(corpus, data_dir), tokeniser, limits)
         _keep(folder, parts)
     vocabulary = 1000 if tokeniser == "bpe1000" else int(parts["train"][0].max()) + 1
-    return Corpus(*(Tokens(*parts[split]) for split in SPLITS), vocabulary)
+    train_part, valid, test = (Tokens(*parts[split]) for split in SPLITS)
+    return Corpus(train_part, valid, test, vocabulary)
 
 
 def cache_folder() -> Path:
@@ -82,10 +85,8 @@ def read_texts(corpus: str, data_dir: Path | None = None) -> dict[str, str]:
     """The text of each part; looked for in `data_dir`, then where FORETUNE_DATA says, then downloaded once."""
     if corpus == "pydoc":
         return _pydoc()
-    named = data_dir or (Path(os.environ["FORETUNE_DATA"]) if os.environ.get("FORETUNE_DATA") else None)
-    paths = find_texts(named) if named else {split: _downloaded(split) for split in SPLITS}
     texts: dict[str, str] = {}
-    for split, path in paths.items():
+    for split, path in _paths(data_dir).items():
         raw = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
         if hashlib.sha256(raw).hexdigest() != SHA256[split]:
             raise ValueError(f"{path} is not the published {split} text of WikiText-2: its SHA-256 differs")
@@ -93,11 +94,23 @@ def read_texts(corpus: str, data_dir: Path | None = None) -> dict[str, str]:
     return texts
 
 
+def _paths(data_dir: Path | None) -> dict[str, Path]:
+    if data_dir is not None:
+        return find_texts(data_dir)
+    try:
+        return find_texts(Path(os.environ.get("FORETUNE_DATA") or os.devnull))
+    except FileNotFoundError:
+        return {split: _downloaded(split) for split in SPLITS}
+
+
 def find_texts(folder: Path) -> dict[str, Path]:
     """The files of WikiText-2 in a folder, packed or plain."""
     paths: dict[str, Path] = {}
     for split in SPLITS:
-        tried = [folder / name for name in (f"wikitext2/wikitext2_{split}.txt.xz", f"wikitext2_{split}.txt.xz", f"{split}.txt")]
+        tried = [
+            folder / name
+            for name in (f"wikitext2/wikitext2_{split}.txt.xz", f"wikitext2_{split}.txt.xz", f"{split}.txt")
+        ]
         found = [path for path in tried if path.is_file()]
         if not found:
             raise FileNotFoundError(f"no {split} text of WikiText-2 in {folder}: {', '.join(map(str, tried))}. {WAYS}")
@@ -115,6 +128,8 @@ WAYS = (
 def _downloaded(split: str) -> Path:
     path = cache_folder() / "wikitext-2" / f"{split}.txt"
     if not path.is_file():
+        import urllib.request
+
         try:
             with urllib.request.urlopen(ADDRESS.format(split=split), timeout=60) as answer:
                 raw = answer.read()
@@ -147,7 +162,10 @@ def _encode(texts: dict[str, str], tokeniser: str, limits: dict[str, int | None]
     ids = {"<unk>": 0, "<eos>": 1}
     parts: dict[str, NDArray[np.int32]] = {}
     for split in SPLITS:
-        found = [(m.group() if m.group() != b"\n" else b"<eos>", m.end()) for m in re.finditer(rb"\S+|\n", texts[split].encode())]
+        found = [
+            (m.group() if m.group() != b"\n" else b"<eos>", m.end())
+            for m in re.finditer(rb"\S+|\n", texts[split].encode())
+        ]
         words = [word.decode() for word, _ in found[: limits[split]]]
         if split == "train":
             ids |= {word: i for i, word in enumerate((w for w in dict.fromkeys(words) if w not in ids), start=2)}
@@ -163,7 +181,9 @@ def _pieces(text: str, limit: int | None) -> NDArray[np.int32]:
     except ImportError:
         raise ImportError("encoding a text needs the package 'tokenizers': pip install foretune[torch]") from None
     bpe = Tokenizer.from_file(str(BPE_FILE))
-    lengths = [len(bpe.id_to_token(i)) for i in range(bpe.get_vocab_size())]  # one character of a token is one byte
+    lengths = [
+        len(bpe.id_to_token(i) or "") for i in range(bpe.get_vocab_size())
+    ]  # one character of a token is one byte
     ids: list[int] = []
     for line in text.splitlines(keepends=True):
         ids += bpe.encode(line).ids
@@ -173,8 +193,6 @@ def _pieces(text: str, limit: int | None) -> NDArray[np.int32]:
 
 
 def _keep(folder: Path, parts: dict[str, NDArray[np.int32]]) -> None:
-    import io
-
     try:
         for split, part in parts.items():
             file = io.BytesIO()

@@ -1,4 +1,16 @@
-"""A small transformer language model on WikiText-2, to be tuned: lr, dropout, batch_size, momentum, clip."""
+"""A transformer language model on WikiText-2 to be tuned: learning rate, dropout, batch size, momentum, clipping.
+
+    python real_benchmarks/transformer_wikitext2.py --lr 1 --dropout .1 --batch_size 16 --momentum .5 --clip .5
+
+`transformer_wikitext2` is the classic problem, whole corpus and 33,278 words, for GPUs. `transformer_wikitext2_small`
+is its kin for a CPU core: 76,992 parameters, a byte-level BPE of 1,000 tokens, the first 50,000 of them to train on and
+8,192 each to validate and test: SMALL_EVIDENCE
+
+Pre-norm and causal, dropout on activations; SGD with momentum, the gradient clipped by its norm. The classic range of
+lr, 1e-6 to 1e-3, moves nothing at the small size, so that reaches from 1e-2 to 10. Losses are nats per token. A
+resumed run equals an uninterrupted one bit for bit on a CPU, and so do two runs of one seed on one kind of machine;
+elsewhere sums are rounded otherwise, and a hot learning rate makes that visible after an epoch.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +20,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # run by its path: the repository's root is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.report import Reporter, add_to_argparse, load_checkpoint, save_checkpoint
@@ -24,14 +36,17 @@ from real_benchmarks import _wikitext2
 if TYPE_CHECKING:
     import torch
 
-    from real_benchmarks._transformer import Network
+MODES = ("end", "epochs", "checkpoints")
+EVALUATION_WINDOWS = 64
+"""The evaluation batch: so many windows of bptt tokens, whatever the batch size of the training."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: the text as tokens, and the network's size; ffn_ratio is hidden width over d_model.
+    """What is trained: the text as tokens, and the network's size.
 
-    train_tokens, held_out_tokens: how much of each text, None for all.
+    train_tokens, held_out_tokens: how much of the training text and of each other one, None for all;
+    ffn_ratio: the hidden width of the feed-forward layer over d_model; bptt: tokens in a window.
     """
 
     tokeniser: str
@@ -51,10 +66,17 @@ TASKS = {
 
 
 def _benchmark(name: str, lr: tuple[float, float], budget: float, delays: Delays) -> Benchmark:
-    space = {"lr": loguniform(*lr), "dropout": uniform(0, 0.99), "batch_size": randint(16, 48)}
     return Benchmark(
         name=name,
-        space=Space({**space, "momentum": uniform(0, 0.99), "clip": uniform(0, 1)}),
+        space=Space(
+            {
+                "lr": loguniform(*lr),
+                "dropout": uniform(0, 0.99),
+                "batch_size": randint(16, 48),
+                "momentum": uniform(0, 0.99),
+                "clip": uniform(0, 1),
+            }
+        ),
         objectives=(Objective("val_loss"),),
         test_metric="test_loss",
         fidelity=Fidelity("epoch", tuple(range(1, 41))),
@@ -65,11 +87,11 @@ def _benchmark(name: str, lr: tuple[float, float], budget: float, delays: Delays
 
 
 BENCHMARKS = (
-    _benchmark("transformer_wikitext2", (1e-6, 1e-3), 5 * 3600.0, Delays(start_up=10.0)),
-    _benchmark("transformer_wikitext2_small", (1e-2, 1e1), 180.0, Delays(start_up=2.0, evaluate=0.05, save=0.01, restore=0.02)),
+    # Delays assumed, not measured: no GPU was at hand.
+    _benchmark("transformer_wikitext2", (1e-6, 1e-3), 5 * 3600.0, Delays(10.0, restore=1.0, evaluate=2.0, save=0.5)),
+    # Delays as this script reports them (cold start, files cached), medians on one core of an AMD EPYC with AVX2.
+    _benchmark("transformer_wikitext2_small", (1e-2, 1e1), 180.0, Delays(1.5, restore=0.003, evaluate=0.07, save=0.01)),
 )
-EVALUATION_WINDOWS = 64  # of bptt tokens each: the fixed evaluation batch
-MODES = ("end", "epochs", "checkpoints")
 
 
 def train(
@@ -85,84 +107,82 @@ def train(
     corpus: str = "wikitext2",
     began: float | None = None,
 ) -> None:
-    """Train one config up to epoch `until`, reporting losses in nats per token and seconds.
+    """Train one config until an epoch, calling `report(epoch=..., val_loss=..., ...)` at each level reported.
 
-    mode: report at the `end`, after all `epochs`, or after each with a checkpoint saved first (`checkpoints`);
-    checkpoints: the trial's folder: where it holds a checkpoint, training goes on from it; began: when start-up
-    began on the clock of `time.perf_counter`, by default now.
+    mode: report at the `end`, after all `epochs`, or after each with a checkpoint saved before (`checkpoints`);
+    checkpoints: the trial's folder: where it holds a checkpoint, training goes on from there; began: when start-up
+    began, on the clock of `time.perf_counter`, None for now. Seconds in a report are those since the one before.
     """
-    clock = _Clock(time.perf_counter() if began is None else began)
-    if benchmark not in TASKS:
-        raise ValueError(f"unknown benchmark {benchmark!r}; known are {', '.join(TASKS)}")
-    if mode not in MODES or (mode == "checkpoints" and checkpoints is None):
-        raise ValueError(f"cannot report {mode!r} with checkpoints in {checkpoints}: modes are {', '.join(MODES)}, "
-                         "and 'checkpoints' needs a folder for them")
-    last = next(b for b in BENCHMARKS if b.name == benchmark).fidelity.maximum
+    clock = Clock(time.perf_counter() if began is None else began)
+    task = _checked(benchmark, config, mode, checkpoints)
+    last = next(known for known in BENCHMARKS if known.name == benchmark).fidelity.maximum
     until = last if until is None else until
     if not 1 <= until <= last:
         raise ValueError(f"cannot train {benchmark!r} until epoch {until}: possible are 1 to {last}")
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)  # more would neither pay nor repeat
+    torch.set_flush_denormal(True)  # vanishing probabilities and velocities would cost tenfold
     try:
         with torch.no_grad():
-            trial = Trial(TASKS[benchmark], config, seed, _wikitext2_of(TASKS[benchmark], corpus, data_dir))
-            _run(trial, clock, until, report, checkpoints, mode)
+            parts = _wikitext2.load(corpus, task.tokeniser, task.train_tokens, task.held_out_tokens, data_dir)
+            trial = Trial(task, config, seed, parts)
+            _train(trial, clock, until, report, checkpoints=checkpoints, mode=mode)
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
 
 
-def _wikitext2_of(task: Task, corpus: str, data_dir: Path | None) -> _wikitext2.Corpus:
-    return _wikitext2.load(corpus, task.tokeniser, task.train_tokens, task.held_out_tokens, data_dir)
+def _checked(benchmark: str, config: Mapping[str, Any], mode: str, checkpoints: Path | None) -> Task:
+    if benchmark not in TASKS:
+        raise ValueError(f"unknown benchmark {benchmark!r}; here are {', '.join(TASKS)}")
+    if missing := [name for name in BENCHMARKS[0].space.names if name not in config]:
+        raise ValueError(f"a config of {benchmark!r} needs {', '.join(missing)}, given are {', '.join(config)}")
+    if mode not in MODES:
+        raise ValueError(f"unknown way to report {mode!r}; there are {', '.join(MODES)}")
+    if mode == "checkpoints" and checkpoints is None:
+        raise ValueError("mode 'checkpoints' needs a folder: give checkpoints=FOLDER")
+    return TASKS[benchmark]
 
 
-def _run(
-    trial: Trial, clock: _Clock, until: int, report: Callable[..., None], checkpoints: Path | None, mode: str
+def _train(
+    trial: Trial, clock: Clock, until: int, report: Callable[..., None], *, checkpoints: Path | None, mode: str
 ) -> None:
-    start_up = clock.lap(trial.device)
+    constants = trial.constants() | {"start_up_seconds": clock.lap(trial.device)}
     state = load_checkpoint(checkpoints) if checkpoints else None
     if state is not None:
         trial.restore(state)
-    fixed = {"start_up_seconds": start_up, "restore_seconds": clock.lap(trial.device) if state else 0.0, **trial.constants()}
-    train_seconds, tokens = 0.0, 0
-    for epoch in range(trial.epoch + 1, until + 1):
+    constants["restore_seconds"] = 0.0 if state is None else clock.lap(trial.device)
+    seconds, tokens = 0.0, 0
+    while trial.epoch < until:
         clock.lap(trial.device)
-        metrics = {"train_loss": trial.train_epoch()}
-        train_seconds += clock.lap(trial.device)
-        tokens += trial.tokens_per_epoch
-        diverged = not math.isfinite(metrics["train_loss"])
-        if mode == "end" and epoch < until and not diverged:
+        losses = {"train_loss": trial.train_epoch()}
+        seconds, tokens = seconds + clock.lap(trial.device), tokens + trial.tokens_per_epoch
+        diverged = not math.isfinite(losses["train_loss"])
+        if mode == "end" and trial.epoch < until and not diverged:
             continue
-        metrics |= trial.evaluate()
-        diverged = diverged or not math.isfinite(metrics["val_loss"])
-        evaluated = clock.lap(trial.device)
+        losses |= trial.evaluate()
+        diverged = diverged or not math.isfinite(losses["val_loss"])
+        timings = {"train_seconds": seconds, "eval_seconds": clock.lap(trial.device), "save_seconds": 0.0}
         if mode == "checkpoints" and checkpoints:
             save_checkpoint(checkpoints, trial.state())
-        report(
-            epoch=epoch,
-            **metrics,
-            diverged=float(diverged),
-            tokens_per_second=tokens / train_seconds,
-            train_seconds=train_seconds,
-            eval_seconds=evaluated,
-            save_seconds=clock.lap(trial.device) if mode == "checkpoints" else 0.0,
-            **fixed,
-        )
+            timings["save_seconds"] = clock.lap(trial.device)
+        timings["tokens_per_second"] = tokens / seconds
+        report(epoch=trial.epoch, **losses, diverged=float(diverged), **timings, **constants)
         if diverged:
             return
-        train_seconds, tokens = 0.0, 0
+        seconds, tokens = 0.0, 0
 
 
-class _Clock:
+class Clock:
     """Seconds between laps, the device's work included."""
 
     def __init__(self, began: float):
         self.then = began
 
     def lap(self, device: torch.device) -> float:
+        """Seconds since the lap before, once the device has done what it was given."""
         if device.type == "cuda":
             import torch
 
@@ -179,36 +199,34 @@ class Trial:
 
         from real_benchmarks import _transformer as parts
 
-        self.task, self.corpus, self.epoch = task, corpus, 0
+        self.bptt, self.batch, self.epoch = task.bptt, int(config["batch_size"]), 0
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.batch = int(config["batch_size"])
         shape = parts.Shape(corpus.vocabulary, task.d_model, task.ffn_ratio, task.layers, task.heads, task.bptt)
         self.network = parts.Network(shape, self.device, parts.stream(seed, "parameters"))
         self.optimiser = parts.ClippedSGD(self.network, config["lr"], config["momentum"], config["clip"])
         self.order = parts.stream(seed, "order")
-        drawn = parts.stream(seed, "dropout", self.device)
-        widths = shape.dropout_widths()
-        self.dropout = parts.Dropout(config["dropout"], widths, self.batch * task.bptt, self.device, drawn)
-        train, *held_out = (torch.from_numpy(part.ids).to(self.device).long() for part in corpus[:3])
-        self.train_ids = train
+        dropped = parts.stream(seed, "dropout", self.device)
+        tokens = self.batch * task.bptt
+        self.dropout = parts.Dropout(config["dropout"], shape.dropout_widths(), tokens, self.device, dropped)
+        self.train_ids, *held_out = (torch.from_numpy(part.ids).to(self.device).long() for part in corpus[:3])
         self.held_out = dict(zip(("val", "test"), held_out, strict=True))
-        self.steps = (len(train) - task.bptt) // task.bptt // self.batch
-        if not self.steps:
-            raise ValueError(f"{len(train)} training tokens are too few for one batch of {self.batch} x {task.bptt}")
-        self.tokens_per_epoch = self.steps * self.batch * task.bptt
+        self.val_bytes = corpus.valid.bytes[1:]
+        self.steps = (len(self.train_ids) - task.bptt) // tokens
+        if self.steps < 1:
+            raise ValueError(f"{len(self.train_ids)} training tokens do not fill a batch of {self.batch} x {task.bptt}")
+        self.tokens_per_epoch = self.steps * tokens
 
     def constants(self) -> dict[str, float]:
-        """What stays the same over a training: the number of parameters and FLOP per token."""
-        shape = self.network.shape
-        return {"parameters": float(len(self.network.flat)), "flops_per_token": float(shape.flops_per_token())}
+        """What stays the same over a training: the number of parameters, and FLOP to train on a token."""
+        flops = self.network.shape.flops_per_token()
+        return {"parameters": float(self.network.flat.numel()), "flops_per_token": float(flops)}
 
     def train_epoch(self) -> float:
         """One pass over the windows of bptt tokens, cut at a random offset and shuffled; gives the mean loss."""
         import torch
 
-        bptt = self.task.bptt
-        offset = int(torch.randint(bptt, (), generator=self.order))
-        windows = self.train_ids[offset:].unfold(0, bptt + 1, bptt)
+        offset = int(torch.randint(self.bptt, (), generator=self.order))
+        windows = self.train_ids[offset:].unfold(0, self.bptt + 1, self.bptt)
         chosen = torch.randperm(len(windows), generator=self.order)[: self.steps * self.batch]
         losses = torch.zeros(self.steps, dtype=torch.float64, device=self.device)
         for step, block in enumerate(windows[chosen.to(self.device)].split(self.batch)):
@@ -219,18 +237,17 @@ class Trial:
 
     def evaluate(self) -> dict[str, float]:
         """Validation and test loss over every token but the first, and bits per byte of the validation text."""
-        losses = {name: self._held_out_loss(ids) for name, ids in self.held_out.items()}
-        text = self.corpus.valid.bytes[1:]
-        bits = losses["val"] * len(text) / math.log(2)
-        return {**{f"{n}_loss": loss for n, loss in losses.items()}, "bits_per_byte": bits / float(text.sum())}
+        losses = {f"{name}_loss": self._held_out_loss(ids) for name, ids in self.held_out.items()}
+        bits = losses["val_loss"] * len(self.val_bytes) / math.log(2)
+        return losses | {"bits_per_byte": bits / float(self.val_bytes.sum())}
 
     def _held_out_loss(self, ids: torch.Tensor) -> float:
-        bptt, count = self.task.bptt, len(ids) - 1
-        whole = count // bptt * bptt
-        blocks = list(ids[: whole + 1].unfold(0, bptt + 1, bptt).split(EVALUATION_WINDOWS))
+        count = len(ids) - 1
+        whole = count // self.bptt * self.bptt
+        blocks = list(ids[: whole + 1].unfold(0, self.bptt + 1, self.bptt).split(EVALUATION_WINDOWS))
         if count > whole:
             blocks.append(ids[None, whole:])
-        return sum(float(self.network.evaluate(block[:, :-1], block[:, 1:].reshape(-1))) for block in blocks) / count
+        return float(sum(self.network.evaluate(block[:, :-1], block[:, 1:].reshape(-1)) for block in blocks)) / count
 
     def state(self) -> dict[str, Any]:
         """All that a resumed training needs to go on as if it had not stopped."""
@@ -243,44 +260,53 @@ class Trial:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave, of this trial or of one with other hyperparameters."""
+        if (given := state["parameters"].numel()) != (wanted := self.network.flat.numel()):
+            raise ValueError(f"the checkpoint is of a network of {given} parameters, this one has {wanted}")
         self.network.flat.copy_(state["parameters"])
         self.optimiser.velocity.copy_(state["velocity"])
-        self.order.set_state(state["order"])
-        self.dropout.random.set_state(state["dropout"])
+        self.order.set_state(state["order"].cpu())
+        self.dropout.random.set_state(state["dropout"].cpu())
         self.epoch = state["epoch"]
 
 
 def seconds_since_process_start() -> float:
-    """How long this process exists: by the kernel where it tells, else 0."""
+    """How long this process exists, where the kernel tells (Linux); else 0."""
     try:
-        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):
         return 0.0
 
 
 def main() -> None:
-    """Train one config from the command line."""
+    """Train one config from the command line, or as an executor's worker."""
     began = time.perf_counter() - seconds_since_process_start()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--benchmark", choices=list(TASKS), default="transformer_wikitext2_small")
-    add_to_argparse(parser, BENCHMARKS[0].space)
+    space = BENCHMARKS[-1].space
+    parser = argparse.ArgumentParser(description="Train one config of a transformer language model on WikiText-2.")
+    parser.add_argument("--benchmark", choices=list(TASKS), default=BENCHMARKS[-1].name)
+    add_to_argparse(parser, space)
     parser.add_argument("--epochs", type=int, default=40, help="train until this epoch")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", choices=MODES, default="checkpoints", help="report once, or each epoch, or each epoch after saving")
+    parser.add_argument("--report", choices=MODES, default="checkpoints", help="at the end, or after each epoch")
     parser.add_argument("--corpus", choices=_wikitext2.CORPORA, default="wikitext2")
     parser.add_argument("--data_dir", type=Path, help="folder with the texts of WikiText-2")
-    parser.add_argument("--checkpoint_dir", type=Path, help="the trial's folder; default: as the executor says, else a temporary one")
+    parser.add_argument("--checkpoint_dir", type=Path, help="default: the executor's, else one for this run only")
     given = parser.parse_args()
     report = Reporter()
-    config = {name: getattr(given, name) for name in BENCHMARKS[0].space.domains}
     with tempfile.TemporaryDirectory(prefix="foretune-") as temporary:
-        checkpoints = given.checkpoint_dir or report.checkpoint_dir or Path(temporary)
         try:
             train(
-                given.benchmark, config, seed=given.seed, until=given.epochs, report=report, checkpoints=checkpoints,
-                mode=given.report, data_dir=given.data_dir, corpus=given.corpus, began=began,
+                given.benchmark,
+                {name: getattr(given, name) for name in space.names},
+                seed=given.seed,
+                until=given.epochs,
+                report=report,
+                checkpoints=given.checkpoint_dir or report.checkpoint_dir or Path(temporary),
+                mode=given.report,
+                data_dir=given.data_dir,
+                corpus=given.corpus,
+                began=began,
             )
         except (ValueError, FileNotFoundError, ImportError) as error:
             parser.exit(2, f"{error}\n")

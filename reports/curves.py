@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reports.incumbent import Floats, at
 from reports.intervals import mean
 from reports.outcomes import FAILED, MISSING
 from reports.regret import Measure, counted, law_of_random_search, measure, scale
 from reports.summary import Summary
+
+COLUMNS = ["arm", "time", "loss", "low", "high", "own", "seeds", "failed"]
 
 
 def anytime(summary: Summary, benchmark: str) -> pd.DataFrame:
@@ -25,7 +28,7 @@ def anytime(summary: Summary, benchmark: str) -> pd.DataFrame:
     """
     here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
     curves = [_curve(summary, benchmark, str(arm), mine) for arm, mine in here.groupby("arm", sort=False)]
-    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["arm", "time", "loss"])
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=COLUMNS)
 
 
 def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
@@ -50,8 +53,8 @@ def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
 def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd.DataFrame:
     facts = summary.facts[benchmark]
     median, ruler = facts.get("median"), scale(facts)
-    failed = mine["state"].to_numpy() == FAILED
-    used = mine if median is not None else mine[~failed]
+    failed = mine["state"] == FAILED
+    used = mine.loc[~failed if median is None else mine.index]
     budget = float(mine["budget"].max())
     found = [summary.trajectories.get((arm, benchmark, int(seed))) for seed in used["seed"]]
     until = np.where(used["state"] == FAILED, used["seconds"], np.inf)
@@ -63,13 +66,12 @@ def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd
         values = np.full(len(times), np.nan) if steps is None else at(steps.times, steps.losses, times)
         rows.append(np.where(times < end, values, np.nan))
     losses = np.array(rows).reshape(-1, len(times))
-    own = (np.isfinite(losses) | (times >= until[:, None])).all(axis=0)
+    own: NDArray[np.bool_] = (np.isfinite(losses) | (times >= until[:, None])).all(axis=0)
     losses = counted(losses, median)
-    known = np.isfinite(losses).all(axis=0) & (len(rows) > 0)
+    known: NDArray[np.bool_] = np.isfinite(losses).all(axis=0) & (len(rows) > 0)
     shown = _interval(losses[:, known], measure(losses[:, known], ruler))
-    return pd.DataFrame(
-        {"arm": arm, "time": times[known], **shown, "own": own[known], "seeds": len(mine), "failed": int(failed.sum())}
-    )
+    about = {"seeds": len(mine), "failed": int(np.sum(failed))}
+    return pd.DataFrame({"arm": arm, "time": times[known], **shown, "own": own[known], **about}, columns=COLUMNS)
 
 
 def _interval(losses: Floats, on: Measure) -> dict[str, Floats]:

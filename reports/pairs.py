@@ -41,9 +41,7 @@ def compare(outcomes: pd.DataFrame, ruler: Scale | None) -> pd.DataFrame:
     for first, second in combinations(unique(outcomes["arm"]), 2):
         one, other = (blocks.get(arm, pd.Series(dtype=float)) for arm in (first, second))
         common = one.index.intersection(other.index)
-        pair = _pair(
-            first, one[common].to_numpy(dtype=np.float64), second, other[common].to_numpy(dtype=np.float64), ruler
-        )
+        pair = _pair(first, np.asarray(one[common], dtype=float), second, np.asarray(other[common], dtype=float), ruler)
         found.append({"benchmark": outcomes["benchmark"].iloc[0], **pair})
     adjusted = holm(np.array([pair["p"] for pair in found], dtype=float))
     for pair, p in zip(found, adjusted, strict=True):

@@ -161,6 +161,5 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(entry) for key, entry in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in cast(Sequence[Any], value)]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    plain: Any = cast(Any, value).item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

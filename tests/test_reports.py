@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import heapq
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.console import Console
+from scipy import stats
+
+from reports import curves, incumbent, intervals, page, regret, style, tables, text
+from reports.figures import anytime, learning_curves
+from reports.pairs import across_benchmarks, compare
+from reports.summary import Summary, summarise
+from reports.terminal import terminal
+
+ROOT = Path(__file__).parents[1]
 
 TOP = 27
 RUNGS = {1: 3, 3: 9, 9: TOP}
@@ -134,3 +158,592 @@ def fake(
                 counts = {"trials": events["trial"].nunique(), "reports": int((events["kind"] == "report").sum())}
                 studies.append({**name, **study, **counts, "real_seconds": 0.2, "simulated": True})
     return pd.DataFrame(studies), pd.concat(frames, ignore_index=True), facts
+
+
+SMALL = {"rs": ARMS["rs"], "asha": ARMS["asha"], "mobster": ARMS["mobster"]}
+
+
+@cache
+def comparison(seeds: int = 5, failed: bool = True) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, Any]]]:
+    return fake(seeds, SMALL, failed=failed)
+
+
+@cache
+def summary(rule: str = "maxfid") -> Summary:
+    return summarise(*comparison(), rule)
+
+
+# The incumbent
+
+
+def events_of(*rows: tuple[str, float, int, int, float, str]) -> incumbent.Events:
+    """Events from (kind, time, trial, resource, loss, reason)."""
+    kind, time, trial, resource, loss, reason = map(np.array, zip(*rows, strict=True))
+    return incumbent.Events(kind, time, trial, resource, loss, loss + 0.1, reason)
+
+
+LADDER = events_of(
+    ("started", 0.0, 0, 1, np.nan, ""),
+    ("report", 1.0, 0, 1, 0.9, "reached"),
+    ("ended", 1.0, 0, 1, np.nan, "reached"),
+    ("report", 2.0, 1, 1, 0.5, "reached"),
+    ("ended", 2.0, 1, 1, np.nan, "paused"),
+    ("report", 3.0, 0, 2, 0.2, "running"),  # better, but its job has not ended
+    ("report", 4.0, 0, 3, 0.8, "reached"),
+    ("ended", 4.0, 0, 3, np.nan, "stopped"),
+    ("report", 5.0, 2, 3, np.inf, "failed"),
+    ("ended", 5.0, 2, 3, np.nan, "failed"),
+    ("report", 6.0, 3, 9, 0.85, "reached"),
+    ("ended", 6.0, 3, 9, np.nan, "reached"),
+    ("report", 7.0, 4, 3, 0.1, "running"),
+    ("ended", 8.0, 4, 3, np.nan, "cut"),
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "times", "trials", "losses"),
+    [
+        ("maxfid", [1, 2, 4, 6], [0, 1, 0, 3], [0.9, 0.5, 0.8, 0.85]),
+        ("anyfid", [1, 2, 3, 7], [0, 1, 0, 4], [0.9, 0.5, 0.2, 0.1]),
+        ("full", [6], [3], [0.85]),
+    ],
+)
+def test_each_rule_on_a_known_study(rule: str, times: list[float], trials: list[int], losses: list[float]) -> None:
+    steps = incumbent.walk(incumbent.RULES[rule](LADDER, 9))
+    assert steps.times.tolist() == times
+    assert steps.trials.tolist() == trials
+    assert steps.losses.tolist() == losses
+    assert steps.tests == pytest.approx(np.array(losses) + 0.1)
+
+
+def test_ties_go_to_the_earlier_arrival_then_to_the_lower_trial() -> None:
+    rows = [("report", time, trial, 9, 0.5, "reached") for time, trial in ((1.0, 7), (1.0, 3), (2.0, 1))]
+    steps = incumbent.walk(incumbent.full(events_of(*rows), 9))
+    assert (steps.times.tolist(), steps.trials.tolist()) == ([1.0], [3])
+
+
+@pytest.mark.parametrize("rule", incumbent.RULES)
+def test_no_look_ahead(rule: str) -> None:
+    """The value at t is the same whether or not anything happens after t."""
+    _, events, _ = comparison()
+    study = events[(events["arm"] == "asha") & (events["seed"] == 1)]
+    whole = incumbent.trajectories(study, {"lm": TOP}, rule)["asha", "lm", 1]
+    for time in np.random.default_rng(0).uniform(0, 7200, 12):
+        past = incumbent.trajectories(study[study["time"] <= time], {"lm": TOP}, rule)
+        known = past.get(("asha", "lm", 1))
+        now = np.array([time])
+        expected = np.array([np.nan]) if known is None else incumbent.at(known.times, known.losses, now)
+        np.testing.assert_array_equal(incumbent.at(whole.times, whole.losses, now), expected)
+
+
+def test_steps_are_right_continuous_and_carried_forward() -> None:
+    times, values = np.array([1.0, 2.0, 5.0]), np.array([3.0, 1.0, 2.0])
+    found = incumbent.at(times, values, np.array([0.0, 1.0, 1.5, 2.0, 4.999, 5.0, 1e9]))
+    np.testing.assert_array_equal(found, [np.nan, 3, 3, 1, 1, 2, 2])
+    assert np.isnan(incumbent.at(np.array([]), np.array([]), np.array([1.0]))).all()
+
+
+@pytest.mark.parametrize("rule", ["anyfid", "full"])
+def test_the_incumbent_of_one_level_never_gets_worse(rule: str) -> None:
+    for steps in summary(rule).trajectories.values():
+        assert (np.diff(steps.losses) < 0).all()
+        assert (np.diff(steps.times) > 0).all()
+
+
+def test_the_rules_agree_where_every_trial_is_trained_to_the_top() -> None:
+    rows: list[tuple[str, float, int, int, float, str]] = []
+    for trial, loss in enumerate(np.random.default_rng(1).random(50)):
+        time = float(trial)
+        rows += [("report", time, trial, 9, loss, "reached"), ("ended", time, trial, 9, np.nan, "reached")]
+    found = [incumbent.walk(rule(events_of(*rows), 9)) for rule in incumbent.RULES.values()]
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_an_unknown_rule_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no incumbent rule 'best': there are maxfid, anyfid, full"):
+        summarise(*comparison(), "best")
+
+
+# Intervals and tests
+
+
+def test_the_interval_of_a_mean_is_that_of_scipy() -> None:
+    values = np.random.default_rng(2).lognormal(size=(9, 4))
+    low, high = stats.t.interval(0.95, 8, loc=values.mean(axis=0), scale=stats.sem(values, axis=0))
+    found = intervals.mean(values)
+    np.testing.assert_allclose(found.low, low)
+    np.testing.assert_allclose(found.high, high)
+    assert all(part.shape == (4,) for part in found)
+
+
+def test_one_value_has_a_mean_and_no_interval() -> None:
+    center, low, high = (float(part) for part in intervals.mean(np.array([2.0])))
+    assert center == 2.0
+    assert np.isnan([low, high]).all()
+    assert np.isnan([float(part) for part in intervals.mean(np.array([]))]).all()
+
+
+def test_intervals_on_logs_cover_the_median_of_a_lognormal() -> None:
+    logs = np.random.default_rng(3).normal(size=(10, 4000))
+    found = intervals.mean(logs).exp()
+    assert 0.94 < np.mean((found.low < 1) & (found.high > 1)) < 0.96
+
+
+def test_the_paired_test_is_that_of_scipy() -> None:
+    one, other = np.random.default_rng(4).normal(size=(2, 12))
+    found, known = intervals.paired(one, other), stats.ttest_rel(one, other)
+    ends = known.confidence_interval()
+    assert found[:4] == pytest.approx((float(np.mean(one - other)), ends.low, ends.high, known.pvalue))
+    back = intervals.paired(other, one)
+    assert (back.mean, back.p) == pytest.approx((-found.mean, found.p))
+
+
+def test_paired_differences_without_spread() -> None:
+    same, shifted = np.ones(5), np.full(5, 2.0)
+    assert intervals.paired(same, same).p == 1
+    assert intervals.paired(same, shifted).p == 0
+    assert np.isnan(intervals.paired(same[:1], shifted[:1]).p)
+    assert np.isnan(intervals.paired(np.full(5, np.nan), shifted).p)
+
+
+def test_holm() -> None:
+    p = np.array([0.01, np.nan, 0.04, 0.03, 0.005])
+    np.testing.assert_allclose(intervals.holm(p), [0.03, np.nan, 0.06, 0.06, 0.02])
+    assert len(intervals.holm(np.array([]))) == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(p: list[float]) -> None:
+    given_p = np.array(p)
+    adjusted = intervals.holm(given_p)
+    assert (adjusted >= given_p).all()
+    assert (adjusted <= np.minimum(given_p * len(p), 1) + 1e-12).all()
+    assert (np.diff(adjusted[np.argsort(given_p, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 20, 50])
+def test_the_smallest_detectable_difference_has_its_power(n: int) -> None:
+    shift = intervals.smallest_detectable(2.0, n) / 2.0 * np.sqrt(n)
+    critical = stats.t.ppf(0.975, n - 1)
+    power = stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
+    assert power == pytest.approx(0.8, abs=1e-4)
+
+
+def test_benchmarks_needed_for_an_exact_wilcoxon_test() -> None:
+    """The table of the protocol: after Holm with 1, 6, 15, 28, 45 pairs."""
+    assert [intervals.benchmarks_needed(pairs) for pairs in (1, 6, 15, 28, 45)] == [6, 8, 10, 11, 11]
+
+
+# Regret
+
+
+def test_normalised_regret_is_clipped_and_counts_failures_as_the_median() -> None:
+    ruler = regret.scale({"optimum": 1.0, "median": 3.0, "noise": 0.02})
+    assert ruler == regret.Scale(1.0, 3.0, 0.01)
+    found = regret.normalised(np.array([0.9, 1.0, 2.0, 3.0, 18.6, np.inf, np.nan]), ruler)
+    np.testing.assert_allclose(found, [0.01, 0.01, 0.5, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("facts", [{}, {"optimum": 1.0}, {"optimum": 1.0, "median": None}, {"optimum": 2, "median": 2}])
+def test_without_optimum_and_median_there_is_no_ruler(facts: dict[str, Any]) -> None:
+    assert regret.scale(facts) is None
+
+
+def test_the_floor_is_a_ten_thousandth_where_no_noise_is_known() -> None:
+    ruler = regret.scale({"optimum": 0.0, "median": 1.0, "noise": None})
+    assert ruler is not None
+    assert ruler.floor == 1e-4
+
+
+@pytest.mark.parametrize("ruler", [regret.Scale(1.0, 3.0, 0.01), None])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_measure_can_be_undone(ruler: regret.Scale | None, sign: int) -> None:
+    losses = sign * np.array([1.5, 2.0, 7.0]) if ruler is None else np.array([1.5, 2.0, 7.0])
+    on = regret.measure(losses, ruler)
+    assert on.kind == ("regret" if ruler else "loss" if sign > 0 else "difference")
+    np.testing.assert_allclose(on.losses(on.of(losses)), losses)
+
+
+def test_the_law_of_random_search_is_that_of_all_draws() -> None:
+    values = np.sort(np.random.default_rng(5).normal(size=7))
+    exact = [np.mean([min(draw) for draw in combinations(values, n)]) for n in range(1, 8)]
+    np.testing.assert_allclose(regret.law_of_random_search(values, np.arange(1, 8)), exact)
+    np.testing.assert_allclose(regret.law_of_random_search(values, np.array([7, 8, 900])), values[0])
+
+
+def test_the_law_of_random_search_on_a_large_table() -> None:
+    """Stable where binomial coefficients overflow: the minimum of ranks 0..M-1 has mean (M - N) / (N + 1)."""
+    configs, trainings = 100_000, np.array([1, 10, 1000, 99_999])
+    found = regret.law_of_random_search(np.arange(configs, dtype=float), trainings)
+    np.testing.assert_allclose(found, (configs - trainings) / (trainings + 1), rtol=1e-9)
+
+
+def test_ranks_share_ties_and_leave_out_blocks_that_someone_misses() -> None:
+    losses = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [1.0, 1.0, 1.0], "c": [3.0, np.inf, 1.0]})
+    assert regret.ranks(losses).to_numpy().tolist() == [[1.5, 1.5, 3.0], [2.0, 1.0, 3.0]]
+
+
+# The summary
+
+
+def test_a_failed_study_counts_as_the_median_config_and_is_shown() -> None:
+    _, _, facts = comparison()
+    mobster = summary().table.set_index("arm").loc["mobster"]
+    assert (mobster["wanted"], mobster["done"], mobster["failed"], mobster["missing"]) == (5, 4, 1, 0)
+    failed = summary().studies.query("state == 'failed'").iloc[0]
+    assert (failed["regret"], failed["counted"]) == (1.0, facts["lm"]["median"])
+    assert "mobster on lm, seed 3: LinAlgError: not positive definite" in tables.errors(summary())
+    assert "1 failed study counted as the median random config." in tables.notes(summary())
+
+
+def test_missing_and_interrupted_studies_are_counted() -> None:
+    studies, events, facts = comparison(failed=False)
+    studies = studies[~((studies["arm"] == "rs") & (studies["seed"] == 2))].copy()
+    studies.loc[(studies["arm"] == "asha") & (studies["seed"] == 0), "why"] = "interrupted"
+    table = summarise(studies, events, facts).table.set_index("arm")
+    assert table["missing"].to_dict() == {"rs": 1, "asha": 1, "mobster": 0}
+    assert set(table["rank_blocks"]) == {3}
+    assert table["rank"].sum() == pytest.approx(6)
+
+
+def test_a_study_given_twice_is_refused() -> None:
+    studies, events, facts = comparison()
+    with pytest.raises(ValueError, match=r"study \('rs', 'lm', 0\) .* is given twice"):
+        summarise(pd.concat([studies, studies.head(1)]), events, facts)
+
+
+def test_a_benchmark_without_levels_is_refused() -> None:
+    studies, events, _ = comparison()
+    with pytest.raises(ValueError, match="without levels in their facts: lm"):
+        summarise(studies, events, {})
+
+
+def test_a_method_more_changes_no_number_of_the_others() -> None:
+    """Only ranks and Holm's correction may know who else is compared."""
+    studies, events, facts = comparison()
+    fewer = summarise(studies[studies["arm"] != "rs"], events[events["arm"] != "rs"], facts)
+    shared = ["rank", "best"]
+    whole = summary().table[summary().table["arm"] != "rs"].drop(columns=shared).reset_index(drop=True)
+    pd.testing.assert_frame_equal(fewer.table.drop(columns=shared), whole)
+    pair = summary().pairs[(summary().pairs["first"] != "rs") & (summary().pairs["second"] != "rs")]
+    told = ["holm", "verdict", "statement"]
+    pd.testing.assert_frame_equal(fewer.pairs.drop(columns=told), pair.drop(columns=told).reset_index(drop=True))
+
+
+def test_the_order_of_seeds_changes_nothing() -> None:
+    studies, events, facts = comparison()
+    mixed = studies.iloc[np.random.default_rng(6).permutation(len(studies))]
+    mixed = mixed.sort_values("arm", key=lambda arms: arms.map(list(SMALL).index), kind="stable")
+    backwards = pd.concat([mine for _, mine in reversed(list(events.groupby(["arm", "seed"])))])
+    again = summarise(mixed, backwards, facts)
+    assert again.numbers() == summary().numbers()
+
+
+def test_a_clear_difference_is_found_and_the_better_named_first() -> None:
+    frame = outcomes_of(
+        {"good": [0.01, 0.02, 0.015, 0.012], "bad": [0.5, 0.4, 0.6, 0.55], "none": [0.5, 0.5, 0.5, 0.5]}
+    )
+    pairs = compare(frame, regret.Scale(0.0, 1.0, 1e-4)).set_index(["first", "second"])
+    found = pairs.loc[("good", "bad")]
+    ratio = stats.gmean([0.01, 0.02, 0.015, 0.012]) / stats.gmean([0.5, 0.4, 0.6, 0.55])
+    assert (found["verdict"], found["measure"], found["seeds"]) == ("better", "regret", 4)
+    assert found["effect"] == pytest.approx(ratio)
+    assert found["low"] < ratio < found["high"] < 1
+    assert re.fullmatch(r"good is better than bad \(regret ×\S+ \[\S+, \S+\], Holm p .*, 4 seeds\)", found["statement"])
+    alike = pairs[pairs["verdict"] == "not told apart"].iloc[0]
+    assert "could not be told apart: regret ×" in alike["statement"]
+    assert f"the smallest detectable with 4 seeds is ×{text.number(alike['detectable'])}" in alike["statement"]
+
+
+def outcomes_of(losses: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [(arm, seed, loss) for arm, mine in losses.items() for seed, loss in enumerate(mine)]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "counted"])
+    return frame.assign(benchmark="b", state="done")
+
+
+def test_statements_without_data() -> None:
+    ruler = regret.Scale(0.0, 1.0, 1e-4)
+    one = compare(outcomes_of({"a": [0.1], "b": [0.2]}), ruler)["statement"][0]
+    assert one == "a and b: not enough data (1 seed that both have)"
+    unknown = compare(outcomes_of({"a": [0.1, 0.2], "b": [0.2, np.nan]}), None)["statement"][0]
+    assert "a study without a loss" in unknown
+    equal = compare(outcomes_of({"a": [0.0, 0.0], "b": [0.0, 0.0]}), ruler)["statement"][0]
+    assert equal == "a and b could not be told apart: they are equal at each of 2 seeds"
+
+
+def test_losses_below_zero_are_compared_by_their_difference() -> None:
+    pair = compare(outcomes_of({"a": [-0.9, -0.91, -0.92], "b": [-0.5, -0.52, -0.51]}), None).iloc[0]
+    assert (pair["measure"], pair["first"], pair["verdict"]) == ("difference", "a", "better")
+    assert pair["effect"] == pytest.approx(-0.4)
+    assert "difference -0.400 [" in pair["statement"]
+
+
+def test_no_claim_over_benchmarks_that_cannot_be_significant_by_design() -> None:
+    assert across_benchmarks(1, 4) == across_benchmarks(3, 1) == ""
+    assert "cannot be significant by design" in across_benchmarks(7, 4)
+    assert "at least 8 benchmarks, and there are 7" in across_benchmarks(7, 4)
+    assert "design" not in across_benchmarks(8, 4)
+
+
+def test_the_best_and_those_not_told_apart_from_it_are_marked() -> None:
+    arms = {"rs": (False, 0.0), "asha": (True, 0.3)}
+    result = summarise(*fake(8, arms, failed=False))
+    best = result.table.set_index("arm")["best"]
+    assert best["asha"]
+    assert best["rs"] == (result.pairs["verdict"][0] != "better")
+
+
+# Numbers in words
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (np.nan, "–"), (0.30512, "0.305"), (12.345, "12.3"), (1234.5, "1234"), (1.2e-7, "1.20e-07"), (np.inf, "inf")],
+)  # fmt: skip
+def test_numbers(value: float, shown: str) -> None:
+    assert text.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.213, "0.21 s"), (42.0, "42 s"), (720, "12 min"), (5400, "1.5 h"), (9000, "2.5 h"), (2.9e6, "34 d"), (np.nan, "–")],
+)  # fmt: skip
+def test_seconds(value: float, shown: str) -> None:
+    assert text.seconds(value) == shown
+
+
+def test_intervals_and_p_values_in_words() -> None:
+    exact = text.decimals([5.1234, 4.0], [5.08, np.nan], [5.20, np.nan])
+    assert text.interval(5.1234, 5.08, 5.20, exact) == "5.123 [5.080, 5.200]"
+    assert text.interval(4.0, np.nan, np.nan, exact) == "4.000"
+    assert [text.p_value(p) for p in (0.0001, 0.003, 0.21, 1.0)] == ["< .001", "= .003", "= .21", "= 1.00"]
+    assert [text.plural(n, "study") for n in (1, 2)] == ["1 study", "2 studies"]
+
+
+# Curves and figures
+
+
+def test_curves_end_at_the_final_losses_and_see_nothing_ahead() -> None:
+    frame = curves.anytime(summary(), "lm")
+    table = summary().table.set_index("arm")
+    for arm, curve in frame.groupby("arm"):
+        assert curve["loss"].iloc[-1] == pytest.approx(table.loc[arm, "loss"])
+        assert curve["time"].is_monotonic_increasing
+        assert curve["time"].iloc[-1] == 7200
+        assert (curve["low"] <= curve["loss"]).all()
+        assert (curve["loss"] <= curve["high"]).all()
+
+
+def test_curves_begin_at_the_median_config() -> None:
+    _, _, facts = comparison()
+    first = curves.anytime(summary(), "lm").groupby("arm").first()
+    assert first["loss"].to_numpy() == pytest.approx(facts["lm"]["median"])
+    assert not first["own"].any()
+
+
+def test_without_a_median_a_curve_begins_where_every_seed_has_a_loss() -> None:
+    studies, events, facts = comparison()
+    unknown = {"lm": facts["lm"] | {"optimum": None, "median": None}}
+    result = summarise(studies, events, unknown)
+    frame = curves.anytime(result, "lm")
+    assert frame["own"].all()
+    assert set(frame.loc[frame["arm"] == "mobster", "failed"]) == {1}
+    assert result.table.set_index("arm")["loss"].isna().to_dict() == {"rs": False, "asha": False, "mobster": True}
+    assert result.table.set_index("arm")["rank"].notna().all()
+
+
+def test_the_law_of_random_search_falls_to_the_mean_of_random_search() -> None:
+    law = curves.random_search_law(summary(), "lm")
+    assert (np.diff(law["loss"]) < 0).all()
+    assert law["time"].iloc[0] == 30.0 * TOP
+    studies, events, facts = comparison()
+    other = summarise(studies, events, {"lm": facts["lm"] | {"table": "snap"}})
+    assert curves.random_search_law(other, "lm").empty
+
+
+def axes() -> Axes:
+    return Figure().add_subplot()
+
+
+def draw_anytime(frame: pd.DataFrame, **more: Any) -> Axes:
+    panel = axes()
+    looks = style.styles(list(frame["arm"].unique()))
+    anytime.draw(frame, panel, styles=looks, budget=7200.0, rule="maxfid", metric="loss", **more)
+    return panel
+
+
+def test_the_anytime_figure_holds_the_curves_and_names_its_rule() -> None:
+    frame = curves.anytime(summary(), "lm")
+    panel = draw_anytime(frame, optimum=4.2, median=5.2)
+    assert any("maxfid" in words.get_text() for words in panel.texts)
+    assert [entry.get_text() for entry in panel.get_legend().get_texts()][:2] == ["rs (n = 5)", "asha (n = 5)"]
+    assert any("1 failed" in entry.get_text() for entry in panel.get_legend().get_texts())
+    drawn = [np.asarray(line.get_ydata())[-1] for line in panel.lines if line.get_marker() != "None"]
+    assert drawn == pytest.approx(summary().table["loss"].tolist())
+
+
+def test_a_method_has_the_same_style_whoever_is_added_behind_it() -> None:
+    names = [f"arm{i}" for i in range(20)]
+    assert style.styles(names[:3]).items() <= style.styles(names).items()
+    assert len(set(style.styles(names).values())) == 20
+
+
+def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() -> None:
+    frame = pd.DataFrame(
+        [
+            ("started", 0.0, 0, 1, np.nan, ""),
+            ("report", 1.0, 0, 1, 3.0, "reached"),
+            ("ended", 1.0, 0, 1, np.nan, "reached"),
+            ("started", 5.0, 0, 3, np.nan, ""),
+            ("report", 6.0, 0, 2, 2.0, "running"),
+            ("report", 7.0, 0, 3, np.inf, "failed"),
+            ("ended", 7.0, 0, 3, np.nan, "failed"),
+            ("started", 7.0, 1, 1, np.nan, ""),
+        ],
+        columns=["kind", "time", "trial", "resource", "loss", "reason"],
+    )
+    lines, reached = learning_curves.trial_lines(frame)
+    assert [line.tolist() for line in lines] == [[[1, 3]], [[5, 3], [6, 2]]]
+    assert reached.tolist() == [3, 3]
+    panel = axes()
+    learning_curves.draw(frame, panel, levels=[1, 2, 3], limits=(0, 2.5), budget=10.0, title="asha")
+    assert panel.get_title("right") == "2 trials, 1 cut at the top, 1 failed (×)"
+
+
+def test_limits_show_the_bulk_of_the_losses() -> None:
+    losses = np.concatenate([np.linspace(4, 9, 200), [np.inf, 1e6, np.nan, 1e30]])
+    low, high = learning_curves.limits(losses)
+    assert low < 4
+    assert 9 < high < 25
+    assert learning_curves.limits(np.array([np.inf])) == (0.0, 1.0)
+
+
+# The page
+
+
+def write_page(folder: Path, frames: tuple[Any, Any, Any], digest: str = "abc") -> Summary:
+    return page.write(folder, *frames, title="Three methods", command="python -m harness compare", digest=digest)
+
+
+def test_the_report_is_written_whole_and_repeats_byte_for_byte(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert not page.up_to_date(one, "abc")
+    for folder in (one, two):
+        write_page(folder, comparison())
+    names = sorted(str(path.relative_to(one)) for path in one.rglob("*") if path.is_file())
+    drawn = [f"figures/{figure}-lm.{suffix}" for figure in ("anytime", "learning-curves") for suffix in page_formats()]
+    assert names == sorted([*drawn, "index.html", "report.json", "summary.json", "summary.md"])
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
+    assert page.up_to_date(one, "abc")
+    assert not page.up_to_date(one, "other")
+    (one / "figures/anytime-lm.pdf").unlink()
+    assert not page.up_to_date(one, "abc")
+
+
+def page_formats() -> list[str]:
+    return ["svg", "pdf", "png"]
+
+
+def test_the_page_tells_what_failed_and_holds_its_figures(tmp_path: Path) -> None:
+    write_page(tmp_path, comparison())
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for words in ("LinAlgError: not positive definite", "python -m harness compare", "budget 4, error 1", "maxfid"):
+        assert words in html
+    assert html.count("data:image/svg+xml;base64,") == 2
+    assert html.index("Completeness") < html.index("regret [95 %]")
+    numbers = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert numbers["table"][0]["loss"] == summary().table["loss"][0]
+    markdown = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert markdown.index("## Completeness") < markdown.index("## lm")
+    assert all(statement in markdown for statement in summary().statements("lm"))
+
+
+def test_files_of_a_former_report_are_removed_and_no_others(tmp_path: Path) -> None:
+    write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, ("old", "lm"), failed=False))
+    (tmp_path / "figures/mine.txt").write_text("mine")
+    write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, failed=False))
+    assert not list(tmp_path.glob("figures/*old*"))
+    assert (tmp_path / "figures/mine.txt").exists()
+
+
+def one_seed() -> tuple[Any, Any, Any]:
+    return fake(1, SMALL)
+
+
+def one_arm() -> tuple[Any, Any, Any]:
+    return fake(2, {"rs": SMALL["rs"]}, failed=False)
+
+
+def all_failed() -> tuple[Any, Any, Any]:
+    studies, events, facts = comparison()
+    return studies.assign(why="error", seconds=0.0), events[events["time"] < 0], facts
+
+
+def nothing_known() -> tuple[Any, Any, Any]:
+    studies, events, _ = comparison()
+    return studies, events, {"lm": {"levels": [1, TOP]}}
+
+
+def all_failed_and_nothing_known() -> tuple[Any, Any, Any]:
+    studies, events, _ = all_failed()
+    return studies, events, {"lm": {"levels": [1, TOP]}}
+
+
+def nothing_finite() -> tuple[Any, Any, Any]:
+    studies, events, facts = comparison()
+    return studies, events.assign(loss=events["loss"].where(events["kind"] != "report", np.inf)), facts
+
+
+def empty() -> tuple[Any, Any, Any]:
+    studies, events, facts = comparison()
+    return studies.head(0), events.head(0), facts
+
+
+def odd_names() -> tuple[Any, Any, Any]:
+    studies, events, facts = fake(
+        2, {"a_method:with=many:options=set": SMALL["rs"], "<b>": SMALL["asha"]}, failed=False
+    )
+    name = "lcbench/a b|c"
+    return studies.assign(benchmark=name), events.assign(benchmark=name), {name: facts["lm"] | {"real": True}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [one_seed, one_arm, all_failed, nothing_known, all_failed_and_nothing_known, nothing_finite, empty, odd_names],
+)
+def test_every_report_can_be_written_and_printed(make: Callable[[], tuple[Any, Any, Any]], tmp_path: Path) -> None:
+    result = write_page(tmp_path, make())
+    assert page.up_to_date(tmp_path, "abc")
+    lines = printed(result).splitlines()
+    assert max((len(line.rstrip()) for line in lines), default=0) <= 100
+    assert "<b>" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def printed(result: Summary) -> str:
+    console = Console(width=100, file=io.StringIO())
+    for part in terminal(result):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_terminal_shows_the_numbers_unbroken() -> None:
+    shown = printed(summary())
+    assert "maxfid" in shown
+    assert "n = 5 seeds" in shown
+    for row in tables.numbers(summary(), "lm").rows:
+        line = next(line for line in shown.splitlines() if line.strip().startswith(f"{row[0]} "))
+        assert all(cell in line for cell in row[:4])
+
+
+def test_reports_imports_nothing_of_ours_and_matplotlib_only_to_draw() -> None:
+    code = (
+        "import sys, reports.page, reports.terminal; print([m for m in sys.modules if m.partition('.')[0] in {names}])"
+    )
+    names = {"matplotlib", "harness", "surrogates", "real_benchmarks"}
+    told = subprocess.run(
+        [sys.executable, "-c", code.format(names=names)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert told.stdout.strip() == "[]"

@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 """Where to look next: the logarithm of expected improvement, kept exact where the improvement itself underflows.
 
 Everything is for minimisation. The logarithm has the maximisers of expected improvement and, unlike it, a gradient

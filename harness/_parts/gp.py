@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 """A Gaussian process of our own: fast enough to be asked hundreds of times in one simulated study.
 
 Decided here: Matern-5/2 with one length scale per dimension, a signal and a noise variance, and a constant mean that is
@@ -95,10 +96,11 @@ def _solve(factor: Array, right: Array, transposed: bool = False) -> Array:
 def log_marginal_likelihood(logarithms: Array, x: Array, targets: Array) -> tuple[float, Array, float]:
     """How well hyperparameters explain the targets: the log likelihood, its gradient, and the constant mean.
 
-    logarithms: (d + 2,), see `Hyperparameters.unpack`; x: (n, d); targets: (n,). The gradient is by the logarithms.
-    The mean has a standard normal prior and takes its best value; the likelihood is that of the targets less the
-    mean. -inf where the kernel matrix is numerically singular. Source: Rasmussen & Williams (2006), equation 5.9,
-    all length scales from one weight matrix by matrix products.
+    logarithms: (d + 2,), see `Hyperparameters.unpack`; x: (n, d); targets: (n,). The mean has a standard normal prior
+    and takes its best value; the likelihood is that of the targets less the mean. The gradient, by the logarithms,
+    holds the mean fixed, and so it is also the gradient of likelihood - mean^2 / 2, which is at its best in the mean.
+    -inf where the kernel matrix is numerically singular. Source: Rasmussen & Williams (2006), equation 5.9, all length
+    scales from one weight matrix by matrix products.
     """
     hyper = Hyperparameters.unpack(logarithms)
     n = len(x)

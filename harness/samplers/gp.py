@@ -1,10 +1,12 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 """Bayesian optimisation with a Gaussian process over configs and resource.
 
 One sampler for two methods: told of full trainings alone it is `bo`; told of several resources by asynchronous halving
 it is `mobster`. Decided here: the resource, on a log scale in [0, 1], is one more input of the kernel (it costs nothing
-where it never varies); losses are compressed before they are modelled; hyperparameters are refitted whenever the
-observations grew by a tenth, and until there are `ALWAYS_REFIT` of them at every suggestion; the rest of the time the
-Cholesky factor grows.
+where it never varies); bad losses are capped before they are modelled, for a Gaussian process believes outliers; the
+hyperparameters are refitted at every suggestion up to `ALWAYS_REFIT` observations and from then on whenever those grew
+by a tenth, from where they stand; the rest of the time the Cholesky factor grows. On a table only its free rows are
+scored; elsewhere integers and choices are relaxed, and the winner is decoded to the nearest config.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ class GaussianProcessSampler:
     """Propose the config with the highest expected improvement under a Gaussian process.
 
     Improvement is sought at the highest resource with at least three observations, over the best posterior mean there;
-    trials under way are believed to reach their posterior mean. Where the space is a table's rows, all free rows are
-    scored; else `candidates` are, and the best three are refined by gradients. Of more than 500 observations 400 are
-    kept: the highest resources first and, of the one that does not fit, the best quarter and the most recent.
+    trials under way are believed to reach their posterior mean (the Kriging believer). Where the space is a table's
+    rows, all free rows are scored; else `candidates` are, and the best three are refined by gradients. Of more than 500
+    observations 400 are kept: the highest resources first and, of the one that does not fit, the best quarter and the
+    most recent.
 
     initial: configs observed before the model is asked; three, as Syne Tune's BO: the model's priors carry it from
     there, and with several workers more random ones are under way by then. ValueError for several objectives.
@@ -174,22 +177,25 @@ class _Model:
 
 
 def standardised(losses: Array) -> Array:
-    """Losses as targets (n,) of mean 0 and variance 1, large ones compressed so that they do not rule the fit.
+    """Losses (n,) as targets of mean 0 and variance 1, such that failed and diverged trainings do not rule the fit.
 
-    Above the lower quartile a loss counts by its logarithm, in units of the distance from the best to that quartile:
-    order and smoothness stay, the good losses keep their scale, and a diverged 18 among 3.5s is a few units off and not
-    a hundred. Infinite losses count as the worst finite one.
+    Losses further above the median than twice the distance from the median to the best count as that far: a diverged
+    18 among 3.5s is bad and not a hundred deviations off. Infinite losses and NaN count as the worst that is left;
+    where all finite losses are equal, only who failed is told apart.
     """
     finite = losses[np.isfinite(losses)]
-    if len(finite) == 0:
-        return np.zeros(len(losses))
-    knee, best = float(np.quantile(finite, 0.25)), float(finite.min())
-    unit = knee - best
-    filled = np.clip(losses, best, finite.max())
-    if unit > 0:
-        filled = np.where(filled > knee, knee + unit * np.log1p(np.maximum(filled - knee, 0.0) / unit), filled)
-    deviation = float(filled.std())
-    return (filled - filled.mean()) / deviation if deviation > 0 else np.zeros(len(losses))
+    filled = np.zeros(len(losses))
+    if len(finite):
+        best, median, worst = float(finite.min()), float(np.median(finite)), float(finite.max())
+        cap = min(worst, 3.0 * median - 2.0 * best) if median > best else worst
+        filled = np.clip(np.nan_to_num(losses, nan=np.inf, posinf=cap), best, cap)
+    failed = np.where(np.isfinite(losses), 0.0, 1.0)
+    for values in (filled, failed):
+        low, width = float(values.min()), float(np.ptp(values))
+        if width > 0:
+            unit = (values - low) / width
+            return (unit - unit.mean()) / float(unit.std())
+    return np.zeros(len(losses))
 
 
 def thinned(resources: Sequence[int], losses: Sequence[float], size: int) -> list[int]:

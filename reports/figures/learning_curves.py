@@ -44,7 +44,7 @@ def draw(
     lines, reached = trial_lines(frame)
     bottom, top = limits
     order = np.argsort(reached, kind="stable")  # those trained longest lie on top
-    drawn: list[Floats] = [np.minimum(lines[i], [np.inf, top]) / [unit, 1.0] for i in order.tolist()]
+    drawn: list[Floats] = [np.minimum(lines[i], (np.inf, top)) / (unit, 1.0) for i in order]
     shades = colours(norm(reached[order])) if len(order) else np.empty((0, 4))
     axes.add_collection(LineCollection(drawn, colors=shades, linewidths=0.9, capstyle="round"), autolim=False)
     single = [i for i, line in enumerate(drawn) if len(line) == 1]

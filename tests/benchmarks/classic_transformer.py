@@ -99,9 +99,12 @@ def compare(config: dict[str, float], rounds: int, corpus_name: str) -> float:
                 seconds[name].append((time.process_time() - start) / tokens * 50_000)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     ratio = medians["classic"] / medians["ours"]
-    print(f"CPU seconds for 50,000 tokens, median of {rounds}: classic {medians['classic']:.3f}, ours "
-          f"{medians['ours']:.3f}: {ratio:.2f} times as fast (batch {config['batch_size']}, "
-          f"dropout {config['dropout']})", flush=True)
+    print(
+        f"CPU seconds for 50,000 tokens, median of {rounds}: classic {medians['classic']:.3f}, ours "
+        f"{medians['ours']:.3f}: {ratio:.2f} times as fast (batch {config['batch_size']}, "
+        f"dropout {config['dropout']})",
+        flush=True,
+    )
     return ratio
 
 

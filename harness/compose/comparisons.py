@@ -1,0 +1,228 @@
+"""A comparison is run, kept in a folder, reported, and run again to see that it repeats."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import catalog
+from harness.compose.declarations import comparison_of
+from harness.compose.studies import (
+    data_digest,
+    decision_time,
+    model_of,
+    overridden,
+    prepared,
+    run_simulated,
+    studies_of,
+    study_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.comparison import Comparison, Outcome
+
+
+STUDIES = "studies"
+REPORT = "report"
+DECLARATION = "comparison.json"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison came to: how many studies are wanted and were there, and what was run now."""
+
+    wanted: int
+    there: int
+    stale: Mapping[str, str]
+    outcomes: Sequence[Outcome]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The studies run now that did not end as studies do."""
+        return [outcome for outcome in self.outcomes if outcome.error]
+
+
+def compare(
+    comparison: Comparison,
+    folder: Path,
+    *,
+    command: str,
+    jobs: int,
+    on_begin: Callable[[Counter[tuple[str, str]]], None] = lambda _: None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> Compared:
+    """Run what is missing of a comparison into the store in `folder`.
+
+    command: what the user typed, kept beside the results; on_begin: told how many studies are missing of each arm and
+    benchmark; on_outcome: told of each that ended.
+    """
+    from harness.comparison import carry_out, missing, stale
+    from harness.store import Store
+
+    studies = studies_of(comparison)
+    store = Store(folder / STUDIES)
+    left = missing(studies, store)
+    reasons: dict[str, str] = {}
+    if left:
+        _try_methods(comparison)
+        store.sweep()
+        reasons = stale(left, store)
+    _declare(comparison, command, folder)
+    on_begin(Counter((study.arm, study.benchmark.name) for study in left))
+    outcomes = carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome)
+    return Compared(len(studies), len(studies) - len(left), reasons, outcomes)
+
+
+def _try_methods(comparison: Comparison) -> None:
+    """Build each arm once, so that an option without sense is bad usage and not forty failed studies."""
+    for name in comparison.benchmarks:
+        for arm in comparison.arms:
+            study = study_of(comparison, arm, name, comparison.seeds[0])
+            decision_time(study.decision_time)
+            try:
+                prepared(study, model_of(name).under(study.benchmark))
+            except ValueError as error:
+                raise ValueError(f"arm {arm.label!r}: {error}") from error
+
+
+def _declare(comparison: Comparison, command: str, folder: Path) -> None:
+    text = json.dumps({"command": command, "comparison": comparison.to_json()}, indent=1) + "\n"
+    path = folder / DECLARATION
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def declared(folder: Path) -> tuple[Comparison, str]:
+    """The comparison whose results lie in a folder, and the command that made them."""
+    from harness.comparison import Comparison
+
+    path = folder / DECLARATION
+    if not path.exists():
+        raise FileNotFoundError(f"no comparison in {folder}: `{DECLARATION}` is missing there")
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    return Comparison.from_json(plain["comparison"]), plain["command"]
+
+
+def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """What is known of each benchmark of a comparison besides its studies: facts of its table only."""
+    import numpy as np
+
+    facts: dict[str, dict[str, Any]] = {}
+    for name in comparison.benchmarks:
+        benchmark = overridden(catalog.find_benchmark(name).benchmark, comparison.overrides)
+        data = model_of(name).data
+        final = data.final_losses()
+        mean = np.sort(np.nanmean(final, axis=1))
+        facts[name] = {
+            "metric": benchmark.objectives[0].metric,
+            "unit": benchmark.fidelity.unit,
+            "levels": list(benchmark.fidelity.levels),
+            "workers": benchmark.workers,
+            "budget": benchmark.budget,
+            "table": benchmark.table_miss,
+            "real": False,
+            "verdict": None,
+            "digest": model_of(name).digest,
+            "configs": len(mean),
+            "optimum": float(mean[0]),
+            "median": float(np.median(mean)),
+            "final_losses": mean.tolist(),
+            "noise": data.seed_spread(),
+            "full_seconds": float(np.nanmedian(data.seconds[..., -1])),
+            "made": dict(data.made),
+        }
+    return facts
+
+
+def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
+    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`."""
+    import hashlib
+
+    from harness.frames import frames
+    from harness.store import Store
+    from reports import page
+    from reports.summary import summarise
+
+    comparison, command = declared(folder)
+    wanted = [study.key for study in studies_of(comparison)]
+    store = Store(folder / STUDIES)
+    records = store.records(wanted)
+    if not records:
+        raise FileNotFoundError(
+            f"none of the {len(wanted)} studies of {folder} is in its store yet: run `compare` first"
+        )
+    facts = facts_of(comparison)
+    digests = {key: records[key].digest() for key in wanted if key in records}
+    inputs = json.dumps([digests, wanted, facts, command, store.broken])
+    digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
+    studies, events = frames(records[key] for key in wanted if key in records)
+    place = out or folder / REPORT
+    if page.up_to_date(place, digest):
+        return summarise(studies, events, facts), False
+    title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
+    return page.write(place, studies, events, facts, title=title, command=command, digest=digest), True
+
+
+def compared_frame(
+    *,
+    methods: Sequence[str],
+    benchmarks: Sequence[str],
+    seeds: Sequence[int],
+    fields: Mapping[str, Any],
+    out: str | Path | None,
+    jobs: int,
+) -> pd.DataFrame:
+    """A comparison from Python: run what is missing, and give a row a study."""
+    from tempfile import TemporaryDirectory
+
+    from harness.frames import frames
+    from harness.store import Store
+    from reports.summary import summarise
+
+    comparison = comparison_of({}, methods=methods, benchmarks=benchmarks, seeds=seeds, overrides=fields)
+    with TemporaryDirectory(prefix="foretune-") as temporary:
+        folder = Path(out) if out else Path(temporary)
+        done = compare(comparison, folder, command="harness.compare(...)", jobs=jobs)
+        unstored = [outcome for outcome in done.failed if not outcome.stored]
+        if unstored:
+            raise RuntimeError(f"{len(unstored)} studies could not be run: {unstored[0].error}")
+        records = Store(folder / STUDIES).records()
+        wanted = [records[study.key] for study in studies_of(comparison)]
+        studies, events = frames(wanted)
+    return studies.merge(summarise(studies, events, facts_of(comparison)).studies)
+
+
+def verify(folder: Path) -> dict[str, str]:
+    """Run every simulated study of a store again; gives what differs, by the study's name."""
+    from harness.store import Store
+    from harness.study import first_difference
+
+    differing: dict[str, str] = {}
+    for key, stored in Store(store_of(folder)).records().items():
+        spec = stored.spec
+        name = f"{spec['arm']} on {spec['benchmark']['name']}, seed {spec['seed']}"
+        if spec["data"] == "real" or spec["decision_time"] == "measured":
+            continue
+        if spec["data"] != data_digest(spec["benchmark"]["name"]):
+            differing[name] = "its table is not the one of today"
+        elif (again := run_simulated(spec)).digest() != stored.digest():
+            differing[name] = f"study {key}: {first_difference(stored, again)}"
+    return differing
+
+
+def store_of(folder: Path) -> Path:
+    """The folder of the segments: `folder` itself, or the `studies` of a comparison."""
+    if (folder / STUDIES).is_dir():
+        return folder / STUDIES
+    if not any(folder.glob("segment-*.parquet")):
+        raise FileNotFoundError(f"no finished studies in {folder}: it has neither segments nor a folder `{STUDIES}`")
+    return folder

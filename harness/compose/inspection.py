@@ -1,0 +1,46 @@
+"""What there is, and whether it keeps its promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness import catalog
+from harness.compose.comparisons import store_of
+
+
+def listed(what: str) -> dict[str, str]:
+    """Every method, benchmark or figure with one sentence."""
+    match what:
+        case "methods":
+            return catalog.method_names()
+        case "benchmarks":
+            return {name: _sentence(entry) for name, entry in catalog.benchmarks().items()}
+        case "figures":
+            return catalog.figures()
+        case _:
+            raise catalog.UnknownName("list", what, ("methods", "benchmarks", "figures"))
+
+
+def _sentence(entry: catalog.Entry) -> str:
+    benchmark = entry.benchmark
+    names, unit = ", ".join(benchmark.space.names), benchmark.fidelity.unit
+    objectives = ", ".join(objective.metric for objective in benchmark.objectives)
+    return f"{entry.ways}: {objectives} over {names}; up to {benchmark.fidelity.maximum} {unit}s"
+
+
+def check(what: Path | None) -> dict[str, Any]:
+    """Check all methods and the known answers, one method's file, or a store."""
+    from harness import checks
+
+    if what is not None and what.is_dir():
+        return checks.check_store(store_of(what))
+    texts = [str(what)] if what is not None else list(catalog.method_names())
+    found = {text: checks.check_method(catalog.parse_method(text)) for text in texts}
+    if what is None:
+        found["known answers"] = checks.known_answers()
+    said = {
+        text: "; ".join(f"{finding.check}: {finding.problem}" for finding in findings if finding.problem) or "holds"
+        for text, findings in found.items()
+    }
+    return said | {"broken": [text for text, words in said.items() if words != "holds"]}

@@ -1,0 +1,160 @@
+"""From names to studies, and from studies to what happened in them on the simulated clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from harness import catalog
+
+if TYPE_CHECKING:
+    from harness.comparison import Arm, Comparison
+    from harness.loop import Log, Watch
+    from harness.space import Config
+    from harness.study import Record, Study
+    from harness.types import Benchmark, CurveModel, Scheduler
+
+
+@cache
+def model_of(name: str) -> CurveModel:
+    """The table behind a benchmark; loaded once a process."""
+    from surrogates import table
+
+    entry = catalog.find_benchmark(name)
+    if entry.table is not None:
+        return table.load(entry.table)
+    if entry.family is not None:
+        return import_module(f"surrogates.families.{entry.family}").load(name)
+    tabulated = ", ".join(other for other, found in catalog.benchmarks().items() if found.table or found.family)
+    raise ValueError(
+        f"benchmark {name!r} has no table yet, so it cannot be simulated: `tabulate {name}` makes one, `run {name}` "
+        f"runs it for real; tables there are for {tabulated}"
+    )
+
+
+@cache
+def data_digest(name: str) -> str:
+    entry = catalog.find_benchmark(name)
+    if entry.table is not None:
+        return json.loads((entry.table / "table.json").read_text(encoding="utf-8"))["digest"]
+    return model_of(name).digest
+
+
+def overridden(benchmark: Benchmark, *overrides: Mapping[str, Any]) -> Benchmark:
+    """A benchmark with some fields set otherwise, later ones first; ValueError for a field it does not have."""
+    from harness.types import Benchmark
+
+    plain = benchmark.to_json()
+    for fields in overrides:
+        for name, value in fields.items():
+            if name not in plain or name == "name":
+                raise catalog.UnknownName("field of a benchmark", name, (field for field in plain if field != "name"))
+            plain[name] = {**plain[name], **value} if name == "delays" else value
+    try:
+        return Benchmark.from_json(plain)
+    except TypeError as error:
+        raise ValueError(f"benchmark {benchmark.name!r} cannot be set so: {error}") from None
+
+
+def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bool = False) -> Study:
+    """One study of a comparison."""
+    from harness.study import Study
+
+    entry = catalog.find_benchmark(name)
+    benchmark = overridden(entry.benchmark, comparison.overrides, arm.overrides)
+    method = catalog.parse_method(arm.method)
+    return Study(
+        arm=arm.label,
+        method=method.to_json(),
+        benchmark=benchmark,
+        data="real" if real else data_digest(name),
+        seed=seed,
+        decision_time=comparison.decision_time,
+        shared=benchmark.workers if comparison.shared is None else comparison.shared,
+        points=arm.points,
+        finished_trials=comparison.finished_trials,
+    )
+
+
+def studies_of(comparison: Comparison) -> list[Study]:
+    """Every study that a comparison wants."""
+    return [
+        study_of(comparison, arm, name, seed)
+        for name in comparison.benchmarks
+        for arm in comparison.arms
+        for seed in comparison.seeds
+    ]
+
+
+def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Scheduler]:
+    """The benchmark of a study with a space that has proposed nothing yet, and the study's scheduler."""
+    from harness.randomness import stream
+
+    space = study.benchmark.space.opened()
+    if model is not None and study.benchmark.table_miss == "restrict":
+        space = model.restricted_space()
+    benchmark = study.benchmark.with_space(space)
+    first: list[Config] = []
+    for point in study.points:
+        space.check(point)
+        if space.claim(point):
+            first.append(point)
+    luck = stream("first configs", benchmark.name, study.seed)
+    for _ in range(study.shared):
+        config = space.fresh(luck)
+        if config is not None:
+            first.append(config)
+    rng = stream("scheduler", study.arm, benchmark.name, study.seed)
+    return benchmark, catalog.build(catalog.method_from_json(study.method), benchmark, rng, first)
+
+
+def simulate(study: Study, watch: Watch | None = None) -> tuple[Log, float]:
+    """Run a study on the simulated clock; gives its log and the real seconds that this took."""
+    from harness.loop import run
+    from harness.simulated import Simulated
+    from harness.types import NANOSECONDS
+
+    model = model_of(study.benchmark.name).under(study.benchmark)
+    began = perf_counter()
+    benchmark, scheduler = prepared(study, model)
+    log = run(
+        benchmark,
+        scheduler,
+        Simulated(model, benchmark.workers, study.seed, benchmark.delays),
+        round(benchmark.budget * NANOSECONDS),
+        decision_time=decision_time(study.decision_time),
+        finished_trials=study.finished_trials,
+        watch=watch,
+    )
+    return log, perf_counter() - began
+
+
+def run_simulated(spec: Mapping[str, Any]) -> Record:
+    """The record of a study on the simulated clock, from the study's ingredients."""
+    from harness.study import Study, record
+
+    study = Study.from_spec(spec)
+    return record(study, *simulate(study))
+
+
+def decision_time(declared: str) -> Callable[[int], int] | None:
+    """How long a decision takes in a study: `none`, `constant:SECONDS` or `measured`."""
+    from harness.types import NANOSECONDS
+
+    kind, _, seconds = declared.partition(":")
+    if declared == "none":
+        return None
+    if declared == "measured":
+        return lambda nanoseconds: nanoseconds
+    if kind == "constant":
+        try:
+            fixed = round(float(seconds) * NANOSECONDS)
+        except (ValueError, OverflowError):
+            fixed = -1
+        if fixed >= 0:
+            return lambda _: fixed
+    raise ValueError(f"decision time must be none, constant:SECONDS or measured, given {declared!r}")

@@ -1,0 +1,314 @@
+"""Laws of the transformer benchmark: its gradients, its resumes, its losses. All but two on Python's own manual."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the real benchmarks need torch: pip install foretune[torch]")
+pytest.importorskip("tokenizers", reason="the real benchmarks need tokenizers: pip install foretune[torch]")
+
+from torch.nn import functional as F
+
+from real_benchmarks import _transformer as parts
+from real_benchmarks import _wikitext2
+from real_benchmarks import transformer_wikitext2 as script
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "transformer_wikitext2_small"
+CONFIG = {"lr": 1.0, "dropout": 0.3, "batch_size": 16, "momentum": 0.9, "clip": 0.5}
+CPU = torch.device("cpu")
+LOSSES = ("epoch", "train_loss", "val_loss", "test_loss", "bits_per_byte", "diverged")
+
+needs_wikitext = pytest.mark.skipif(
+    not (Path(os.environ.get("FORETUNE_DATA") or os.devnull) / "wikitext2").is_dir(),
+    reason="FORETUNE_DATA names no folder with wikitext2 in it",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of our own, and one thread."""
+    folder = tmp_path_factory.mktemp("cache")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        _wikitext2.load.cache_clear()
+        yield folder
+        _wikitext2.load.cache_clear()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small benchmark on an eighth of its text."""
+    monkeypatch.setitem(script.TASKS, NAME, replace(script.TASKS[NAME], train_tokens=6_000, held_out_tokens=1_000))
+
+
+def run(config: dict[str, Any] = CONFIG, **options: Any) -> list[dict[str, float]]:
+    """The losses that a training reports."""
+    reports: list[dict[str, float]] = []
+    script.train(NAME, config, report=lambda **metrics: reports.append(metrics), corpus="pydoc", **options)
+    return [{name: report[name] for name in LOSSES} for report in reports]
+
+
+def network(dtype: torch.dtype = torch.float64, **options: Any) -> tuple[parts.Network, parts.Dropout, Any, Any]:
+    """A network of odd sizes with dropout masks, and a batch of tokens with its targets."""
+    torch.set_default_dtype(dtype)
+    try:
+        shape = parts.Shape(vocabulary=61, d_model=16, ffn_ratio=2, layers=2, heads=2, bptt=7)
+        made = parts.Network(shape, CPU, parts.stream(1, "parameters"), **options)
+        dropout = parts.Dropout(0.4, shape.dropout_widths(), 5 * 7, CPU, parts.stream(1, "dropout"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    made.rows = 12  # the loss in three pieces
+    tokens = torch.randint(61, (5, 8), generator=parts.stream(1, "tokens"))
+    return made, dropout, tokens[:, :-1], tokens[:, 1:].reshape(-1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0], ids=["as made", "large logits"])
+def test_gradients_by_hand_are_those_of_autograd(scale: float) -> None:
+    made, dropout, inputs, targets = network()
+    made.w["head.weight"].mul_(scale)
+    masks = dropout.draw()
+    with torch.no_grad():
+        loss = made.gradients(inputs, targets, masks) / len(targets)
+    for value in made.w.values():
+        value.requires_grad_()
+    expected = F.cross_entropy(made.hidden(inputs, masks) @ made.w["head.weight"], targets)
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    for name, value in made.w.items():
+        torch.testing.assert_close(made.g[name], value.grad, rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_loss_stays_exact_where_probabilities_vanish() -> None:
+    made, _, _, targets = network(torch.float32)
+    hidden = torch.randn(35, 16, generator=parts.stream(1, "hidden")) * 2000
+    expected = F.cross_entropy((hidden @ made.w["head.weight"]).double(), targets, reduction="sum")
+    assert expected > 100 * len(targets)
+    assert made.loss(hidden, targets).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_autograd_under_bfloat16_agrees_with_the_gradients_by_hand() -> None:
+    by_hand, dropout, inputs, targets = network(torch.float32)
+    fused, *_ = network(torch.float32, by_hand=False)
+    masks = dropout.draw()
+    with torch.no_grad():
+        losses = [made.gradients(inputs, targets, masks).item() for made in (by_hand, fused)]
+        held_out = [made.evaluate(inputs, targets).item() for made in (by_hand, fused)]
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
+    assert held_out[1] == pytest.approx(held_out[0], rel=2e-3)
+    assert (by_hand.gradient - fused.gradient).norm() < 0.03 * by_hand.gradient.norm()
+
+
+def test_no_token_sees_a_later_one() -> None:
+    for by_hand in (True, False):
+        made, _, inputs, _ = network(by_hand=by_hand)
+        changed = inputs.clone()
+        changed[:, 4] = (changed[:, 4] + 1) % 61
+        with torch.no_grad():
+            before, after = (made.hidden(tokens).view(5, 7, 16) for tokens in (inputs, changed))
+        assert torch.equal(before[:, :4], after[:, :4])
+        assert not torch.isclose(before[:, 4:], after[:, 4:]).all(2).any()
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
+    for rate in (0.1, 0.5, 0.99):
+        dropout = parts.Dropout(rate, [64], 4000, CPU, parts.stream(1, "dropout"))
+        (mask,) = dropout.draw() or []
+        assert (mask == 0).double().mean().item() == pytest.approx(
+            rate, abs=5 * math.sqrt(rate * (1 - rate) / mask.numel())
+        )
+        assert len(mask.unique()) == 2
+        assert mask.max().item() == pytest.approx(1 / (1 - rate), rel=1e-3)
+
+
+def test_dropout_zero_drops_nothing() -> None:
+    made, _, inputs, targets = network()
+    assert parts.Dropout(0.0, [16], 35, CPU, parts.stream(1, "dropout")).draw() is None
+    with torch.no_grad():
+        assert made.gradients(inputs, targets, None).item() == made.evaluate(inputs, targets).item()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:
+    whole = run(until=4, checkpoints=tmp_path / "whole", mode="checkpoints")
+    pieces = [
+        report
+        for until in (1, 3, 4)
+        for report in run(until=until, checkpoints=tmp_path / "pieces", mode="checkpoints")
+    ]
+    assert pieces == whole
+    ends = [script.load_checkpoint(tmp_path / name) for name in ("whole", "pieces")]
+    assert ends[0] is not None and ends[1] is not None
+    assert set(ends[0]) == {"epoch", "parameters", "velocity", "order", "dropout"}
+    for name, value in ends[0].items():
+        assert torch.equal(torch.as_tensor(value), torch.as_tensor(ends[1][name])), name
+    assert run(until=4, checkpoints=tmp_path / "whole", mode="checkpoints") == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_broken_checkpoint_is_said_and_the_one_before_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run(until=3, checkpoints=tmp_path, mode="checkpoints")
+    newest = max(tmp_path.iterdir())
+    newest.write_bytes(newest.read_bytes()[:10_000])
+    assert run(until=3, checkpoints=tmp_path, mode="checkpoints") == whole[2:]
+    assert "broken" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tiny")
+def test_modes_agree_and_seeds_differ() -> None:
+    epochs = run(until=3)
+    assert [report["epoch"] for report in epochs] == [1, 2, 3]
+    assert run(until=3, mode="end") == epochs[2:]
+    other = run(until=1, seed=2)
+    assert other[0]["train_loss"] != epochs[0]["train_loss"]
+    assert epochs[2]["train_loss"] < epochs[0]["train_loss"] < math.log(1000) + 0.2
+
+
+@pytest.mark.usefixtures("tiny")
+def test_divergence_is_reported_and_ends_the_training() -> None:
+    reports = run(CONFIG | {"lr": 1e38}, until=5)
+    assert [report["diverged"] for report in reports] == [1.0]
+    assert not math.isfinite(reports[0]["val_loss"])
+    huge = run(CONFIG | {"lr": 1e4}, until=2)
+    assert [report["diverged"] for report in huge] == [0.0, 0.0]
+    assert huge[1]["val_loss"] > 2 * math.log(1000)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_bits_per_byte_are_those_of_the_evaluated_text() -> None:
+    report = run(until=1)[0]
+    valid = _wikitext2.load("pydoc", "bpe1000", 6_000, 1_000).valid
+    assert len(valid.ids) == 1_001
+    evaluated = _wikitext2.read_texts("pydoc")["valid"].encode()[valid.bytes[0] : valid.bytes.sum()]
+    expected = report["val_loss"] * 1_000 / math.log(2) / len(evaluated)
+    assert report["bits_per_byte"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_tokens_cover_every_byte_of_a_text() -> None:
+    text = _wikitext2.read_texts("pydoc")["test"]
+    pieces = _wikitext2.load("pydoc", "bpe1000", None, None)
+    assert pieces.test.bytes.sum() == len(text.encode())
+    assert pieces.vocabulary == 1000 > max(part.ids.max() for part in pieces[:3])
+    words = _wikitext2.load("pydoc", "words", None, None)
+    assert len(words.test.ids) == len(text.split()) + text.count("\n")
+    assert words.test.bytes.sum() == len(text.encode()) - len(text) + len(text.rstrip(" "))
+    assert len(words.train.ids) - 1 > words.vocabulary > max(part.ids.max() for part in words[:3])
+
+
+def test_every_held_out_token_counts_once() -> None:
+    task = script.TASKS[NAME]
+    trial = script.Trial(task, CONFIG, 1, _wikitext2.load("pydoc", "bpe1000", 6_000, 1_000))
+    ids = trial.held_out["val"]
+    with torch.no_grad():
+        loss = trial.evaluate()["val_loss"]
+        total = 0.0
+        for first in range(0, 1_000, task.bptt):
+            window = ids[first : first + task.bptt + 1]
+            logits = trial.network.hidden(window[None, :-1]) @ trial.network.w["head.weight"]
+            total += F.cross_entropy(logits.double(), window[1:], reduction="sum").item()
+    assert loss == pytest.approx(total / 1_000, rel=1e-6)
+
+
+def test_clipping_bounds_the_gradient_and_zero_stands_still() -> None:
+    made, _, inputs, targets = network()
+    start = made.flat.clone()
+    with torch.no_grad():
+        made.gradients(inputs, targets)
+        parts.ClippedSGD(made, lr=1.0, momentum=0.5, clip=0.0).step()
+        assert torch.equal(made.flat, start)
+        sgd = parts.ClippedSGD(made, lr=1.0, momentum=0.5, clip=1e-3)
+        sgd.step()
+        assert (made.flat - start).norm().item() == pytest.approx(1e-3, rel=1e-2)
+        sgd.step()
+        assert (made.flat - start).norm().item() == pytest.approx(2.5e-3, rel=1e-2)
+
+
+PROGRAM = f"""
+import json, sys
+from real_benchmarks import transformer_wikitext2 as script
+script.train({NAME!r}, {CONFIG!r}, until=1, report=lambda **m: print(json.dumps(m)), corpus="pydoc")
+assert "torch._dynamo" not in sys.modules and "tokenizers" not in sys.modules
+"""
+
+
+def test_the_same_seed_gives_the_same_numbers_in_another_process() -> None:
+    here = run(until=1)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
+    there = json.loads(done.stdout)
+    assert {name: there[name] for name in LOSSES} == here[0]
+
+
+def test_the_script_runs_by_hand_and_without_a_network(tmp_path: Path) -> None:
+    arguments = [part for name, value in CONFIG.items() for part in (f"--{name}", str(value))]
+    command = [sys.executable, str(ROOT / "real_benchmarks" / "transformer_wikitext2.py"), *arguments]
+    command += ["--epochs", "1", "--corpus", "pydoc", "--checkpoint_dir", str(tmp_path / "trial")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    words = done.stdout.split()
+    report = dict(zip(words[::2], map(float, words[1::2]), strict=True))
+    assert report["epoch"] == 1 and 3 < report["val_loss"] < math.log(1000)
+    assert report["parameters"] == 76_992
+    assert 0 < report["save_seconds"] < report["start_up_seconds"]
+    assert [path.name for path in (tmp_path / "trial").iterdir()] == ["checkpoint-1.pt"]
+
+
+def test_importing_the_benchmarks_imports_no_torch() -> None:
+    program = (
+        "import sys; from real_benchmarks.transformer_wikitext2 import BENCHMARKS; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"until": 41}, "possible are 1 to 40"),
+        ({"mode": "often"}, "end, epochs, checkpoints"),
+        ({"mode": "checkpoints"}, "needs a folder"),
+        ({"config": {"lr": 1.0}}, "needs dropout, batch_size, momentum, clip"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_at_the_door(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        run(**options)
+
+
+def test_texts_that_are_missing_or_not_as_published_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"FORETUNE_DATA.*--corpus pydoc"):
+        _wikitext2.read_texts("wikitext2", tmp_path)
+    for split in _wikitext2.SPLITS:
+        (tmp_path / f"{split}.txt").write_text("another text\n")
+    with pytest.raises(ValueError, match="not the published train text"):
+        _wikitext2.read_texts("wikitext2", tmp_path)
+
+
+@needs_wikitext
+def test_the_small_benchmark_reads_as_much_of_wikitext2_as_it_says(cache: Path) -> None:
+    corpus = _wikitext2.load("wikitext2", "bpe1000", 50_000, 8_192)
+    assert [len(part.ids) for part in corpus[:3]] == [50_001, 8_193, 8_193]
+    assert [int(part.bytes.sum()) for part in corpus[:3]] == [128_545, 20_510, 21_394]
+    assert len(list(cache.glob("foretune/wikitext2-*/*.npy"))) == 3
+
+
+@needs_wikitext
+@pytest.mark.slow
+def test_the_shipped_bpe_and_the_word_counts_are_those_of_wikitext2(tmp_path: Path) -> None:
+    _wikitext2.make_bpe(tmp_path / "bpe.json")
+    assert json.loads((tmp_path / "bpe.json").read_text()) == json.loads(_wikitext2.BPE_FILE.read_text())
+    corpus = _wikitext2.load("wikitext2", "words", None, None)
+    assert [len(part.ids) for part in corpus[:3]] == [2_088_628, 217_646, 245_569]
+    assert corpus.vocabulary == 33_278
