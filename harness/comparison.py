@@ -165,6 +165,8 @@ def run_batch(folder: Path, specs: Sequence[Mapping[str, Any]], run: RunStudy) -
             name = (spec["arm"], spec["benchmark"]["name"], spec["seed"])
             try:
                 record = run(spec)
+            except KeyboardInterrupt:
+                break
             except Exception as error:
                 # Not the method's doing (data that is not here, memory): another try may go well, so nothing is kept.
                 outcomes.append(Outcome(*name, 0.0, f"{type(error).__name__}: {error}", stored=False))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -141,14 +142,16 @@ class Integer:
         return lower if value < lower else upper if value > upper else value
 
     def contains(self, value: object) -> bool:
-        whole = isinstance(value, NUMBERS) and value.__class__ is not bool and float(value).is_integer()
-        return whole and self.lower <= value <= self.upper  # type: ignore[operator]
+        inside = isinstance(value, NUMBERS) and value.__class__ is not bool and self.lower <= value <= self.upper
+        return inside and float(value).is_integer()  # type: ignore[arg-type]
 
     def cast(self, text: str) -> int:
         return int(text)
 
     def grid(self, points: int) -> list[int]:
-        count = min(points, self.size)
+        if points >= self.size:
+            return list(range(self.lower, self.upper + 1))
+        count = points
         return list(dict.fromkeys(self.draw((i + 0.5) / count) for i in range(count)))
 
     def to_json(self) -> dict[str, Any]:
@@ -274,8 +277,10 @@ def _cast_to_one_of(text: str, values: tuple[Value, ...]) -> Value:
         if str(value) == text:
             return value
     for value in values:
-        if isinstance(value, int | float) and not isinstance(value, bool) and float(text) == value:
-            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            with suppress(ValueError):
+                if float(text) == value:
+                    return value
     raise ValueError(f"must be one of {list(values)}, given {text!r}")
 
 

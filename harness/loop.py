@@ -8,7 +8,8 @@ and the study keeps what it has.
 """
 
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from time import perf_counter_ns
@@ -131,6 +132,8 @@ class _Study:
         self.watch = watch
         self.log = Log()
         self.trials: dict[int, _Trial] = {}
+        self.planned: deque[Started] = deque()
+        """Jobs whose decision is still being made: they are recorded when their time comes, so time never falls."""
 
     def drive(self, budget: int, decision_time: DecisionTime | None, finished_trials: int | None) -> Why:
         """The loop itself."""
@@ -147,10 +150,13 @@ class _Study:
                 if decision_time is not None:
                     executor.spend(decision_time(perf_counter_ns() - began))
                 time, trial.worker = executor.start(job)
-                self._record(Started(time, trial.worker, job))
+                self.planned.append(Started(time, trial.worker, job))
+                self._record_starts(executor.now)
             event = following(budget)
             if event is None:
                 return self._nothing_to_wait_for()
+            if self.planned:
+                self._record_starts(event[0])
             record(event)
             if watch is not None:
                 watch(event)
@@ -169,9 +175,16 @@ class _Study:
 
     def _ask(self) -> Job | None:
         try:
-            return self.scheduler.ask()
+            job = self.scheduler.ask()
         except Exception as error:
             raise _raised(error) from error
+        if job is not None and not isinstance(job, Job):  # type: ignore[unreachable]
+            raise SchedulerError(f"ask must answer with a Job or None, given {job!r}")
+        return job
+
+    def _record_starts(self, time: int) -> None:
+        while self.planned and self.planned[0].time <= time:
+            self._record(self.planned.popleft())
 
     def _record(self, event: Started | Ended) -> None:
         self.log.events.append(event)
@@ -208,8 +221,10 @@ class _Study:
     def cut(self) -> None:
         """Note the end of what still runs; closing the executor ends it all at once and keeps its checkpoints."""
         self.log.time = self.executor.now
+        self._record_starts(self.log.time)
+        never = {start.job.trial for start in self.planned}
         for number, trial in self.trials.items():
-            if trial.worker >= 0:
+            if trial.worker >= 0 and number not in never:
                 self._record(Ended(self.log.time, trial.worker, number, Reason.CUT))
 
     def _admit(self, job: Job) -> _Trial:
@@ -224,6 +239,8 @@ class _Study:
         trial = self.trials.get(number)
         if trial is None:
             try:
+                if not isinstance(config, Mapping):
+                    raise ValueError(f"a config maps names to values, given {config!r}")
                 self.benchmark.space.check(config)
             except ValueError as error:
                 raise SchedulerError(f"trial {number}: {error}") from None

@@ -92,6 +92,9 @@ class Space:
             for name, parents in (conditions or {}).items()
         }
         self._check_conditions()
+        for name, domain in self.domains.items():
+            if domain.prior is not None and not domain.contains(domain.prior.value):
+                raise ValueError(f"the prior of {name!r} is {domain.prior.value!r}, but it takes {domain}")
         starts = np.cumsum([0, *(domain.width for domain in self.domains.values())]).tolist()
         self.slices = {name: slice(starts[i], starts[i + 1]) for i, name in enumerate(self.names)}
         self.dim: int = starts[-1]
@@ -136,7 +139,15 @@ class Space:
         return self._values(config)
 
     def check(self, config: Config) -> None:
-        """Refuse a config outside the space or its conditions, saying what is possible."""
+        """Refuse a config outside the space, its conditions or its rows, saying what is possible."""
+        self._check_values(config)
+        if self.rows is not None and self.key(config) not in self._row_of:
+            raise ValueError(
+                f"{dict(config)} is none of the {len(self.rows)} rows of the table: propose what `fresh` or "
+                "`fresh_near` gives, or let the benchmark snap"
+            )
+
+    def _check_values(self, config: Config) -> None:
         domains = self.domains
         if not self.conditions and config.keys() == domains.keys():
             for name, value in config.items():
@@ -161,7 +172,13 @@ class Space:
         for name in texts:
             if name not in self.domains:
                 raise ValueError(f"unknown hyperparameter {name!r}; there are {', '.join(self.names)}")
-        config = {name: self.domains[name].cast(texts[name]) for name in self.names if name in texts}
+        config: dict[str, Value] = {}
+        for name, domain in self.domains.items():
+            if name in texts:
+                try:
+                    config[name] = domain.cast(texts[name])
+                except ValueError:
+                    raise ValueError(f"{name} = {texts[name]!r} is outside the space: it takes {domain}") from None
         self.check(config)
         return config
 
@@ -277,7 +294,9 @@ class Space:
             config = self.sample(rng, 1)[0]
             if self.claim(config):
                 return config
-        rest = [config for config in self.grid(1) if self.key(config) not in self._proposed]
+        # Almost exhausted, if it is finite: list what is left. Among floats there is always a fresh one.
+        finest = max((domain.size for domain in self.domains.values() if isinstance(domain, Integer)), default=1)
+        rest = [config for config in self.grid(1 if self.size is None else finest) if self.key(config) not in self._proposed]
         if not rest:
             return None
         config = rest[int(rng.random() * len(rest))]

@@ -16,7 +16,6 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +81,13 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
             _sync(temporary)
-            if not pq.read_table(temporary, page_checksum_verification=True).equals(table):
+            if not _holds(temporary, table):
                 raise OSError("what was written does not read back the same")
-            with suppress(FileExistsError):  # the same studies with the same digests are there already
+            try:
                 os.link(temporary, final)
+            except FileExistsError:  # the same studies with the same digests are there already, or what is left of them
+                if not _holds(final, table):
+                    os.replace(temporary, final)
             _sync(self.folder)
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"{self.folder}: cannot store {len(records)} studies: {error}") from error
@@ -135,6 +137,9 @@ class Store:
         except (OSError, pa.ArrowException) as error:
             self.broken[path.name] = str(error).split("\n", 1)[0]
             return SCHEMA.empty_table() if columns is None else SCHEMA.empty_table().select(columns)
+        if not set(columns or SCHEMA.names) <= set(table.schema.names):
+            self.broken[path.name] = f"it has the columns {table.schema.names}, which are not those of a segment"
+            return SCHEMA.empty_table() if columns is None else SCHEMA.empty_table().select(columns)
         version = int((table.schema.metadata or {}).get(b"store_version", b"0"))
         if version > STORE_VERSION:
             raise ValueError(f"{path} has store version {version}; this program reads up to {STORE_VERSION}")
@@ -143,9 +148,12 @@ class Store:
     def sweep(self) -> None:
         """Remove what dead writers left behind."""
         for path in self.folder.glob(".tmp-*"):
-            host, pid = path.name.removeprefix(".tmp-").rsplit("-", 2)[:2]
+            host, _, pid = path.name.removeprefix(".tmp-").rpartition("-")[0].rpartition("-")
             own = host == socket.gethostname()
-            old = time.time() - path.stat().st_mtime > STALE_TEMPORARY_SECONDS
+            try:
+                old = time.time() - path.stat().st_mtime > STALE_TEMPORARY_SECONDS
+            except FileNotFoundError:  # its writer has just published
+                continue
             if old or (own and not Path(f"/proc/{pid}").exists()):
                 path.unlink(missing_ok=True)
 
@@ -158,6 +166,17 @@ def environment() -> dict[str, str]:
         "machine": platform.machine(),
         "system": platform.system(),
     }
+
+
+def _holds(path: Path, table: pa.Table) -> bool:
+    """Whether a segment reads back as the studies of a table, by their digests (to Arrow no NaN equals another)."""
+    try:
+        read = pq.read_table(path, page_checksum_verification=True)
+        return _identities(read) == _identities(table) and all(
+            _from_row(read, row).digest() == digest for row, digest in enumerate(read.column("digest").to_pylist())
+        )
+    except (OSError, KeyError, ValueError, pa.ArrowException):
+        return False
 
 
 def _identities(table: pa.Table) -> list[str]:

@@ -106,7 +106,7 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
     def report(**metrics: float) -> None:
         reports.append(metrics | {CPU: process_time() - cpu})
 
-    end, error = "complete", None
+    end, error, curve = "complete", None, dict[str, Any]()
     try:
         function: Train = import_module(f"real_benchmarks.{train}").train
         function(benchmark, run.config, seed=run.seed, report=report)
@@ -114,7 +114,10 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
             end = "diverged"
     except Exception as problem:
         end, error = "failed", f"{type(problem).__name__}: {problem}"
-    names = list(reports[0]) if reports else []
+    try:
+        curve = _curve(reports)
+    except Exception as problem:
+        end, error = "failed", error or f"{type(problem).__name__}: {problem}"
     measured: dict[str, Any] = {
         "part": run.part,
         "index": run.index,
@@ -122,9 +125,20 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
         "config": dict(run.config),
         "end": end,
         "wall_seconds": _short(perf_counter() - wall),
-        "curve": {name: _column([report[name] for report in reports]) for name in names},
+        "curve": curve,
     }
     return measured | ({"error": error} if error else {})
+
+
+def _curve(reports: list[dict[str, float]]) -> dict[str, Any]:
+    """The first report's metrics, each a column over all reports; ValueError where one lacks some, or none came."""
+    if not reports:
+        raise ValueError("the script ended without a report")
+    names = list(reports[0])
+    for report in reports:
+        if lacking := set(names) - set(report):
+            raise ValueError(f"a report lacks {', '.join(sorted(lacking))}, which the first had")
+    return {name: _column([report[name] for report in reports]) for name in names}
 
 
 def _short(number: float) -> float | str:

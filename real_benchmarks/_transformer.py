@@ -186,7 +186,7 @@ class Network:
             dx = self._normed_back(self._linear_back(dup, b, f"{i}.up"), middle, statistics2, f"{i}.norm2").add_(dx)
             dmerged = self._linear_back(dx * places.pop() if places else dx, merged, f"{i}.out")
             do = dmerged.view(batch, length, self.shape.heads, -1).transpose(1, 2).contiguous().view(q.shape)
-            dqkv = torch.empty((3, *q.shape))
+            dqkv = q.new_empty((3, *q.shape))
             torch.bmm(weights.transpose(1, 2), do, out=dqkv[2])
             dscores = torch.ops.aten._softmax_backward_data(
                 torch.bmm(do, v.transpose(1, 2)), weights, -1, torch.float32

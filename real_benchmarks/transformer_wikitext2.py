@@ -2,9 +2,13 @@
 
     python real_benchmarks/transformer_wikitext2.py --lr 1 --dropout .1 --batch_size 16 --momentum .5 --clip .5
 
-`transformer_wikitext2` is the classic problem, whole corpus and 33,278 words, for GPUs. `transformer_wikitext2_small`
-is its kin for a CPU core: 76,992 parameters, a byte-level BPE of 1,000 tokens, the first 50,000 of them to train on and
-8,192 each to validate and test: SMALL_EVIDENCE
+`transformer_wikitext2` is the classic problem, whole corpus and 33,278 words, for GPUs; no GPU was at hand to time it.
+`transformer_wikitext2_small` is its kin for one CPU core: 76,992 parameters, a byte-level BPE of 1,000 tokens, of which
+the first 50,000 are trained on and 8,192 each validate and test. An epoch takes .5 s (batch 16) to .45 s (batch 48) and
+.07 s to evaluate, a start 1.45 s. That is 2.3 to 2.8 times as fast as the classic `nn.TransformerEncoder` script where
+dropout is .1 to .5, 1.9 to 2.0 times where it is 0 (tests/benchmarks/classic_transformer.py; one core of an AMD EPYC
+with AVX2, the machine busy, torch 2.13.0). Of 69 random configs the best ends at 4.67 nats per token (2.69 bits per
+byte), the median at 5.09, two above ln 1000; knowing no context, a unigram has 5.94.
 
 Pre-norm and causal, dropout on activations; SGD with momentum, the gradient clipped by its norm. The classic range of
 lr, 1e-6 to 1e-3, moves nothing at the small size, so that reaches from 1e-2 to 10. Losses are nats per token. A
@@ -89,8 +93,10 @@ def _benchmark(name: str, lr: tuple[float, float], budget: float, delays: Delays
 BENCHMARKS = (
     # Delays assumed, not measured: no GPU was at hand.
     _benchmark("transformer_wikitext2", (1e-6, 1e-3), 5 * 3600.0, Delays(10.0, restore=1.0, evaluate=2.0, save=0.5)),
-    # Delays as this script reports them (cold start, files cached), medians on one core of an AMD EPYC with AVX2.
-    _benchmark("transformer_wikitext2_small", (1e-2, 1e1), 180.0, Delays(1.5, restore=0.003, evaluate=0.07, save=0.01)),
+    # Delays as this script reports them: a cold start with the files cached, one core of an AMD EPYC with AVX2.
+    _benchmark(
+        "transformer_wikitext2_small", (1e-2, 1e1), 180.0, Delays(1.45, restore=0.005, evaluate=0.07, save=0.01)
+    ),
 )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from reports.incumbent import Floats, at
 from reports.intervals import mean
@@ -66,9 +65,9 @@ def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd
         values = np.full(len(times), np.nan) if steps is None else at(steps.times, steps.losses, times)
         rows.append(np.where(times < end, values, np.nan))
     losses = np.array(rows).reshape(-1, len(times))
-    own: NDArray[np.bool_] = (np.isfinite(losses) | (times >= until[:, None])).all(axis=0)
+    own = np.all(np.isfinite(losses) | (times >= until[:, None]), axis=0)
     losses = counted(losses, median)
-    known: NDArray[np.bool_] = np.isfinite(losses).all(axis=0) & (len(rows) > 0)
+    known = np.all(np.isfinite(losses), axis=0) & (len(rows) > 0)
     shown = _interval(losses[:, known], measure(losses[:, known], ruler))
     about = {"seeds": len(mine), "failed": int(np.sum(failed))}
     return pd.DataFrame({"arm": arm, "time": times[known], **shown, "own": own[known], **about}, columns=COLUMNS)

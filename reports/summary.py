@@ -62,9 +62,11 @@ class Summary:
 def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: str = DEFAULT_RULE) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
-    facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where a study is given
-    twice, the rule is unknown, or a benchmark has no levels.
+    facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where there is no
+    study or one is given twice, the rule is unknown, or a benchmark has no levels.
     """
+    if studies.empty:
+        raise ValueError("there is no study to report: run some first")
     names = unique(studies["benchmark"])
     unknown = [name for name in names if not facts.get(name, {}).get("levels")]
     if unknown:
@@ -84,8 +86,8 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
     return Summary(
         rule=rule,
         studies=wanted,
-        table=pd.DataFrame(rows, columns=None if rows else ["benchmark", "arm"]),
-        pairs=pd.concat(compared, ignore_index=True) if compared else pd.DataFrame(columns=pair_statements.COLUMNS),
+        table=pd.DataFrame(rows),
+        pairs=pd.concat(compared, ignore_index=True),
         across=pair_statements.across_benchmarks(len(names), len(arms)),
         trajectories=found,
         facts=facts,

@@ -48,11 +48,13 @@ def completeness(summary: Summary) -> Words:
 
 
 def errors(summary: Summary) -> list[str]:
-    """One line for each study that failed: which, and the last line of its error."""
-    failed = summary.studies[summary.studies["state"] == FAILED]
+    """One line for each way in which studies of a method failed: which studies, and the last line of the error."""
+    seeds: dict[tuple[str, str, str], list[int]] = {}
+    for row in records(summary.studies[summary.studies["state"] == FAILED]):
+        seeds.setdefault((row["arm"], row["benchmark"], _last_line(str(row["error"]))), []).append(row["seed"])
     return [
-        f"{row['arm']} on {row['benchmark']}, seed {row['seed']}: {_last_line(str(row['error']))}"
-        for row in records(failed)
+        f"{arm} on {benchmark}, {'seed' if len(these) == 1 else 'seeds'} {', '.join(map(str, these))}: {error}"
+        for (arm, benchmark, error), these in seeds.items()
     ]
 
 
@@ -72,12 +74,15 @@ def numbers(summary: Summary, benchmark: str) -> Words:
 
 def notes(summary: Summary) -> list[str]:
     """What must stand below the tables: what is bold, what is not whole, what may be claimed, what it took."""
-    failed, missing = int(summary.table[FAILED].sum()), int(summary.table[MISSING].sum())
+    failed = summary.studies[summary.studies["state"] == FAILED]
+    missing = int(summary.table[MISSING].sum())
+    uncounted = int(failed["counted"].isna().sum())
     return [
         note
         for note in (
             "Bold: the best, and all that could not be told apart from it." if summary.table["best"].any() else "",
-            f"{text.plural(failed, 'failed study')} counted as the median random config." if failed else "",
+            f"{text.plural(len(failed), 'failed study')} counted as the median random config." if len(failed) else "",
+            f"{uncounted} of them without a number: no median is known." if uncounted else "",
             f"{text.plural(missing, 'study')} missing." if missing else "",
             summary.across,
             _totals(summary),

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from reports import text
 from reports.pairs import BETTER
 from reports.summary import Summary
 from reports.tables import benchmarks, errors, notes, numbers
@@ -30,7 +31,9 @@ def _table(summary: Summary, benchmark: str) -> Table:
     kept = [i for i, head in enumerate(words.head) if head != LEFT_OUT]
     table = Table(box=SIMPLE_HEAD, title_justify="left", title_style="", pad_edge=False, padding=(0, 1, 0, 0))
     seeds = summary.table.loc[summary.table["benchmark"] == benchmark, "wanted"].iloc[0]
-    table.title = Text.assemble((benchmark, "bold"), (f"   n = {seeds} seeds, incumbent rule: {summary.rule}", "dim"))
+    table.title = Text.assemble(
+        (benchmark, "bold"), (f"   n = {text.plural(int(seeds), 'seed')}, incumbent rule: {summary.rule}", "dim")
+    )
     for i in kept:
         head = words.head[i]
         justify = "left" if i == 0 or "[" in head else "right"

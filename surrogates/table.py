@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,10 @@ class TableData:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{where}: {name} has the shape {getattr(self, name).shape}, expected {shape}")
+        if self.values.dtype != np.float64 or self.seconds.dtype != np.float64:
+            raise ValueError(f"{where}: values and seconds must be float64, given {self.values.dtype}, {self.seconds.dtype}")
+        if not np.isin(self.ends, range(-1, len(ENDS))).all():
+            raise ValueError(f"{where}: ends must lie between -1 (not measured) and {len(ENDS) - 1}")
         for objective in self.benchmark.objectives:
             if objective.metric not in self.metrics:
                 raise ValueError(f"{where}: no metric {objective.metric!r}; there are {', '.join(self.metrics)}")
@@ -223,22 +229,24 @@ def load(folder: Path) -> Table:
     path = folder / "table.json"
     if not path.exists():
         raise FileNotFoundError(f"no table in {folder}: `table.json` is missing")
-    plain = json.loads(path.read_text(encoding="utf-8"))
     arrays = _read_arrays(folder / "table.npz")
-    data = TableData(
-        benchmark=Benchmark.from_json(plain["benchmark"]),
-        configs=tuple(plain["configs"]),
-        parts=tuple(plain["parts"]),
-        seeds=tuple(plain["seeds"]),
-        metrics=tuple(plain["metrics"]),
-        values=arrays["values"],
-        seconds=arrays["seconds"],
-        ends=arrays["ends"],
-        made=plain["made"],
-    )
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        data = TableData(
+            benchmark=Benchmark.from_json(plain["benchmark"]),
+            configs=tuple(plain["configs"]),
+            parts=tuple(plain["parts"]),
+            seeds=tuple(plain["seeds"]),
+            metrics=tuple(plain["metrics"]),
+            made=plain["made"],
+            **arrays,
+        )
+        digest = plain["digest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the description of a table ({type(error).__name__}: {error})") from None
     data.check(str(folder / "table.npz"))
-    if data.digest() != plain["digest"]:
-        raise ValueError(f"{folder}: the arrays do not have the digest {plain['digest']} that table.json gives")
+    if data.digest() != digest:
+        raise ValueError(f"{folder}: the arrays do not have the digest {digest} that table.json gives")
     return Table(data)
 
 
@@ -246,5 +254,5 @@ def _read_arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ("values", "seconds", "ends")}
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not the plain arrays of a table ({error})") from None

@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (what needs torch is imported after the check that it is there)
 """Laws of the transformer benchmark: its gradients, its resumes, its losses. All but two on Python's own manual."""
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def test_gradients_by_hand_are_those_of_autograd(scale: float) -> None:
     made.w["head.weight"].mul_(scale)
     masks = dropout.draw()
     with torch.no_grad():
-        loss = made.gradients(inputs, targets, masks) / len(targets)
+        loss = made.gradients(inputs, targets, masks)
     for value in made.w.values():
         value.requires_grad_()
     expected = F.cross_entropy(made.hidden(inputs, masks) @ made.w["head.weight"], targets)
@@ -138,7 +139,7 @@ def test_dropout_zero_drops_nothing() -> None:
     made, _, inputs, targets = network()
     assert parts.Dropout(0.0, [16], 35, CPU, parts.stream(1, "dropout")).draw() is None
     with torch.no_grad():
-        assert made.gradients(inputs, targets, None).item() == made.evaluate(inputs, targets).item()
+        assert made.gradients(inputs, targets).item() == made.evaluate(inputs, targets).item() / len(targets)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -12,13 +12,14 @@ from heapq import heappop, heappush
 from harness.types import Fidelity
 
 
-def rung_levels(fidelity: Fidelity, grace: int, eta: float) -> tuple[int, ...]:
-    """The levels grace, grace * eta, grace * eta^2, ... below the maximum, and the maximum.
+def rung_levels(fidelity: Fidelity, grace: int | None, eta: float) -> tuple[int, ...]:
+    """The levels grace, grace * eta, grace * eta^2, ... below the maximum, and the maximum; grace: else the lowest.
 
     Each is moved up to the next level that the fidelity has. ValueError for an eta or a grace that makes no ladder.
     """
     if eta <= 1:
         raise ValueError(f"eta must be greater than 1, given {eta:g}")
+    grace = fidelity.levels[0] if grace is None else grace
     if not fidelity.levels[0] <= grace <= fidelity.maximum:
         raise ValueError(
             f"grace must lie between {fidelity.levels[0]} and {fidelity.maximum} {fidelity.unit}s, given {grace}"

@@ -16,11 +16,11 @@ class Asha:
 
     An idle worker resumes, from the highest rung down, the best paused trial among the best n / eta of its rung;
     where there is none, it starts a new trial, which runs to the lowest rung. The sampler learns of every rung.
-    eta: the share 1 / eta of a rung is promoted; grace: the resource of the lowest rung.
+    eta: the share 1 / eta of a rung is promoted; grace: the resource of the lowest rung, else the lowest level.
     """
 
     def __init__(
-        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int = 1
+        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int | None = None
     ) -> None:
         levels = rung_levels(benchmark.fidelity, grace, eta)
         self.rungs = [Rung(level, eta) for level in levels]

@@ -16,11 +16,11 @@ class AshaStop:
 
     At each rung a trial goes on if its loss lies at or below the 1 / eta quantile of all losses seen there, the first
     always; nothing is paused, so no checkpoint is needed. The sampler learns of every rung.
-    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung.
+    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level.
     """
 
     def __init__(
-        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int = 1
+        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int | None = None
     ) -> None:
         self._maximum = benchmark.fidelity.maximum
         self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark.fidelity, grace, eta)}
@@ -48,7 +48,7 @@ class AshaStop:
         keeps = True
         if rung is not None:
             rung.add(loss, trial, waits=False)
-            keeps = rung.keeps(loss)
+            keeps = ended or rung.keeps(loss)  # what has come to its end is not stopped
         if ended or not keeps:
             del self._running[trial]
         return Decision.CONTINUE if keeps else Decision.STOP

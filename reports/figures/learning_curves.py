@@ -43,9 +43,9 @@ def draw(
     colours, norm = scale_of(levels)
     lines, reached = trial_lines(frame)
     bottom, top = limits
-    order = np.argsort(reached, kind="stable")  # those trained longest lie on top
+    order = [int(i) for i in np.argsort(reached, kind="stable")]  # those trained longest lie on top
     drawn: list[Floats] = [np.minimum(lines[i], (np.inf, top)) / (unit, 1.0) for i in order]
-    shades = colours(norm(reached[order])) if len(order) else np.empty((0, 4))
+    shades = colours(norm(reached[order])) if order else np.empty((0, 4))
     axes.add_collection(LineCollection(drawn, colors=shades, linewidths=0.9, capstyle="round"), autolim=False)
     single = [i for i, line in enumerate(drawn) if len(line) == 1]
     points = np.array([drawn[i][0] for i in single]).reshape(-1, 2)
