@@ -229,21 +229,20 @@ def _seeds(text: str) -> tuple[int, ...]:
 def main() -> None:
     """Run the command line; bad input becomes one clear line and exit code 2."""
     try:
-        app(standalone_mode=False)
-    except (typer.Exit, typer.Abort) as leave:
-        sys.exit(getattr(leave, "exit_code", INTERRUPTED))
-    except KeyboardInterrupt:
+        # Where a command leaves early, typer hands its exit code back.
+        sys.exit(app(standalone_mode=False))
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except (ValueError, KeyError, FileNotFoundError, ImportError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         if os.environ.get("FORETUNE_DEBUG"):
             raise
-        typer.echo(f"harness: {error.args[0] if isinstance(error, KeyError) else error}", err=True)
+        typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
-        if type(error).__name__ == "StorageError":
+        if type(error).__name__ == "StorageError":  # named, so that the store is not imported for `list`
             typer.echo(f"harness: {error}", err=True)
             sys.exit(STORAGE_FAILED)
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        if hasattr(error, "format_message"):  # what typer says of bad usage
             typer.echo(f"harness: {error.format_message()}", err=True)  # type: ignore[attr-defined]
             sys.exit(BAD_USAGE)
         raise

@@ -72,8 +72,11 @@ class Comparison:
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> Comparison:
         """A comparison from what `to_json` gave."""
-        arms = tuple(Arm(**{**arm, "points": tuple(arm["points"])}) for arm in plain["arms"])
-        fields = {**plain, "arms": arms, "benchmarks": tuple(plain["benchmarks"]), "seeds": tuple(plain["seeds"])}
+        fields: dict[str, Any] = dict(plain)
+        fields["arms"] = tuple(
+            Arm(arm["label"], arm["method"], arm["overrides"], tuple(arm["points"])) for arm in plain["arms"]
+        )
+        fields["benchmarks"], fields["seeds"] = tuple(plain["benchmarks"]), tuple(plain["seeds"])
         return Comparison(**fields)
 
 
@@ -137,7 +140,7 @@ def carry_out(
     return outcomes
 
 
-def _outcomes(batches: list[list[Mapping[str, Any]]], folder: Path, run: RunStudy, jobs: int) -> Iterator[Outcome]:
+def _outcomes(batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, jobs: int) -> Iterator[Outcome]:
     if jobs == 1 or len(batches) == 1:
         for batch in batches:
             yield from run_batch(folder, batch, run)
@@ -146,7 +149,8 @@ def _outcomes(batches: list[list[Mapping[str, Any]]], folder: Path, run: RunStud
     from joblib.externals.loky import get_reusable_executor
 
     try:
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
+        parallel: Any = Parallel(n_jobs=jobs, **options)
         for batch in parallel(delayed(run_batch)(folder, batch, run) for batch in batches):
             yield from batch
     except KeyboardInterrupt:
@@ -181,7 +185,7 @@ def run_batch(folder: Path, specs: Sequence[Mapping[str, Any]], run: RunStudy) -
     return outcomes
 
 
-def _batches(studies: Sequence[Study], jobs: int) -> list[list[Mapping[str, Any]]]:
+def _batches(studies: Sequence[Study], jobs: int) -> list[list[dict[str, Any]]]:
     """Studies of different arms together, so that batches last alike; several batches a process, so that few wait."""
     ordered = sorted(studies, key=lambda study: (study.benchmark.name, study.seed))
     size = max(1, min(64, len(ordered) // (4 * jobs)))

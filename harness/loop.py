@@ -178,7 +178,7 @@ class _Study:
             job = self.scheduler.ask()
         except Exception as error:
             raise _raised(error) from error
-        if job is not None and not isinstance(job, Job):  # type: ignore[unreachable]
+        if job is not None and not isinstance(job, Job):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SchedulerError(f"ask must answer with a Job or None, given {job!r}")
         return job
 
@@ -239,7 +239,7 @@ class _Study:
         trial = self.trials.get(number)
         if trial is None:
             try:
-                if not isinstance(config, Mapping):
+                if not isinstance(config, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
                     raise ValueError(f"a config maps names to values, given {config!r}")
                 self.benchmark.space.check(config)
             except ValueError as error:

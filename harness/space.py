@@ -295,8 +295,9 @@ class Space:
             if self.claim(config):
                 return config
         # Almost exhausted, if it is finite: list what is left. Among floats there is always a fresh one.
-        finest = max((domain.size for domain in self.domains.values() if isinstance(domain, Integer)), default=1)
-        rest = [config for config in self.grid(1 if self.size is None else finest) if self.key(config) not in self._proposed]
+        integers = [domain.size for domain in self.domains.values() if isinstance(domain, Integer)]
+        everything = self.grid(1 if self.size is None else max(integers, default=1))
+        rest = [config for config in everything if self.key(config) not in self._proposed]
         if not rest:
             return None
         config = rest[int(rng.random() * len(rest))]

@@ -63,9 +63,10 @@ class Study:
     @staticmethod
     def from_spec(spec: Mapping[str, Any]) -> Study:
         """A study from its ingredients."""
-        plain = {name: value for name, value in spec.items() if name != "simulation_version"}
-        plain["benchmark"] = Benchmark.from_json(plain["benchmark"])
-        return Study(**{**plain, "points": tuple(plain["points"])})
+        fields: dict[str, Any] = {name: value for name, value in spec.items() if name != "simulation_version"}
+        fields["benchmark"] = Benchmark.from_json(fields["benchmark"])
+        fields["points"] = tuple(fields["points"])
+        return Study(**fields)
 
     @property
     def key(self) -> str:

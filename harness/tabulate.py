@@ -87,7 +87,8 @@ def tabulate(
         if not missing:
             return 0
         writer.append({"machine": machine(), "benchmark": benchmark.to_json()})
-        parallel = Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)
+        options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1}
+        parallel: Any = Parallel(n_jobs=processes, **options)
         jobs = (delayed(measure)(train, benchmark.name, run) for run in missing)
         for done, measured in enumerate(parallel(jobs), 1):
             writer.append(measured)

@@ -152,7 +152,7 @@ class Benchmark:
         losses: list[float] = []
         for objective in self.objectives:
             if objective.metric not in metrics:
-                raise KeyError(
+                raise ValueError(
                     f"a report of {self.name!r} lacks the metric {objective.metric!r}; it has {sorted(metrics)}"
                 )
             loss = -metrics[objective.metric] if objective.maximize else metrics[objective.metric]
@@ -182,16 +182,15 @@ class Benchmark:
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> Benchmark:
         """A benchmark from what `to_json` gave."""
-        return Benchmark(
-            **{
-                **plain,
-                "space": Space.from_json(plain["space"]),
-                "objectives": tuple(Objective(**objective) for objective in plain["objectives"]),
-                "fidelity": Fidelity(**{**plain["fidelity"], "levels": tuple(plain["fidelity"]["levels"])}),
-                "constraints": tuple(Constraint(**constraint) for constraint in plain["constraints"]),
-                "delays": Delays(**plain["delays"]),
-            }
-        )
+        fields: dict[str, Any] = dict(plain)
+        fidelity: dict[str, Any] = dict(plain["fidelity"])
+        fidelity["levels"] = tuple(fidelity["levels"])
+        fields["space"] = Space.from_json(plain["space"])
+        fields["objectives"] = tuple(Objective(**objective) for objective in plain["objectives"])
+        fields["fidelity"] = Fidelity(**fidelity)
+        fields["constraints"] = tuple(Constraint(**constraint) for constraint in plain["constraints"])
+        fields["delays"] = Delays(**plain["delays"])
+        return Benchmark(**fields)
 
     def with_space(self, space: Space) -> Benchmark:
         """The same problem over another space."""
@@ -236,6 +235,10 @@ class CurveModel(Protocol):
 
     def restricted_space(self) -> Space:
         """The benchmark's space, restricted to the configs that the data holds."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What reports may state of the data: `configs`, `optimum`, `median`, `final_losses`, `noise`, and so on."""
         ...
 
     def curve(self, config: Config, seed: int) -> Curve:

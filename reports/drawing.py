@@ -96,6 +96,7 @@ def learning_curves_figure(summary: Summary, events: pd.DataFrame, benchmark: st
         learning_curves.draw(frame, axes, levels=levels, limits=bounds, budget=budget, title=arm)
     for axes in panels.flat[len(arms) :]:
         axes.set_axis_off()
+        panels[-2, 1].tick_params(labelbottom=True)  # the shared axis has none below it
     clock = "wall-clock" if facts.get("real") else "simulated"
     figure.supxlabel(f"{clock} time [{style.time_unit(budget)[1]}]", fontsize=8.5)
     figure.supylabel(str(facts.get("metric", "loss")), fontsize=8.5)

@@ -29,15 +29,17 @@ def terminal(summary: Summary) -> list[RenderableType]:
 def _table(summary: Summary, benchmark: str) -> Table:
     words = numbers(summary, benchmark)
     kept = [i for i, head in enumerate(words.head) if head != LEFT_OUT]
-    table = Table(box=SIMPLE_HEAD, title_justify="left", title_style="", pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, title_justify="left", title_style="", show_edge=False, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
     seeds = summary.table.loc[summary.table["benchmark"] == benchmark, "wanted"].iloc[0]
     table.title = Text.assemble(
-        (benchmark, "bold"), (f"   n = {text.plural(int(seeds), 'seed')}, incumbent rule: {summary.rule}", "dim")
+        (benchmark, "bold"),
+        (f"   n = {text.plural(int(seeds), 'seed')}, incumbent rule: {summary.rule}, [95 % intervals]", "dim"),
     )
     for i in kept:
         head = words.head[i]
         justify = "left" if i == 0 or "[" in head else "right"
-        table.add_column(head, justify=justify, no_wrap=i > 0, overflow="fold")
+        table.add_column(head.removesuffix(" [95 %]"), justify=justify, no_wrap=i > 0, overflow="fold")
     for row, bold in zip(words.rows, words.bold, strict=True):
         table.add_row(*(_cell(words.head[i], row[i]) for i in kept), style="bold" if bold else "")
     return table

@@ -107,12 +107,11 @@ def _epoch_seconds(
     points = np.array(measured)
     features = np.column_stack([np.ones(len(points)), points[:, 0]])
     # In relative terms, twice: the second time without what a busy machine threw far off.
-    kept = np.ones(len(points), dtype=bool)
-    for _ in range(2):
-        weights = 1 / points[kept, 1]
-        fit = np.linalg.lstsq(features[kept] * weights[:, None], np.ones(int(kept.sum())), rcond=None)[0]
-        residuals = np.log(points[:, 1] / (features @ fit))
-        kept = np.abs(residuals - np.median(residuals)) < 3 * np.median(np.abs(residuals - np.median(residuals))) + 1e-9
+    fit, residuals = _relative_fit(features, points[:, 1])
+    centred = np.abs(residuals - np.median(residuals))
+    kept = centred <= 3 * np.median(centred)
+    fit, _ = _relative_fit(features[kept], points[kept, 1])
+    residuals = np.log(points[:, 1] / (features @ fit))
     seconds = np.array([fit[0] + fit[1] * _per_step(config) for config in configs])
     return seconds, {
         "fit": "seconds of an epoch = a + b / batch_size, from processor time",
@@ -121,6 +120,12 @@ def _epoch_seconds(
         "residual_spread": float(np.std(residuals[kept])),
         "median_error": float(np.median(np.abs(residuals))),
     }
+
+
+def _relative_fit(features: Array, seconds: Array) -> tuple[Array, Array]:
+    """Least squares in relative terms: the coefficients, and the logarithms of measured over fitted."""
+    fit = np.linalg.lstsq(features / seconds[:, None], np.ones(len(seconds)), rcond=None)[0]
+    return fit, np.log(seconds / (features @ fit))
 
 
 def _per_step(config: Mapping[str, Any]) -> float:

@@ -58,7 +58,8 @@ class TableData:
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{where}: {name} has the shape {getattr(self, name).shape}, expected {shape}")
         if self.values.dtype != np.float64 or self.seconds.dtype != np.float64:
-            raise ValueError(f"{where}: values and seconds must be float64, given {self.values.dtype}, {self.seconds.dtype}")
+            kinds = f"{self.values.dtype} and {self.seconds.dtype}"
+            raise ValueError(f"{where}: values and seconds must be float64, given {kinds}")
         if not np.isin(self.ends, range(-1, len(ENDS))).all():
             raise ValueError(f"{where}: ends must lie between -1 (not measured) and {len(ENDS) - 1}")
         for objective in self.benchmark.objectives:
@@ -159,6 +160,19 @@ class Table:
     def restricted_space(self) -> Space:
         """The benchmark's space, restricted to the rows of the table."""
         return self._space.restricted(self.data.configs, self._encoded)
+
+    def facts(self) -> dict[str, Any]:
+        """What reports may state of the table; losses are final, to be minimised, means over a config's seeds."""
+        mean = np.sort(np.nanmean(self.data.final_losses(), axis=1))
+        return {
+            "configs": len(mean),
+            "optimum": float(mean[0]),
+            "median": float(np.median(mean)),
+            "final_losses": mean.tolist(),
+            "noise": self.data.seed_spread(),
+            "full_seconds": float(np.nanmedian(self.data.seconds[..., -1])),
+            "made": dict(self.data.made),
+        }
 
     def row(self, config: Config) -> int:
         """The row that answers for a config; ValueError where the table has none."""

@@ -615,7 +615,7 @@ def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() ->
     assert reached.tolist() == [3, 3]
     panel = axes()
     learning_curves.draw(frame, panel, levels=[1, 2, 3], limits=(0, 2.5), budget=10.0, title="asha")
-    assert panel.get_title("right") == "2 trials, 1 cut at the top, 1 failed (×)"
+    assert panel.texts[0].get_text() == "2 trials, 1 cut at the top, 1 failed (×)"
 
 
 def test_limits_show_the_bulk_of_the_losses() -> None:

@@ -113,15 +113,10 @@ def declared(folder: Path) -> tuple[Comparison, str]:
 
 
 def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
-    """What is known of each benchmark of a comparison besides its studies: facts of its table only."""
-    import numpy as np
-
+    """What is known of each benchmark of a comparison besides its studies."""
     facts: dict[str, dict[str, Any]] = {}
     for name in comparison.benchmarks:
         benchmark = overridden(catalog.find_benchmark(name).benchmark, comparison.overrides)
-        data = model_of(name).data
-        final = data.final_losses()
-        mean = np.sort(np.nanmean(final, axis=1))
         facts[name] = {
             "metric": benchmark.objectives[0].metric,
             "unit": benchmark.fidelity.unit,
@@ -132,14 +127,7 @@ def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
             "real": False,
             "verdict": None,
             "digest": model_of(name).digest,
-            "configs": len(mean),
-            "optimum": float(mean[0]),
-            "median": float(np.median(mean)),
-            "final_losses": mean.tolist(),
-            "noise": data.seed_spread(),
-            "full_seconds": float(np.nanmedian(data.seconds[..., -1])),
-            "made": dict(data.made),
-        }
+        } | model_of(name).facts()
     return facts
 
 

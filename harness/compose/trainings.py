@@ -83,7 +83,7 @@ def tune(
     from harness.local import Command
     from harness.space import Space
     from harness.study import Study
-    from harness.types import Benchmark, Fidelity, Objective
+    from harness.types import Benchmark, Event, Fidelity, Objective
 
     prefix, name = _call_of(script)
     benchmark = Benchmark(
@@ -99,7 +99,7 @@ def tune(
     log, record = _run_for_real(study, Command(prefix, max_arg), folder, None)
     best: tuple[int, float, int] | None = None
     for event in log.events:
-        if hasattr(event, "report") and math.isfinite(event.report.losses[0]):
+        if isinstance(event, Event) and math.isfinite(event.report.losses[0]):
             standing = (-event.report.resource, event.report.losses[0], event.report.trial)
             best = standing if best is None else min(best, standing)
     if log.error:

@@ -20,7 +20,13 @@ class Asha:
     """
 
     def __init__(
-        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int | None = None
+        self,
+        benchmark: Benchmark,
+        rng: np.random.Generator,
+        *,
+        sampler: Sampler,
+        eta: float = 3,
+        grace: int | None = None,
     ) -> None:
         levels = rung_levels(benchmark.fidelity, grace, eta)
         self.rungs = [Rung(level, eta) for level in levels]

@@ -20,7 +20,13 @@ class AshaStop:
     """
 
     def __init__(
-        self, benchmark: Benchmark, rng: np.random.Generator, *, sampler: Sampler, eta: float = 3, grace: int | None = None
+        self,
+        benchmark: Benchmark,
+        rng: np.random.Generator,
+        *,
+        sampler: Sampler,
+        eta: float = 3,
+        grace: int | None = None,
     ) -> None:
         self._maximum = benchmark.fidelity.maximum
         self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark.fidelity, grace, eta)}

@@ -1,9 +1,7 @@
-"""The best loss so far against time, for each method: mean over seeds with its pointwise 95 % t interval on logs.
-
-A curve is dotted until every seed has an incumbent; seeds without one, and failed studies, count as the median random
-config, and above that
-the axis ends. The grey line is the best final loss in the table; the dashed one the exact expectation of random search
-without repeats if all trainings took the same time.
+"""The best loss so far against time, for each method: mean over seeds with its pointwise 95 % t interval on logs (drawn
+from three seeds on). A curve is dotted until every seed has an incumbent; seeds without one, and failed studies, count
+as the median random config, and above that the axis ends. The grey line is the best final loss of the table; the
+dashed one is what random search without repeats has on average if all trainings take the same time: exact.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -24,6 +22,8 @@ from reports import style
 
 SPREAD = 30
 """A time axis whose curves begin before budget / SPREAD is logarithmic."""
+FEWEST = 3
+"""The fewest seeds for which a band is drawn: that of two seeds covers the whole figure."""
 
 
 def draw(
@@ -62,13 +62,14 @@ def _curve(axes: Axes, curve: pd.DataFrame, arm: str, look: style.Style, unit: f
     time = curve["time"].to_numpy(dtype=float) / unit
     loss, low, high, own = (curve[name].to_numpy() for name in ("loss", "low", "high", "own"))
     every: dict[str, Any] = {"color": look.colour, "drawstyle": "steps-post"}
-    axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
+    seeds, failed = (int(curve[name].iloc[0]) for name in ("seeds", "failed"))
+    if seeds >= FEWEST:
+        axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
     first = int(np.argmax(own)) if own.any() else len(own)
     axes.plot(time[: first + 1], loss[: first + 1], linestyle=":", linewidth=1.1, **every)
     axes.plot(time[first:], loss[first:], linewidth=1.6, **every)
     if len(time):
         axes.plot(time[-1:], loss[-1:], marker=look.marker, markersize=5, color=look.colour, clip_on=False, zorder=5)
-    seeds, failed = (int(curve[name].iloc[0]) for name in ("seeds", "failed"))
     label = f"{arm} (n = {seeds}" + (f", {failed} failed)" if failed else ")")
     return Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.6, label=label)
 

@@ -10,6 +10,7 @@ stopped, a cross one that failed. Losses far above the rest are cut off at the t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ from reports import style
 Floats = NDArray[np.float64]
 
 FAILURE = "#D55E00"
+ROOM = 52
+"""Characters that fit above a panel in one line."""
 
 
 def draw(
@@ -53,8 +56,7 @@ def draw(
     _mark_ends(frame, axes, unit, top)
     axes.set_xlim(0, budget / unit)
     axes.set_ylim(bottom, top)
-    axes.set_title(title, loc="left")
-    axes.set_title(_note(frame, top), loc="right", fontsize=7.5, fontweight="normal", color=style.QUIET)
+    _head(axes, title, _note(frame, top))
 
 
 def limits(losses: Floats) -> tuple[float, float]:
@@ -113,6 +115,15 @@ def _mark_ends(frame: pd.DataFrame, axes: Axes, unit: float, top: float) -> None
         axes.scatter(
             some["time"] / unit, heights, s=14, marker=marker, color=colour, linewidths=0.9, zorder=3, clip_on=False
         )
+
+
+def _head(axes: Axes, title: str, note: str) -> None:
+    """The title at the left, the note beside it or, where they would meet, below it."""
+    beside = len(title) + len(note) < ROOM
+    axes.set_title(title, loc="left", pad=6 if beside else 18)
+    x, side = (1.0, "right") if beside else (0.0, "left")
+    small: dict[str, Any] = {"fontsize": 7.5, "color": style.QUIET}
+    axes.annotate(note, (x, 1), (0, 6), "axes fraction", "offset points", ha=side, va="bottom", **small)
 
 
 def _note(frame: pd.DataFrame, top: float) -> str:

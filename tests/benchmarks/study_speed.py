@@ -70,7 +70,8 @@ def main() -> None:
         for seed in range(20):
             table.curve(config, seed)
     for scheduler, workers, bare in (
-        (Single, 4, "rs"), (Asha, 4, None), (AshaStop, 4, "asha"), (Asha, 32, None), (AshaStop, 32, "asha"), (Single, 32, "rs"),
+        (Single, 4, "rs"), (Asha, 4, None), (AshaStop, 4, "asha"),
+        (Single, 32, "rs"), (Asha, 32, None), (AshaStop, 32, "asha"),
     ):  # fmt: skip
         benchmark = replace(table.benchmark, workers=workers)
         times, set_ups, bares, reports, trials = [], [], [], [], []

@@ -1,0 +1,134 @@
+"""Answers that are known without running anything, against what the machine gives.
+
+Random search has an exact law, list scheduling a makespan, successive halving its share at each rung. Each check lets
+the loop run many small studies on toys and compares with a computation that shares no code with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from heapq import heapreplace
+from math import comb, sqrt
+
+from harness.catalog import Method, build, parse_method
+from harness.loop import Log, Started, run
+from harness.randomness import number, stream
+from harness.simulated import Simulated
+from harness.space import Space, randint
+from harness.study import Study, record
+from harness.toys import Toy, toy_benchmark
+from harness.trace import check_trace
+from harness.types import NANOSECONDS, Benchmark, Event
+
+STUDIES = 5000
+"""Of the check of random search: about two seconds."""
+ROWS, DRAWS = 50, 5
+
+
+def _rows(count: int, levels: tuple[int, ...], workers: int, budget: float) -> Toy:
+    """A toy table whose row i lies at the place (i + 1/2) / count."""
+    space = Space({"row": randint(0, count - 1)})
+    benchmark = toy_benchmark(space, levels, budget, workers)
+    return Toy(benchmark.with_space(space.restricted([{"row": row} for row in range(count)])))
+
+
+def _play(method: Method, toy: Toy, seed: int, finished_trials: int | None = None) -> tuple[Benchmark, Log]:
+    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
+    scheduler = build(method, benchmark, stream("known answers", seed))
+    executor = Simulated(toy, benchmark.workers, seed, benchmark.delays)
+    budget = round(benchmark.budget * NANOSECONDS)
+    return benchmark, run(benchmark, scheduler, executor, budget, finished_trials=finished_trials)
+
+
+def expected_minimum(values: Sequence[float], draws: int) -> float:
+    """The expected minimum of draws without replacement: P(min > v_k) = C(M - k, N) / C(M, N), sorted ascending."""
+    values, ways = sorted(values), comb(len(values), draws)
+    survival = [comb(len(values) - k, draws) / ways for k in range(len(values) + 1)]
+    return sum(value * (survival[k] - survival[k + 1]) for k, value in enumerate(values))
+
+
+def _random_search() -> str:
+    """random search on a table follows the law of order statistics within three standard errors"""
+    toy = _rows(ROWS, (1,), 2, 1000)
+    toy.loss, toy.seconds = (lambda place, level: place**3), (lambda place: 1.0)
+    exact = expected_minimum([((row + 0.5) / ROWS) ** 3 for row in range(ROWS)], DRAWS)
+    method, best = parse_method("rs"), list[float]()
+    for seed in range(STUDIES):
+        _, log = _play(method, toy, seed, finished_trials=DRAWS)
+        losses = [event.report.losses[0] for event in log.events if isinstance(event, Event)]
+        if len(losses) != DRAWS:
+            return f"a study that should end after {DRAWS} finished trials has {len(losses)}"
+        best.append(min(losses))
+    mean = sum(best) / STUDIES
+    error = sqrt(sum((loss - mean) ** 2 for loss in best) / (STUDIES - 1) / STUDIES)
+    if abs(mean - exact) <= 3 * error:
+        return ""
+    return f"the best of {DRAWS} is {mean:.5f} on average, exact is {exact:.5f}, the standard error {error:.5f}"
+
+
+def _makespan() -> str:
+    """the end of a study that trains every row is the makespan of list scheduling, to the nanosecond"""
+    for workers in (1, 3, 7):
+        toy = _rows(40, (1, 2, 5), workers, 1e6)
+        toy.seconds = lambda place: 1 + number("duration", place)
+        _, log = _play(parse_method("rs"), toy, workers)
+        free = [0] * workers
+        for event in log.events:
+            if isinstance(event, Started):
+                curve = toy.curve(event.job.config, 0)
+                heapreplace(free, free[0] + curve.nanoseconds[-1])
+        if log.time != max(free):
+            return f"with {workers} workers it ends at {log.time} ns, list scheduling at {max(free)} ns"
+    return ""
+
+
+def _shares() -> str:
+    """asynchronous halving takes about a share of 1 / eta to the next rung where losses are pure chance"""
+    for text in ("asha", "asha-stop"):
+        toy = _rows(1000, (1, 3, 9, 27), 4, 1e6)
+        toy.loss = lambda place, level: number("noise", place, level)
+        _, log = _play(parse_method(text), toy, 0)
+        reached = Counter(event.report.resource for event in log.events if isinstance(event, Event))
+        for rung in (1, 3, 9):
+            share = reached[rung * 3] / reached[rung]
+            # Early rungs of few trials let more pass: the excess falls with the square root of their number.
+            allowed = 1.5 / sqrt(reached[rung])
+            if not 1 / 3 - 0.01 <= share <= 1 / 3 + allowed:
+                return f"{text} takes {share:.3f} of {reached[rung]} trials on from epoch {rung}, expected about 0.333"
+    return ""
+
+
+def _keeps_the_best() -> str:
+    """where the ranking never changes with the resource, no halving method loses the best config"""
+    for text in ("asha", "asha-stop", "asha:eta=2:grace=3"):
+        toy = _rows(100, (1, 3, 9, 27), 4, 1e6)
+        for seed in range(10):
+            _, log = _play(parse_method(text), toy, seed)
+            trial = next(e.job.trial for e in log.events if isinstance(e, Started) and e.job.config["row"] == 0)
+            reached = [e.report.resource for e in log.events if isinstance(e, Event) and e.report.trial == trial]
+            if reached[-1] != 27:
+                return f"{text} leaves the best config at epoch {reached[-1]} of 27, seed {seed}"
+    return ""
+
+
+def _promotes_after_the_pause() -> str:
+    """a promotion resumes a trial after its pause, and every trace is sound, whatever the delays and durations"""
+    method = parse_method("asha")
+    for seed in range(10):
+        toy = _rows(60, tuple(range(1, 10)), 1 + seed, 60)
+        toy.seconds = lambda place, seed=seed: 0.5 + number("duration", seed, place)
+        benchmark, log = _play(method, toy, seed)
+        study = Study("asha", method.to_json(), benchmark, toy.digest, seed)
+        if problems := check_trace(record(study, log, 0.0)):
+            return problems[0]
+    return ""
+
+
+CHECKS: tuple[Callable[[], str], ...] = (
+    _random_search,
+    _makespan,
+    _shares,
+    _keeps_the_best,
+    _promotes_after_the_pause,
+)

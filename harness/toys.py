@@ -1,0 +1,92 @@
+"""Made-up benchmarks whose curves are a formula: what the contract is checked on.
+
+A config has a place in [0, 1], how far it lies from a corner of the space, and its curve follows from the place alone.
+Everything is exact and costs nothing, so a law can be checked on thousands of studies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.space import Config, Space, choice, lograndint, loguniform, ordinal, uniform
+from harness.types import NANOSECONDS, Benchmark, Curve, End, Fidelity, Objective
+
+
+def falling(place: float, level: int) -> float:
+    """A loss that falls with the level towards a floor; curves of different places never cross."""
+    return place + (1 + place) / level
+
+
+@dataclass
+class Toy:
+    """A made-up table: a config's curve follows from its place in [0, 1], here its distance from a corner.
+
+    loss: from place and level; seconds: a level's, from the place; ends: how a curve of this place ends, at the
+    second level unless it is complete.
+    """
+
+    benchmark: Benchmark
+    loss: Callable[[float, int], float] = falling
+    seconds: Callable[[float], float] = lambda place: 1 + place / 8
+    ends: Callable[[float], End] = lambda place: End.COMPLETE
+    digest: str = "toy"
+    _curves: dict[tuple[object, ...], Curve] = field(default_factory=dict)
+
+    def under(self, benchmark: Benchmark) -> Toy:
+        """The same curves under another benchmark."""
+        return replace(self, benchmark=benchmark, _curves={})
+
+    def restricted_space(self) -> Space:
+        """The benchmark's space as it is: restricted to rows where it was made so."""
+        return self.benchmark.space.opened()
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing that a report may state."""
+        return {}
+
+    def curve(self, config: Config, seed: int) -> Curve:
+        """The curve of a config, the same for every seed."""
+        key = self.benchmark.space.key(config)
+        curve = self._curves.get(key)
+        if curve is None:
+            curve = self._curves[key] = self._computed(config)
+        return curve
+
+    def _computed(self, config: Config) -> Curve:
+        coordinates = self.benchmark.space.encode_one(config)
+        place = math.fsum(coordinates) / len(coordinates)
+        levels, end = self.benchmark.fidelity.levels, self.ends(place)
+        levels = levels if end is End.COMPLETE else levels[:2]
+        visible = tuple({"loss": self.loss(place, level)} for level in levels)
+        return Curve(
+            nanoseconds=tuple(round(level * self.seconds(place) * NANOSECONDS) for level in levels),
+            losses=tuple(
+                (math.inf if end is End.DIVERGED and level == levels[-1] else self.loss(place, level),)
+                for level in levels
+            ),
+            metrics=tuple(metrics | {"test": 1.0} for metrics in visible),
+            visible=visible,
+            end=end,
+        )
+
+
+MIXED = Space(
+    {
+        "rate": loguniform(1e-4, 1.0),
+        "width": lograndint(4, 512),
+        "optimizer": choice(["sgd", "adam", "lion"]),
+        "momentum": uniform(0.0, 0.99),
+        "batch": ordinal([8, 16, 32, 64]),
+    },
+    {"momentum": {"optimizer": ["sgd", "lion"]}},
+)
+
+
+def toy_benchmark(
+    space: Space = MIXED, levels: tuple[int, ...] = tuple(range(1, 10)), epochs: float = 11, workers: int = 4
+) -> Benchmark:
+    """A benchmark for toys whose budget is a time in which each worker trains about so many epochs."""
+    return Benchmark("toy", space, (Objective("loss"),), Fidelity("epoch", levels), epochs, workers, test_metric="test")

@@ -1,0 +1,178 @@
+"""The command line whole, in virtual time: exit codes, words for bad input, and that results do not depend on how."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+SMALL = ("--methods", "rs,asha", "--seeds", "3", "--budget", "60s")
+
+
+def harness(
+    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, text=True, capture_output=True,
+        timeout=300, env=environment(env), check=False,
+    )  # fmt: skip
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, **(more or {})}
+
+
+def digest(folder: Path) -> str:
+    done = harness("check", folder, "--json", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)["digest"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("compare", "--methods", "rs,ashaa"), "did you mean asha"),
+        (("compare", "--methods", "asha:etaa=3"), "did you mean eta"),
+        (("compare", "--methods", "asha:eta=one"), "eta takes float"),
+        (("compare", "--methods", "asha:eta=1"), "eta must be greater than 1"),
+        (("compare", "--methods", "asha:sampler=rss"), "did you mean rs"),
+        (("compare", "--benchmarks", "transformer_wikitext2_smal"), "did you mean transformer_wikitext2_small"),
+        (("compare", "--benchmarks", "transformer_wikitext2"), "has no table yet"),
+        (("compare", "--seeds", "many"), "--seeds takes how many"),
+        (("compare", "--budget", "soon"), "a duration is written"),
+        (("compare", "--table", "snapp"), "table_miss"),
+        (("compare", "--decision-time", "constant:x"), "decision time must be"),
+        (("compare", "--methods", "rs,rs"), "two arms have the label 'rs'"),
+        (("compare", "--metods", "rs"), "--methods"),
+        (("list", "method"), "did you mean methods"),
+        (("replay", "nothing"), "unknown benchmark"),
+        (("report", "nowhere"), "no comparison in nowhere"),
+        (("check", "missing.py"), "missing.py"),
+        (("comapre",), "compare"),
+    ],
+)
+def test_bad_input_is_said_in_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    done = harness(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("segment-*"))
+
+
+def test_a_comparison_in_toml_sets_fields_and_names_wrong_ones(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(
+        'seeds = 2\n[benchmark]\nbudget = "40s"\n[arms.wide]\nmethod = "asha"\nworkers = 8\n'
+    )
+    done = harness("compare", "good.toml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "wide" in done.stdout
+    (tmp_path / "bad.toml").write_text('[arms.wide]\nmethod = "asha"\nworker = 8\n')
+    done = harness("compare", "bad.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean workers" in done.stderr
+
+
+def test_the_results_do_not_depend_on_processes_hash_seeds_or_a_kill(tmp_path: Path) -> None:
+    digests: set[str] = set()
+    for jobs, hash_seed in (("1", "0"), ("2", "1")):
+        out = tmp_path / f"with-{jobs}"
+        done = harness("compare", *SMALL, "--jobs", jobs, "--out", out, cwd=tmp_path, env={"PYTHONHASHSEED": hash_seed})
+        assert done.returncode == 0, done.stderr
+        digests.add(digest(out))
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "harness", "compare", *SMALL, "--jobs", "1", "--out", str(killed)]
+    running = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    give_up = time.monotonic() + 60
+    while not list(killed.rglob("segment-*")) and running.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    done = harness("compare", *SMALL, "--jobs", "1", "--out", killed, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    digests.add(digest(killed))
+    assert len(digests) == 1
+    done = harness("replay", "--verify", killed, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "bit for bit" in done.stdout
+
+
+def test_the_same_command_again_runs_and_draws_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = harness("compare", *SMALL, "--out", out, cwd=tmp_path)
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    again = harness("compare", *SMALL, "--out", out, cwd=tmp_path)
+    assert again.returncode == 0
+    assert "up to date" in again.stdout
+    assert "up to date" not in first.stdout
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == files
+
+
+RAISES = '''
+"""Raises at its fifth ask."""
+from harness.types import Decision, Job
+__all__ = ["Raises"]
+
+class Raises:
+    """Raises at its fifth ask."""
+    def __init__(self, benchmark, rng, *, sampler):
+        self.sampler, self.asked, self.until = sampler, 0, benchmark.fidelity.maximum
+    def ask(self):
+        self.asked += 1
+        if self.asked == 5:
+            raise RuntimeError("the fifth ask")
+        return Job(self.asked, self.sampler.suggest(()), self.until)
+    def tell(self, report):
+        return Decision.CONTINUE
+'''
+
+
+def test_a_scheduler_that_raises_fails_its_studies_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "raises.py").write_text(RAISES)
+    done = harness("compare", "--methods", "rs,bad=./raises.py", "--seeds", "2", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "the fifth ask" in done.stderr
+    numbers = json.loads(harness("report", "out", "--json", cwd=tmp_path).stdout)
+    states = {(study["arm"], study["seed"]): study["why"] for study in numbers["studies"]}
+    assert states == {("rs", 0): "budget", ("rs", 1): "budget", ("bad", 0): "error", ("bad", 1): "error"}
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_continues(tmp_path: Path) -> None:
+    slow = RAISES.replace('raise RuntimeError("the fifth ask")', "__import__('time').sleep(60)")
+    (tmp_path / "slow.py").write_text(slow)
+    arguments = ("compare", "--methods", "rs,slow=./slow.py", "--seeds", "8", "--jobs", "1", "--out", "out")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments], cwd=tmp_path, env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(6)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "the same command continues" in errors
+
+
+def test_a_method_in_a_new_file_is_listed_checked_and_compared(tmp_path: Path) -> None:
+    """Nothing else is touched: the package is copied, and one file is added to it."""
+    import shutil
+
+    for folder in ("harness", "surrogates", "reports", "real_benchmarks"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "published"))
+    source = (PROJECT / "harness" / "schedulers" / "single.py").read_text(encoding="utf-8")
+    (tmp_path / "harness" / "schedulers" / "brand_new.py").write_text(source.replace("Single", "BrandNew"))
+    own = {"PYTHONPATH": str(tmp_path)}
+    assert "brand-new" in harness("list", "methods", cwd=tmp_path, env=own).stdout
+    done = harness("check", "harness/schedulers/brand_new.py", cwd=tmp_path, env=own)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = harness("compare", "--methods", "rs,brand-new", "--seeds", "2", "--out", "out", cwd=tmp_path, env=own)
+    assert done.returncode == 0, done.stderr
+    assert "brand-new" in done.stdout
