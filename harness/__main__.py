@@ -134,6 +134,7 @@ def tabulate(
     configs: Annotated[int, typer.Option(min=1, help="how many i.i.d. configs")] = 100,
     seeds: Annotated[int, typer.Option(min=1, help="how many seeds for each")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="processes of one thread each")] = 2,
+    retime: Annotated[bool, typer.Option(help="measure short runs one at a time, for the time column only")] = False,
 ) -> None:
     """Train configs for real and keep their curves: a table in the making, resumable after any kill."""
 
@@ -141,7 +142,7 @@ def tabulate(
         took = f"{run['wall_seconds']:.1f} s"
         typer.echo(f"{done}/{wanted}  {run['part']} {run['index']} seed {run['seed']}  {run['end']}  {took}")
 
-    new = trainings.tabulate(benchmark, configs, seeds, out, jobs=jobs, on_run=say)
+    new = trainings.tabulate(benchmark, out, configs=configs, seeds=seeds, jobs=jobs, retime=retime, on_run=say)
     typer.echo(f"{new} new runs; the table is in {out}")
 
 

@@ -172,8 +172,6 @@ def _works_on_every_space(method: catalog.Method) -> str:
     return _first(_study(method, Toy(toy_benchmark(space, epochs=7)))[1] for space in spaces)
 
 
-
-
 def _works_on_every_fidelity(method: catalog.Method) -> str:
     """one level, levels that start high and have gaps, levels that are fresh trainings, no checkpoints"""
     benchmark = toy_benchmark(epochs=10)

@@ -347,10 +347,7 @@ class Local:
                 unit = benchmark.fidelity.unit
                 self._note_restart(trial, f"it went on at {unit} {level}, though it stood at {unit} {known}")
             return None
-        try:
-            losses = benchmark.losses(metrics)
-        except KeyError as error:
-            raise ValueError(error.args[0]) from None
+        losses = benchmark.losses(metrics)
         if not all(map(math.isfinite, losses)):
             named = {objective.metric: metrics[objective.metric] for objective in benchmark.objectives}
             self.failures[trial] = f"diverged at {benchmark.fidelity.unit} {level}: {named}"

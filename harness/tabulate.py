@@ -25,6 +25,9 @@ from harness.space import Config
 from harness.types import Benchmark
 
 RUNS = "runs.lines"
+TIMING = "timing"
+"""The part of a plan that serves the time model only; it gives no rows."""
+
 DIGITS = 7
 """Significant digits kept of every measured number: more than a run repeats."""
 
@@ -43,6 +46,8 @@ class Run:
     index: int
     config: Config
     seed: int
+    until: int | None = None
+    """The level to train to; None for the highest."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -62,6 +67,12 @@ def plan(benchmark: Benchmark, configs: int, seeds: int, seeded: int | None = No
     for seed in range(2, seeds + 1):
         runs += [Run("iid", index, drawn[index], seed) for index in range(again)]
     return runs
+
+
+def timing_plan(benchmark: Benchmark, configs: int = 12, until: int = 8) -> list[Run]:
+    """Short runs of the first i.i.d. configs, to be measured alone on the machine: what a level really costs."""
+    drawn = benchmark.space.sample(stream("tabulate", benchmark.name), configs)
+    return [Run(TIMING, index, config, 1, until) for index, config in enumerate(drawn)]
 
 
 def tabulate(
@@ -110,7 +121,7 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
     end, error, curve = "complete", None, dict[str, Any]()
     try:
         function: Train = import_module(f"real_benchmarks.{train}").train
-        function(benchmark, run.config, seed=run.seed, report=report)
+        function(benchmark, run.config, seed=run.seed, until=run.until, report=report)
         if reports and reports[-1].get("diverged"):
             end = "diverged"
     except Exception as problem:

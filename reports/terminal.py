@@ -59,4 +59,4 @@ def _statements(summary: Summary, benchmark: str) -> Padding:
         lines.add_row(mark, Text(str(statement)))
     if verdict:
         lines.add_row(Text("!", style="yellow"), Text(str(verdict), style="yellow"))
-    return Padding(lines, (0, 0, 0, 1))
+    return Padding(lines, (1, 0, 0, 0))

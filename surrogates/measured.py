@@ -1,14 +1,15 @@
 """From measured runs to a table: one curve a config and seed, and a clean time column.
 
-Runs are measured side by side on a machine that does other things too, so wall time is noise. What an epoch costs
-alone is its processor time, which for one thread is nearly the same; the part of it that was training is told by the
-script's own laps. The table's seconds are a fit to that, a + b / batch_size (a step has a fixed cost, and there are
-1 / batch_size as many), whose residual spread is kept in `made`.
+Runs are measured side by side on a machine that does other things too, so their wall time is noise. What an epoch
+costs is its processor time, which for one thread alone is nearly the same; the part of it that was training is told by
+the script's own laps. The table's seconds are a fit to that, a + b / batch_size (a step has a fixed cost, and there
+are 1 / batch_size as many): to the runs of the part `timing`, measured alone, where there are any, else to all. The
+fit, what it stands on, and its residual spread are kept in `made`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]]) -> Tabl
     """
     machines: list[Any] = []
     runs: dict[tuple[str, int], dict[int, Mapping[str, Any]]] = {}
+    alone: list[Mapping[str, Any]] = []
     failed = 0
     for entry in entries:
         if "machine" in entry:
@@ -35,6 +37,8 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]]) -> Tabl
                 machines.append(entry["machine"])
         elif entry["end"] == "failed":
             failed += 1
+        elif entry["part"] == "timing":
+            alone.append(entry)
         else:
             runs.setdefault((entry["part"], entry["index"]), {})[entry["seed"]] = entry
     if not runs:
@@ -54,7 +58,9 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]]) -> Tabl
             values[place][:length] = np.column_stack([curve[metric] for metric in metrics])
             ends[place] = ENDS.index(End(run["end"]))
     configs = tuple(dict(next(iter(by_seed.values()))["config"]) for by_seed in rows.values())
-    epoch, time = _epoch_seconds(benchmark, rows, configs)
+    timed = alone or [run for by_seed in rows.values() for run in by_seed.values()]
+    epoch, time = _epoch_seconds(benchmark, timed, configs)
+    time["measured"] = f"{len(timed)} runs, {'each alone on the machine' if alone else 'side by side'}"
     levels = np.arange(1, shape[2] + 1)
     seconds = np.where(levels <= lengths[..., None], epoch[:, None, None] * levels, np.nan)
     made = {
@@ -93,17 +99,16 @@ def _metrics(
 
 
 def _epoch_seconds(
-    benchmark: Benchmark, rows: Mapping[Any, Mapping[int, Mapping[str, Any]]], configs: tuple[Mapping[str, Any], ...]
+    benchmark: Benchmark, timed: Sequence[Mapping[str, Any]], configs: tuple[Mapping[str, Any], ...]
 ) -> tuple[Array, dict[str, Any]]:
-    """Seconds that an epoch of each config takes alone, by the fit, shape (rows,), and the fit."""
+    """Seconds that an epoch of each config takes by a fit to the timed runs, shape (rows,), and the fit."""
     measured: list[tuple[float, float]] = []
-    for by_seed in rows.values():
-        for run in by_seed.values():
-            curve = _numbers(run["curve"], benchmark.fidelity.unit)
-            if len(curve["cpu_seconds"]) > 1:
-                share = curve["train_seconds"] / (curve["train_seconds"] + curve["eval_seconds"])
-                epochs = (np.diff(curve["cpu_seconds"]) * share[1:]).tolist()
-                measured.append((_per_step(run["config"]), float(np.median(epochs))))
+    for run in timed:
+        curve = _numbers(run["curve"], benchmark.fidelity.unit)
+        if len(curve["cpu_seconds"]) > 1:
+            share = curve["train_seconds"] / (curve["train_seconds"] + curve["eval_seconds"])
+            epochs = (np.diff(curve["cpu_seconds"]) * share[1:]).tolist()
+            measured.append((_per_step(run["config"]), float(np.median(epochs))))
     points = np.array(measured)
     features = np.column_stack([np.ones(len(points)), points[:, 0]])
     # In relative terms, twice: the second time without what a busy machine threw far off.
