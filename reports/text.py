@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 NONE = "–"
 
@@ -34,12 +35,12 @@ def interval(center: float, low: float, high: float, decimals: int) -> str:
 
 
 def decimals(centers: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> int:
-    """The decimals that suit a column: two digits of the narrowest half-width, but three of the largest estimate."""
+    """The decimals that suit a column: two digits of the median half-width, but three of the largest estimate."""
     widths = [(high - low) / 2 for low, high in zip(lows, highs, strict=True) if 0 < high - low < math.inf]
     sizes = [abs(center) for center in centers if 0 < abs(center) < math.inf]
-    by_width = 1 - math.floor(math.log10(min(widths))) if widths else 0
+    by_width = 1 - math.floor(math.log10(median(widths))) if widths else 0
     by_size = (2 if widths else 3) - math.floor(math.log10(max(sizes))) if sizes else 0
-    return min(max(by_width, by_size, 0), 5)
+    return min(max(by_width, by_size, 0), 4)
 
 
 def p_value(p: float) -> str:

@@ -52,7 +52,8 @@ def test_a_job_that_nobody_could_carry_out_ends_the_study_in_words(jobs: list[An
     ],
 )
 def test_a_resume_that_makes_no_sense_is_refused(again: Job, answer: Decision, words: str) -> None:
-    log = play(Scripted([job(0, 2), None, None, None, again], lambda report: answer))
+    waits = [None] * (1 if answer is Decision.STOP else 2)
+    log = play(Scripted([job(0, 2), *waits, again], lambda report: answer))
     assert log.why == Why.ERROR
     assert words in log.error
 
@@ -161,7 +162,7 @@ def test_a_job_whose_decision_outlasts_the_budget_never_starts() -> None:
 
 
 def test_a_report_without_its_metric_says_which_it_has(data: TableData) -> None:
-    with pytest.raises(KeyError, match=r"lacks the metric 'loss'; it has \['acc'\]"):
+    with pytest.raises(ValueError, match=r"lacks the metric 'loss'; it has \['acc'\]"):
         data.benchmark.losses({"acc": 1.0})
 
 

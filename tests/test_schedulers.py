@@ -1,0 +1,209 @@
+"""Every method keeps the contract, and every law of the contract catches a method that breaks it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import catalog, checks, known_answers
+from harness._parts.rungs import Rung, rung_levels
+from harness.schedulers.asha import Asha
+from harness.schedulers.asha_stop import AshaStop
+from harness.types import Decision, Fidelity, Report, Status
+
+METHODS = [*catalog.method_names(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
+
+BAD = '''
+"""A method that breaks the contract."""
+import random
+import numpy as np
+from harness.types import Decision, Job, Status
+__all__ = ["Bad"]
+class Bad:
+    def __init__(self, benchmark, rng, *, sampler):
+        self.space, self.rng, self.levels, self.trials = benchmark.space, rng, benchmark.fidelity.levels, 0
+        self.configs = []
+    def ask(self):
+        config = self.space.fresh(self.rng)
+        if config is None:
+            return None
+        self.trials += 1
+        self.configs.append(config)
+        return Job({trial}, {config}, {until})
+    def tell(self, report):
+        {tell}
+        return Decision.CONTINUE
+'''
+GOOD = {"trial": "self.trials", "config": "config", "until": "self.levels[-1]", "tell": "pass"}
+FAULTS = {
+    "config": ("{**config, 'extra': 1}", checks._is_legal, "unknown hyperparameter 'extra'"),
+    "trial": ("1", checks._is_legal, "trial 1 is running"),
+    "until": ("10**6", checks._is_legal, "cannot train until epoch 1000000"),
+    "tell": ("self.configs[0].update(rate=1.0)", checks._is_legal, "it changed a config"),
+    "tell ": ("report.metrics['loss'] = 0.0", checks._is_legal, "does not support item assignment"),
+    "tell  ": ("1 / (report.losses[0] < float('inf'))", checks._survives_infinite_losses, "ZeroDivisionError"),
+    "tell   ": ("1 / (report.status is not Status.FAILED)", checks._survives_failures, "ZeroDivisionError"),
+    "config ": ("self.space.sample(np.random.default_rng(random.getrandbits(32)), 1)[0]", checks._repeats, "global"),
+    "config  ": ("self.space.sample(np.random.default_rng(), 1)[0]", checks._repeats, "two runs with one seed differ"),
+    "config   ": ("self.space.sample(self.rng, 1)[0]", checks._keeps_to_rows, "none of the 40 rows"),
+    "config    ": (
+        "self.space.sample(np.random.default_rng(hash('a') % 1000), 1)[0]", checks._repeats_elsewhere, "another process",
+    ),
+}  # fmt: skip
+
+
+def test_the_contract_is_kept(method_found: list[checks.Finding]) -> None:
+    assert [finding for finding in method_found if finding.problem] == []
+    assert len({finding.check for finding in method_found}) == len(checks.LAWS)
+
+
+@pytest.fixture(params=METHODS)
+def method_found(request: pytest.FixtureRequest) -> list[checks.Finding]:
+    return checks.check_method(catalog.parse_method(request.param))
+
+
+def method_in(path: Path, **parts: str) -> catalog.Method:
+    text = BAD
+    for name, part in (GOOD | parts).items():
+        text = text.replace("{" + name + "}", part)
+    path.write_text(text)
+    return catalog.parse_method(str(path))
+
+
+def test_a_strangers_file_that_is_sound_passes(tmp_path: Path) -> None:
+    assert [f for f in checks.check_method(method_in(tmp_path / "good.py")) if f.problem] == []
+
+
+@pytest.mark.parametrize("part", FAULTS)
+def test_a_law_catches_who_breaks_it(tmp_path: Path, part: str) -> None:
+    fault, law, words = FAULTS[part]
+    assert words in law(method_in(tmp_path / "bad.py", **{part.strip(): fault}))
+
+
+def test_a_method_that_waits_for_ever_is_caught(tmp_path: Path) -> None:
+    problem = checks._is_legal(method_in(tmp_path / "bad.py", until="self.levels[0] if self.trials < 5 else None.x"))
+    assert "AttributeError" in problem
+    path = tmp_path / "lazy.py"
+    path.write_text(BAD.replace("if config is None:", "if self.trials == 3:"))
+    lazy = {**GOOD, "until": "self.levels[0]"}
+    text = path.read_text()
+    for name, part in lazy.items():
+        text = text.replace("{" + name + "}", part)
+    path.write_text(text)
+    assert "waits for ever, though configs and budget are left" in checks._is_legal(catalog.parse_method(str(path)))
+
+
+def test_a_file_that_cannot_be_built_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    shutil.copyfile(catalog.ROOT / "samplers" / "rs.py", path)
+    path.write_text(path.read_text().replace("self._rng = rng", "raise LookupError('not here')"))
+    assert checks.check_method(catalog.parse_method(str(path)))[0].problem == "LookupError: not here"
+
+
+def test_known_answers_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_answers, "STUDIES", 1000)
+    assert [finding for finding in checks.known_answers() if finding.problem] == []
+
+
+def test_a_wrong_law_of_random_search_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_answers, "STUDIES", 1000)
+    monkeypatch.setattr(known_answers, "expected_minimum", lambda values, draws: sorted(values)[7])
+    assert "exact is" in known_answers._random_search()
+
+
+def test_the_expected_minimum_of_all_draws_is_the_minimum() -> None:
+    values = [3.0, 1.0, 2.0]
+    assert known_answers.expected_minimum(values, 3) == 1.0
+    assert known_answers.expected_minimum(values, 1) == pytest.approx(2.0)
+    assert known_answers.expected_minimum(values, 2) == pytest.approx((1 + 1 + 2) / 3)
+
+
+@pytest.mark.parametrize(
+    ("levels", "grace", "eta", "rungs"),
+    [
+        (range(1, 82), 1, 3, (1, 3, 9, 27, 81)),
+        (range(1, 101), None, 3, (1, 3, 9, 27, 81, 100)),
+        (range(1, 10), 2, 2, (2, 4, 8, 9)),
+        ((5, 6, 20, 50), None, 3, (5, 20, 50)),
+        ((7,), None, 3, (7,)),
+        ((1, 2, 3), 3, 3, (3,)),
+    ],
+)
+def test_rungs_are_levels_of_the_fidelity(levels: range, grace: int | None, eta: float, rungs: tuple[int, ...]) -> None:
+    assert rung_levels(Fidelity("epoch", tuple(levels)), grace, eta) == rungs
+
+
+@pytest.mark.parametrize(("grace", "eta", "words"), [(0, 3, "between 1 and 9 epochs, given 0"), (1, 1, "greater than 1")])
+def test_a_ladder_without_sense_is_refused(grace: int, eta: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        rung_levels(Fidelity("epoch", tuple(range(1, 10))), grace, eta)
+
+
+def test_a_rung_promotes_the_best_share_and_the_earliest_of_equals() -> None:
+    rung = Rung(1, 3)
+    promoted: list[int | None] = []
+    for trial, loss in enumerate([5.0, 4.0, 3.0, 3.0, 9.0, 1.0]):
+        rung.add(loss, trial, waits=True)
+        promoted.append(rung.promote())
+    assert promoted == [None, None, 2, None, None, 5]
+
+
+def test_a_rung_that_stops_keeps_at_most_the_quantile() -> None:
+    rng = np.random.default_rng(0)
+    rung = Rung(1, 3)
+    losses: list[float] = []
+    for trial, loss in enumerate(rng.random(200).tolist()):
+        losses.append(loss)
+        rung.add(loss, trial, waits=False)
+        assert rung.keeps(loss) == (loss <= np.quantile(losses, 1 / 3))
+
+
+class NoMore:
+    """A sampler with a given number of configs."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.observed: list[tuple[int, float]] = []
+
+    def suggest(self, pending: object) -> dict[str, float] | None:
+        self.left -= 1
+        return {"x": 1.0} if self.left >= 0 else None
+
+    def observe(self, config: object, resource: int, losses: tuple[float, ...]) -> None:
+        self.observed.append((resource, losses[0]))
+
+
+def told(scheduler: Asha | AshaStop, trial: int, resource: int, loss: float, status: Status) -> Decision:
+    return scheduler.tell(Report(trial, resource, (loss,), {}, 1.0, status))
+
+
+def test_a_failed_trial_is_never_promoted() -> None:
+    benchmark = checks.toy_benchmark()
+    asha = Asha(benchmark, np.random.default_rng(0), sampler=NoMore(4))
+    for trial in range(4):
+        assert asha.ask() is not None
+        told(asha, trial, 1, -1.0 if trial == 0 else 1.0 + trial, Status.FAILED if trial == 0 else Status.REACHED)
+    assert asha.ask() is None
+
+
+def test_a_trial_that_came_to_its_end_is_not_called_stopped() -> None:
+    stop = AshaStop(checks.toy_benchmark(), np.random.default_rng(0), sampler=NoMore(9))
+    for trial in range(4):
+        assert stop.ask() is not None
+        assert told(stop, trial, 9, float(trial), Status.REACHED) is Decision.CONTINUE
+    stop.ask()
+    assert told(stop, 4, 1, 0.0, Status.RUNNING) is Decision.CONTINUE
+    stop.ask()
+    assert told(stop, 5, 1, 9.0, Status.RUNNING) is Decision.STOP
+
+
+def test_the_sampler_learns_of_every_rung() -> None:
+    sampler = NoMore(1)
+    stop = AshaStop(checks.toy_benchmark(), np.random.default_rng(0), sampler=sampler)
+    stop.ask()
+    for level in range(1, 10):
+        told(stop, 0, level, 1 / level, Status.REACHED if level == 9 else Status.RUNNING)
+    assert [level for level, _ in sampler.observed] == [1, 3, 9]
