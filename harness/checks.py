@@ -13,7 +13,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from harness.store import Store
 from harness.study import Record, Study, record
 from harness.toys import MIXED, Toy, falling, toy_benchmark
 from harness.trace import check_trace
-from harness.types import NANOSECONDS, Decision, End, Job, Report, Scheduler
+from harness.types import NANOSECONDS, Benchmark, Decision, End, Job, Report, Sampler, Scheduler
 
 
 class Finding(NamedTuple):
@@ -45,10 +45,27 @@ class Finding(NamedTuple):
 
 
 @dataclass
+class _WatchedSampler:
+    """A sampler that is remembered to have had no more to propose."""
+
+    sampler: Sampler
+    ended: bool = False
+
+    def suggest(self, pending: Collection[Config]) -> Config | None:
+        config = self.sampler.suggest(pending)
+        self.ended |= config is None
+        return config
+
+    def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
+        self.sampler.observe(config, resource, losses)
+
+
+@dataclass
 class _Watched:
     """A scheduler whose reports are read-only, and whose configs are kept to be compared with what they become."""
 
     scheduler: Scheduler
+    sampler: _WatchedSampler | None
     given: list[tuple[Config, Config]] = field(default_factory=list)
 
     def ask(self) -> Job | None:
@@ -65,11 +82,19 @@ def _study(method: catalog.Method, toy: Toy, seed: int = 0) -> tuple[Record, str
     """One study of a method on a toy, and what is wrong with it."""
     space = toy.restricted_space()
     benchmark = toy.benchmark.with_space(space)
-    watched = _Watched(catalog.build(method, benchmark, stream("check", seed)))
+    watched = _watched(method, benchmark, stream("check", seed))
     executor = Simulated(toy, benchmark.workers, seed, benchmark.delays)
     log = run(benchmark, watched, executor, round(benchmark.budget * NANOSECONDS))
     done = record(Study("check", method.to_json(), benchmark, toy.digest, seed), log, 0.0)
     return done, "; ".join(_wrong(done, space, watched))
+
+
+def _watched(method: catalog.Method, benchmark: Benchmark, rng: np.random.Generator) -> _Watched:
+    if method.sampler is None:
+        return _Watched(catalog.build(method, benchmark, rng), None)
+    sampler = _WatchedSampler(method.sampler.load()(benchmark, rng, **method.sampler_options))
+    scheduler = method.scheduler.load()(benchmark, rng, sampler=sampler, **method.scheduler_options)
+    return _Watched(scheduler, sampler)
 
 
 def _wrong(done: Record, space: Space, watched: _Watched) -> Iterator[str]:
@@ -77,7 +102,7 @@ def _wrong(done: Record, space: Space, watched: _Watched) -> Iterator[str]:
         yield done.error.splitlines()[-1]
     elif not watched.given:
         yield "it asks for nothing"
-    elif done.why == Why.WAITS and space.fresh(stream("free")) is not None:
+    elif done.why == Why.WAITS and not (watched.sampler and watched.sampler.ended) and space.fresh(stream("free")):
         yield "it waits for ever, though configs and budget are left"
     for config, copy in watched.given:
         if config != copy:

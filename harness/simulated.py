@@ -84,7 +84,8 @@ class Simulated:
             run.index = last
             run.origin = ready - last * self._each_level
         else:
-            run.index = reached + 1
+            # Where the curve ended early just there, nothing is left but to say so: the last level again.
+            run.index = min(reached + 1, last)
             if reached >= 0 and self._resumable:
                 run.origin = ready + self._restore - curve.nanoseconds[reached] - (reached + 1) * self._each_level
             else:

@@ -21,6 +21,9 @@ def check_trace(done: Record) -> list[str]:
     """What in a finished study cannot have happened; empty where it is sound."""
     trace = _Trace(done)
     columns = (done.kind, done.time, done.worker, done.trial, done.resource, done.code)
+    reports = int((done.kind == 1).sum())
+    if not reports == len(done.cost) == len(done.values):
+        return [f"{reports} reports have {len(done.cost)} costs and {len(done.values)} rows of metrics"]
     costs = iter(done.cost.tolist())
     for event in zip(*(column.tolist() for column in columns), strict=True):
         kind, *rest = event
@@ -89,7 +92,9 @@ class _Trace:
         if stretch is None:
             return
         before = self._stands[trial]
-        rises = resource > before or (status == Status.FAILED and resource == before)
+        # A failure, or an end before the goal, may come where the trial stood already.
+        again = resource == before and (status == Status.FAILED or before < stretch.until and status == Status.REACHED)
+        rises = resource > before or again
         self._demand(rises, f"trial {trial} goes from {before} to {resource}")
         self._demand(resource <= stretch.until, f"trial {trial} goes past {stretch.until} to {resource}")
         self._demand(stretch.status == Status.RUNNING, f"trial {trial} reports after its last report")

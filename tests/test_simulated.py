@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from toys import Scripted, ending, nanoseconds, play, toy_data
+from toys import Scripted, ending, nanoseconds, play, study, toy_data
 
 from harness.loop import Ended, Reason, Started
 from harness.simulated import Simulated
+from harness.study import record
+from harness.trace import check_trace
 from harness.types import NANOSECONDS, Decision, Delays, End, Event, Fidelity, Job, Status
 from surrogates.table import Table, TableData
 
@@ -96,6 +98,16 @@ def test_an_early_end_reaches_what_there_is(data: TableData) -> None:
     scheduler = Scripted([Job(0, CONFIGS[0], 4)])
     play(scheduler, ending(data, 0, 3, End.EARLY))
     assert [(r.resource, r.status) for r in scheduler.told][-1] == (3, Status.REACHED)
+
+
+def test_a_trial_resumed_where_its_curve_has_ended_says_so_and_is_over(data: TableData) -> None:
+    data = ending(replace(even(data), benchmark=replace(data.benchmark, delays=DELAYS, workers=1)), 0, 2, End.EARLY)
+    scheduler = Scripted([Job(0, CONFIGS[0], 2), Job(0, CONFIGS[0], 4), Job(0, CONFIGS[0], 4)])
+    log = play(scheduler, data)
+    assert [(r.resource, r.status) for r in scheduler.told][1:] == [(2, Status.REACHED)] * 2
+    assert scheduler.told[-1].cost == 3.0
+    assert "trial 0 ended early at epoch 2" in log.error
+    assert check_trace(record(replace(study(), benchmark=data.benchmark), log, 0.0)) == []
 
 
 @pytest.mark.parametrize("decision", [Decision.PAUSE, Decision.STOP])

@@ -1,0 +1,56 @@
+"""Spaces to ConfigSpace's JSON and back; its own package is the oracle where it is installed."""
+
+import json
+
+import pytest
+
+from harness.configspace import from_configspace, to_configspace
+from harness.space import Space, choice, lograndint, loguniform, ordinal, reverse_loguniform, uniform
+
+SPACE = Space(
+    {
+        "optimizer": choice(["sgd", "adam", "lion"]),
+        "lr": loguniform(1e-4, 1.0),
+        "batch": lograndint(8, 128),
+        "depth": ordinal([1, 2, 4]),
+        "momentum": uniform(0.0, 0.99),
+        "layers": 2,
+    },
+    {"momentum": {"optimizer": ["sgd", "lion"], "depth": [1]}},
+)
+
+
+def test_there_and_back_is_the_same_space() -> None:
+    assert from_configspace(json.loads(json.dumps(to_configspace(SPACE)))) == SPACE
+
+
+def test_parents_may_stand_behind_their_children() -> None:
+    plain = to_configspace(SPACE)
+    plain["hyperparameters"].reverse()
+    assert from_configspace(plain).domains == SPACE.domains
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"forbiddens": [{"type": "EQ"}]}, "forbidden clauses"),
+        ({"hyperparameters": [{"type": "normal_float", "name": "x"}]}, "'normal_float' is not supported"),
+        ({"conditions": [{"type": "GT", "child": "lr", "parent": "depth", "value": 1}]}, "possible are EQ, IN and AND"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_by_name(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        from_configspace({**to_configspace(SPACE), **change})
+
+
+def test_a_reversed_logarithm_is_refused() -> None:
+    with pytest.raises(ValueError, match="reversed logarithm"):
+        to_configspace(Space({"momentum": reverse_loguniform(0.0, 0.99)}))
+
+
+def test_the_package_reads_what_we_write() -> None:
+    package = pytest.importorskip("ConfigSpace", reason="the package ConfigSpace is not installed")
+    read = package.ConfigurationSpace.from_serialized_dict(to_configspace(SPACE))
+    assert set(read) == {*SPACE.names, *SPACE.constants}
+    for config in read.sample_configuration(50):
+        SPACE.check({name: value for name, value in dict(config).items() if name in SPACE.domains})
