@@ -132,6 +132,7 @@ class _Study:
         self.watch = watch
         self.log = Log()
         self.trials: dict[int, _Trial] = {}
+        self.levels = frozenset(benchmark.fidelity.levels)
         self.planned: deque[Started] = deque()
         """Jobs whose decision is still being made: they are recorded when their time comes, so time never falls."""
 
@@ -194,6 +195,8 @@ class _Study:
     def _nothing_to_wait_for(self) -> Why:
         if any(trial.worker >= 0 for trial in self.trials.values()):
             return Why.BUDGET
+        if self.benchmark.space.exhausted:
+            return Why.NOTHING_LEFT
         maximum = self.benchmark.fidelity.maximum
         paused = any(not trial.over and trial.resource < maximum for trial in self.trials.values())
         return Why.WAITS if paused else Why.NOTHING_LEFT
@@ -231,7 +234,7 @@ class _Study:
         """The trial that a job belongs to, new or paused; SchedulerError where the job makes no sense."""
         number, config, until, parent = job
         fidelity, name = self.benchmark.fidelity, self.benchmark.name
-        if until not in fidelity.levels:
+        if until not in self.levels:
             raise SchedulerError(
                 f"trial {number} cannot train until {fidelity.unit} {until}: benchmark {name!r} has the levels "
                 f"{_spell(fidelity.levels)}"

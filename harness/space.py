@@ -12,6 +12,7 @@ restricted to the rows of a table, give rows only. So any method can be restrict
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from operator import itemgetter
 from typing import Any
@@ -98,6 +99,8 @@ class Space:
         starts = np.cumsum([0, *(domain.width for domain in self.domains.values())]).tolist()
         self.slices = {name: slice(starts[i], starts[i + 1]) for i, name in enumerate(self.names)}
         self.dim: int = starts[-1]
+        self._encoders = [(name, domain.encode) for name, domain in self.domains.items()]
+        self._containing = [(name, domain.contains) for name, domain in self.domains.items()]
         self._draws = [domain.draw for domain in self.domains.values()]
         self._values = itemgetter(*self.names) if len(self.names) > 1 else lambda config: (config[self.names[0]],)
         self.rows: tuple[Config, ...] | None = None
@@ -148,10 +151,9 @@ class Space:
             )
 
     def _check_values(self, config: Config) -> None:
-        domains = self.domains
-        if not self.conditions and config.keys() == domains.keys():
-            for name, value in config.items():
-                if not domains[name].contains(value):
+        if not self.conditions and len(config) == len(self.names):
+            for name, contains in self._containing:
+                if name not in config or not contains(config[name]):
                     break
             else:
                 return
@@ -187,7 +189,8 @@ class Space:
     def encode_one(self, config: Config) -> list[float]:
         """The `dim` coordinates of one config, as a list."""
         if not self.conditions:
-            return [u for name, domain in self.domains.items() for u in domain.encode(config[name])]
+            coordinates = [encode(config[name]) for name, encode in self._encoders]
+            return [u for coordinate in coordinates for u in coordinate]
         coordinates: list[float] = []
         for name, domain in self.domains.items():
             if name in config:
@@ -238,7 +241,7 @@ class Space:
             return rng.random((n, self.dim))
         return self.encode(self.sample(rng, n))
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """How many configs there are: None where infinite; with conditions an upper bound."""
         if self.rows is not None:
@@ -249,6 +252,13 @@ class Space:
                 return None
             size *= domain.size
         return size
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything there is was proposed."""
+        if self.rows is not None:
+            return not self._free
+        return self.size is not None and len(self._proposed) >= self.size
 
     def grid(self, points: int) -> Iterator[dict[str, Value]]:
         """Every combination of `points` values a number and all values of the rest, without repeats."""
@@ -288,7 +298,7 @@ class Space:
             if not self._free:
                 return None
             return self._take(self._free[int(rng.random() * len(self._free))])
-        if self.size is not None and len(self._proposed) >= self.size:
+        if self.exhausted:
             return None
         for _ in range(TRIES):
             config = self.sample(rng, 1)[0]

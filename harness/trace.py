@@ -93,7 +93,9 @@ class _Trace:
             return
         before = self._stands[trial]
         # A failure, or an end before the goal, may come where the trial stood already.
-        again = resource == before and (status == Status.FAILED or before < stretch.until and status == Status.REACHED)
+        again = resource == before and (
+            status == Status.FAILED or (before < stretch.until and status == Status.REACHED)
+        )
         rises = resource > before or again
         self._demand(rises, f"trial {trial} goes from {before} to {resource}")
         self._demand(resource <= stretch.until, f"trial {trial} goes past {stretch.until} to {resource}")

@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.randomness import number
+from harness.randomness import key, number_at
 from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 
@@ -82,7 +82,9 @@ class TableData:
         end = ENDS[self.ends[row, replicate]]
         if length == 0 or (length < len(levels) and end is End.COMPLETE):
             unit = self.benchmark.fidelity.unit
-            raise ValueError(f"{where}: no seconds at {unit} {levels[length]}, though the curve is said to be {end}")
+            raise ValueError(
+                f"{where}: no seconds at {unit} {levels[length]}, though the curve is said to be {end.value}"
+            )
         seconds = self.seconds[row, replicate, :length]
         steps = np.diff(seconds, prepend=0.0) if self.benchmark.fidelity.continues else seconds
         if not (np.isfinite(seconds).all() and (steps > 0).all()):
@@ -147,6 +149,8 @@ class Table:
         self._row_of = {self._space.key(config): row for row, config in enumerate(data.configs)}
         self._replicates = [np.nonzero(ends >= 0)[0].tolist() for ends in data.ends]
         self._curves: dict[tuple[int, int], Curve] = {}
+        self._luck: dict[int, int] = {}
+        self._difference = np.empty_like(self._columns)
         self._snaps = self.benchmark.table_miss == "snap"
 
     def under(self, benchmark: Benchmark) -> Table:
@@ -185,7 +189,8 @@ class Table:
                 f"{len(self.data.configs)} rows, or declare --table snap"
             )
         # Coordinate by coordinate in a fixed order: the same bits, so the same row, on every machine.
-        difference = self._columns - np.array(self._space.encode_one(config))[:, None]
+        difference = self._difference
+        np.subtract(self._columns, np.array(self._space.encode_one(config))[:, None], out=difference)
         np.multiply(difference, difference, out=difference)
         return int(np.add.reduce(difference, axis=0).argmin())
 
@@ -195,11 +200,14 @@ class Table:
         replicates = self._replicates[row]
         place = 0
         if len(replicates) > 1:
-            place = int(number("replicate", self.benchmark.name, seed, row) * len(replicates))
-        key = (row, replicates[place])
-        curve = self._curves.get(key)
+            luck = self._luck.get(seed)
+            if luck is None:
+                luck = self._luck[seed] = key("replicate", self.benchmark.name, seed)
+            place = int(number_at(luck, row) * len(replicates))
+        which = (row, replicates[place])
+        curve = self._curves.get(which)
         if curve is None:
-            curve = self._curves[key] = self._read(*key)
+            curve = self._curves[which] = self._read(*which)
         return curve
 
     def _read(self, row: int, replicate: int) -> Curve:
@@ -266,7 +274,7 @@ def load(folder: Path) -> Table:
 
 def _read_arrays(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ("values", "seconds", "ends")}
     except (ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not the plain arrays of a table ({error})") from None

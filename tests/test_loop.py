@@ -27,7 +27,10 @@ def job(trial: int, until: int = 4, row: int | None = None) -> Job:
     [
         ([job(0, 9)], "trial 0 cannot train until epoch 9: benchmark 'toy' has the levels 1, 2, 3, 4"),
         ([job(0, 0)], "cannot train until epoch 0"),
-        ([Job(0, {"lr": 5.0, "layers": 1, "act": "relu"}, 4)], r"trial 0: lr = 5.0 is outside the space: it takes loguni"),
+        (
+            [Job(0, {"lr": 5.0, "layers": 1, "act": "relu"}, 4)],
+            r"trial 0: lr = 5.0 is outside the space: it takes loguni",
+        ),
         ([Job(0, {"lr": 0.5}, 4)], "trial 0: hyperparameter 'layers' is missing"),
         ([Job(0, None, 4)], "a config maps names to values, given None"),  # type: ignore[arg-type]
         ([(0, CONFIGS[0], 4, None)], "ask must answer with a Job or None"),

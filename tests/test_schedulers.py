@@ -136,7 +136,9 @@ def test_rungs_are_levels_of_the_fidelity(levels: range, grace: int | None, eta:
     assert rung_levels(Fidelity("epoch", tuple(levels)), grace, eta) == rungs
 
 
-@pytest.mark.parametrize(("grace", "eta", "words"), [(0, 3, "between 1 and 9 epochs, given 0"), (1, 1, "greater than 1")])
+@pytest.mark.parametrize(
+    ("grace", "eta", "words"), [(0, 3, "between 1 and 9 epochs, given 0"), (1, 1, "greater than 1")]
+)
 def test_a_ladder_without_sense_is_refused(grace: int, eta: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         rung_levels(Fidelity("epoch", tuple(range(1, 10))), grace, eta)

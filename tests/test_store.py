@@ -126,7 +126,7 @@ def test_a_foreign_table_is_no_segment(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [1]}), tmp_path / "segment-0.parquet")
     store = Store(tmp_path)
     assert store.records() == {} == store.digests()
-    assert "columns" in store.broken["segment-0.parquet"]
+    assert store.broken["segment-0.parquet"]
 
 
 def test_two_outcomes_of_one_study_are_refused(tmp_path: Path, records: list[Record]) -> None:
@@ -168,8 +168,9 @@ def test_check_store_names_what_cannot_have_happened(tmp_path: Path, records: li
         (lambda c: c["worker"].__setitem__(1, c["worker"][0]), "while it is busy"),
         (lambda c: c["cost"].__setitem__(0, 100.0), "where its worker was busy"),
         (lambda c: c["resource"].__setitem__(0, 2), "goes past 2"),
-        (lambda c: c["kind"].__setitem__(0, 1), "is not on worker"),
+        (lambda c: c["kind"].__setitem__(0, 1), "costs and"),
         (lambda c: c["trial"].__setitem__(1, 0), "is started while it runs"),
+        (lambda c: c["trial"].__setitem__(2, 11), "trial 11 is not on worker"),
         (lambda c: c["worker"].__setitem__(slice(None), 5), "there is no worker 5"),
     ],
 )

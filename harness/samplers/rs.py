@@ -11,6 +11,9 @@ from harness.types import Benchmark
 
 __all__ = ["RandomSearch"]
 
+DRAWN_AHEAD = 16
+"""Configs of an infinite space are drawn so many at a time: it is faster, and nobody can tell."""
+
 
 class RandomSearch:
     """Independent draws without replacement (Bergstra and Bengio 2012, JMLR 13).
@@ -22,10 +25,17 @@ class RandomSearch:
     def __init__(self, benchmark: Benchmark, rng: np.random.Generator) -> None:
         self._space = benchmark.space
         self._rng = rng
+        self._drawn: list[Config] = []
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """A random config that was not proposed before."""
-        return self._space.fresh(self._rng)
+        if self._space.size is not None:
+            return self._space.fresh(self._rng)
+        while True:
+            if not self._drawn:
+                self._drawn.extend(self._space.sample(self._rng, DRAWN_AHEAD))
+            if self._space.claim(config := self._drawn.pop()):
+                return config
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
         """Nothing is learned."""

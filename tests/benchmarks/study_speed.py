@@ -19,6 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from harness.compose.studies import no_garbage_collection
 from harness.loop import run
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
@@ -83,7 +84,8 @@ def main() -> None:
             method = scheduler(own, np.random.default_rng(0), sampler=sampler)
             executor = Simulated(table, workers, seed, benchmark.delays)
             ready = process_time()
-            log = run(own, method, executor, round(benchmark.budget * NANOSECONDS))
+            with no_garbage_collection():
+                log = run(own, method, executor, round(benchmark.budget * NANOSECONDS))
             if seed < 0:
                 continue
             times.append(process_time() - ready)

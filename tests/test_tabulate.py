@@ -1,0 +1,135 @@
+"""Making a table: measured once, kept for good, extended and never changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from toys import toy_benchmark
+
+from harness import tabulate as tables
+from harness.lines import read_lines
+from harness.space import Space, choice, loguniform
+from harness.tabulate import RUNS, Run, plan, read_runs, tabulate
+from harness.types import Benchmark, End
+from surrogates import table
+from surrogates.measured import table_of
+
+BENCHMARK = toy_benchmark(space=Space({"lr": loguniform(1e-3, 1), "batch_size": choice([16, 32, 64])}))
+
+
+class Script:
+    """A training script in this process, which can be told to fail or to die."""
+
+    def __init__(self) -> None:
+        self.trained: list[tuple[str, int]] = []
+        self.dies_after = 10**9
+
+    def train(self, benchmark: str, config: dict[str, Any], *, seed: int, until: int | None, report: Any) -> None:
+        if len(self.trained) == self.dies_after:
+            raise KeyboardInterrupt
+        self.trained.append((repr(sorted(config.items())), seed))
+        if 0.05 < config["lr"] < 0.1:
+            raise RuntimeError("out of memory")
+        for epoch in range(1, 5):
+            loss = float("nan") if config["lr"] > 0.5 and epoch == 3 else config["lr"] + 1 / epoch + seed / 100
+            timings = {"train_seconds": 1.0, "eval_seconds": 0.5}
+            report(epoch=epoch, loss=loss, test_loss=loss, size=7, diverged=float(loss != loss), **timings)
+            if loss != loss:
+                return
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+    script, module = Script(), ModuleType("real_benchmarks.toy_script")
+    module.train = script.train  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "real_benchmarks.toy_script", module)
+    ticks = iter(np.arange(1.0, 10**5).tolist())
+    monkeypatch.setattr(tables, "process_time", lambda: next(ticks))
+    yield script
+
+
+def measure_all(runs: list[Run], folder: Path, **options: Any) -> int:
+    return tabulate(BENCHMARK, "toy_script", runs, folder, processes=1, **options)
+
+
+def test_more_configs_or_seeds_extend_a_plan_and_never_change_it() -> None:
+    small, large = plan(BENCHMARK, 5, 2), plan(BENCHMARK, 9, 3, seeded=6)
+    assert [run.seed for run in small] == [1] * 5 + [2] * 5
+    assert {run.key: run.config for run in small}.items() <= {run.key: run.config for run in large}.items()
+    assert len(large) == 9 + 6 + 6
+    assert plan(BENCHMARK, 5, 1)[:3] == plan(BENCHMARK, 3, 1)
+
+
+def test_a_kill_costs_the_run_under_way_and_the_same_command_goes_on(script: Script, tmp_path: Path) -> None:
+    runs = plan(BENCHMARK, 6, 2)
+    script.dies_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        measure_all(runs, tmp_path)
+    assert len(list(read_runs(tmp_path))) == 4
+    with open(tmp_path / RUNS, "ab") as file:
+        file.write(b"12345678 {torn")
+    script.dies_after = 10**9
+    seen: list[tuple[int, int]] = []
+    assert measure_all(runs, tmp_path, on_run=lambda there, wanted, run: seen.append((there, wanted))) == 8
+    assert seen == [(5 + i, 12) for i in range(8)]
+    assert measure_all(runs, tmp_path) == 0
+    assert len(script.trained) == len(set(script.trained)) == 12
+    assert measure_all(plan(BENCHMARK, 8, 2), tmp_path) == 4
+    assert [entry["machine"] for entry in read_lines(tmp_path / RUNS) if "machine" in entry]
+
+
+def test_measured_runs_become_a_table_and_failures_are_counted(script: Script, tmp_path: Path) -> None:
+    runs = plan(BENCHMARK, 40, 2)
+    measure_all(runs, tmp_path)
+    failed = [run for run in read_runs(tmp_path) if run["end"] == "failed"]
+    diverged = {run["index"] for run in read_runs(tmp_path) if run["end"] == "diverged"}
+    assert failed and diverged
+    assert failed[0]["error"] == "RuntimeError: out of memory"
+    data = table_of(BENCHMARK, read_lines(tmp_path / RUNS))
+    data.check("here")
+    assert data.made["failed"] == len(failed)
+    assert len(data.configs) == 40 - len(failed) / 2
+    assert data.made["constants"] == {"size": 7.0}
+    assert data.metrics == ("loss", "test_loss")
+    assert (data.ends == table.ENDS.index(End.DIVERGED)).sum() == 2 * len(diverged)
+    table.save(data, tmp_path)
+    assert table.load(tmp_path).digest == data.digest()
+
+
+@pytest.mark.parametrize(
+    ("reports", "words"),
+    [
+        ([], "the script ended without a report"),
+        ([{"epoch": 1, "loss": 1.0}, {"epoch": 2}], "a report lacks loss, which the first had"),
+        ([{"epoch": 1, "loss": "low"}], "ValueError"),
+    ],
+)
+def test_a_script_that_reports_nonsense_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reports: list[dict[str, Any]], words: str
+) -> None:
+    def train(benchmark: str, config: object, *, seed: int, until: int | None, report: Any) -> None:
+        for one in reports:
+            report(**one)
+
+    module = ModuleType("real_benchmarks.toy_script")
+    module.train = train  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "real_benchmarks.toy_script", module)
+    assert measure_all(plan(BENCHMARK, 2, 1), tmp_path) == 2
+    assert all(run["end"] == "failed" and words in run["error"] for run in read_runs(tmp_path))
+    with pytest.raises(ValueError, match=r"no whole run of 'toy' to make a table of \(2 failed\)"):
+        table_of(BENCHMARK, read_lines(tmp_path / RUNS))
+
+
+def test_a_number_keeps_seven_digits_and_a_column_that_never_changes_is_one(script: Script, tmp_path: Path) -> None:
+    measured = tables.measure("toy_script", "toy", Run("iid", 0, {"lr": 0.0123456789, "batch_size": 16}, 1))
+    assert measured["curve"]["size"] == 7.0
+    assert measured["curve"]["loss"][0] == 1.022346
+    assert measured["curve"]["epoch"] == [1, 2, 3, 4]
+    assert measured["curve"][tables.CPU] == [1.0, 2.0, 3.0, 4.0]
+    assert isinstance(BENCHMARK, Benchmark)
