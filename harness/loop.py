@@ -151,8 +151,11 @@ class _Study:
                 if decision_time is not None:
                     executor.spend(decision_time(perf_counter_ns() - began))
                 time, trial.worker = executor.start(job)
-                self.planned.append(Started(time, trial.worker, job))
-                self._record_starts(executor.now)
+                started = Started(time, trial.worker, job)
+                if time > executor.now:
+                    self.planned.append(started)
+                else:
+                    self._record(started)
             event = following(budget)
             if event is None:
                 return self._nothing_to_wait_for()

@@ -38,6 +38,7 @@ class Simulated:
 
     def __init__(self, model: CurveModel, workers: int, seed: int, delays: Delays) -> None:
         self.now = 0
+        self.idle = workers
         self._model = model
         self._seed = seed
         self._levels = model.benchmark.fidelity.levels
@@ -56,11 +57,6 @@ class Simulated:
         self._curves: dict[int, Curve] = {}
         self._reached: dict[int, int] = {}
 
-    @property
-    def idle(self) -> int:
-        """How many workers have nothing to do."""
-        return len(self._free)
-
     def start(self, job: Job) -> tuple[int, int]:
         """Put a job on the idle worker with the lowest number; gives its start in nanoseconds, and that number."""
         self._settle()
@@ -72,6 +68,7 @@ class Simulated:
             curve = self._curves[trial] = self._model.curve(config, self._seed)
         begin = max(self.now, self._decided)
         run = _Run(trial, self._free.pop(), curve)
+        self.idle -= 1
         reached = self._reached.get(trial, -1)
         last = min(self._index_of[until], len(curve.losses) - 1)
         run.last = last
@@ -154,6 +151,7 @@ class Simulated:
         # The lowest free number is given out first, so that timelines read from the top.
         free, worker = self._free, run.worker
         run.worker = -1
+        self.idle += 1
         free.append(worker)
         if len(free) > 1 and free[-2] < worker:
             free.sort(reverse=True)

@@ -223,7 +223,7 @@ class Table:
             nanoseconds=tuple(np.rint(data.seconds[row, replicate, :length] * NANOSECONDS).astype(np.int64).tolist()),
             losses=tuple(losses),
             metrics=metrics,
-            visible=tuple(benchmark.visible(values) for values in metrics),
+            visible=metrics if benchmark.test_metric is None else tuple(map(benchmark.visible, metrics)),
             end=end,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -148,7 +149,7 @@ def test_a_constant_decision_time_delays_every_start_and_is_serial() -> None:
     log = play(Scripted([job(i) for i in range(6)]), decision_time=lambda _: 3 * second)
     starts = [event.time for event in log.events if isinstance(event, Started)]
     assert starts[:2] == [3 * second, 6 * second]
-    assert all(later - sooner >= 3 * second for sooner, later in zip(starts, starts[1:], strict=False))
+    assert all(later - sooner >= 3 * second for sooner, later in pairwise(starts))
     ends = [event.time for event in log.events if isinstance(event, Ended)]
     assert starts[2] == max(ends[0], starts[1]) + 3 * second
     assert check_trace(record(study(), log, 0.0)) == []

@@ -225,8 +225,8 @@ def test_the_nearest_free_row_answers_and_a_claim_takes_it() -> None:
 
 
 def test_a_prior_gathers_samples_around_its_value() -> None:
-    priors = {"lr": replace(loguniform(1e-4, 1), prior=Prior(1e-2, 0.05)), "act": replace(choice(["a", "b", "c"]), prior=Prior("b", 0.1))}  # fmt: skip
-    space = Space(priors)
+    rate, act = replace(loguniform(1e-4, 1), prior=Prior(1e-2, 0.05)), choice(["a", "b", "c"])
+    space = Space({"lr": rate, "act": replace(act, prior=Prior("b", 0.1))})
     assert Space.from_json(space.to_json()).domains["lr"].prior == Prior(1e-2, 0.05)
     configs = space.sample_prior(stream("prior"), 2000)
     assert np.mean([config["act"] == "b" for config in configs]) > 0.9

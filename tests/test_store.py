@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_the_logical_digest_knows_nothing_of_batches(
     whole.publish(records)
     shuffled = [records[i] for i in order]
     places = [0, *sorted(cuts), 9]
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in pairwise(places):
         parts.publish(shuffled[start:stop])
     parts.publish(shuffled[:4])
     assert parts.logical_digest() == whole.logical_digest()
@@ -266,7 +267,7 @@ def test_a_disk_that_refuses_harms_nothing_that_was_there(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, function, refuse)
-        with pytest.raises(StorageError, match="cannot store 3 studies: .*No space left"):
+        with pytest.raises(StorageError, match=r"cannot store 3 studies: .*No space left"):
             store.publish(records[2:5])
     assert Store(tmp_path).logical_digest() == before
     assert not list(tmp_path.glob(".tmp-*"))

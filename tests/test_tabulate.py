@@ -38,9 +38,10 @@ class Script:
             raise RuntimeError("out of memory")
         for epoch in range(1, 5):
             loss = float("nan") if config["lr"] > 0.5 and epoch == 3 else config["lr"] + 1 / epoch + seed / 100
+            lost = np.isnan(loss)
             timings = {"train_seconds": 1.0, "eval_seconds": 0.5}
-            report(epoch=epoch, loss=loss, test_loss=loss, size=7, diverged=float(loss != loss), **timings)
-            if loss != loss:
+            report(epoch=epoch, loss=loss, test_loss=loss, size=7, diverged=float(lost), **timings)
+            if lost:
                 return
 
 

@@ -6,7 +6,7 @@ broken by the trial's number, so equal losses give equal decisions everywhere.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
 from heapq import heappop, heappush
 
 from harness.types import Fidelity
@@ -52,12 +52,14 @@ class Rung:
 
     def keeps(self, loss: float) -> bool:
         """Whether a loss noted here lies at or below the 1/eta quantile of all losses noted so far."""
-        return bisect_left(self._entries, (loss,)) <= (len(self._entries) - 1) / self.eta
+        return loss <= self._entries[int((len(self._entries) - 1) / self.eta)][0]
 
     def promote(self) -> int | None:
         """The best trial that waits, if it is among the best n / eta of this rung; it waits no longer."""
         if not self._waiting:
             return None
-        if bisect_left(self._entries, self._waiting[0]) >= int(len(self._entries) / self.eta + 1e-9):
+        # Among the best k is who comes before the entry at place k.
+        k = int(len(self._entries) / self.eta + 1e-9)
+        if self._waiting[0] >= self._entries[k]:
             return None
         return heappop(self._waiting)[1]
