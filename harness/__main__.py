@@ -11,6 +11,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -197,6 +198,8 @@ def run_(
     log = trainings.run_real(study, folder, watch=unfolding.show)
     unfolding.end(log)
     typer.echo(f"study, outputs and checkpoints: {folder}")
+    if log.why == "interrupted":
+        raise typer.Exit(INTERRUPTED)
     if log.error:
         raise typer.Exit(SOME_FAILED)
 
@@ -229,11 +232,17 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 def main() -> None:
     """Run the command line; bad input becomes one clear line and exit code 2."""
+    # Whoever asks the program to leave is treated as Ctrl-C is: what is finished is kept.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         # Where a command leaves early, typer hands its exit code back.
         sys.exit(app(standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has left: nothing of the results depends on it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except (ValueError, FileNotFoundError, ImportError) as error:
         if os.environ.get("FORETUNE_DEBUG"):
             raise

@@ -1,4 +1,4 @@
-"""Calls a function of a file as if it were a training script: `call.py FILE FUNCTION --name=value ...`.
+"""Calls a function of a file as if it were a training script: `python -m harness.call FILE FUNCTION --name=value ...`.
 
 So a function can be a trial: in a process of its own, with a reporter, stopped and resumed like any script.
 """
@@ -33,5 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
     main()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store import Store
-from harness.study import Record, Study
+from harness.study import Record, Study, key_of
 
 RunStudy = Callable[[Mapping[str, Any]], Record]
 
@@ -147,15 +147,21 @@ def _outcomes(batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, 
         return
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
+    parallel: Any = Parallel(n_jobs=jobs, **options)
     try:
-        options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
-        parallel: Any = Parallel(n_jobs=jobs, **options)
         for batch in parallel(delayed(run_batch)(folder, batch, run) for batch in batches):
             yield from batch
     except KeyboardInterrupt:
         get_reusable_executor().shutdown(wait=False, kill_workers=True)
         raise
+    except TerminatedWorkerError:
+        there = Store(folder).digests()
+        for spec in (spec for batch in batches for spec in batch if key_of(spec) not in there):
+            name = (spec["arm"], spec["benchmark"]["name"], spec["seed"])
+            yield Outcome(*name, 0.0, "a worker process was killed, perhaps for want of memory", stored=False)
 
 
 def run_batch(folder: Path, specs: Sequence[Mapping[str, Any]], run: RunStudy) -> list[Outcome]:

@@ -225,6 +225,9 @@ class Local:
         self._processes[job.trial] += 1
         number = self._processes[job.trial]
         environment = {**os.environ, **ONE_THREAD, CHECKPOINT_VARIABLE: str(self._checkpoints(job.trial))}
+        # A script finds the package that runs it, wherever it lies.
+        own = str(Path(__file__).resolve().parents[1])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
         if self._devices:
             environment[GPU_VARIABLE] = self._devices[worker % len(self._devices)]
         return TrialProcess(

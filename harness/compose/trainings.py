@@ -117,8 +117,8 @@ def _call_of(script: str | Path | Callable[..., None]) -> tuple[tuple[str, ...],
             raise ValueError(
                 f"{script.__qualname__} runs in processes of its own, so it must stand at the top of a file"
             )
-        call = str(Path(__file__).parents[1] / "call.py")
-        return (sys.executable, call, str(Path(file).resolve()), script.__qualname__), script.__qualname__
+        call = (sys.executable, "-m", "harness.call", str(Path(file).resolve()), script.__qualname__)
+        return call, script.__qualname__
     path = Path(script)
     if not path.is_file():
         raise FileNotFoundError(f"no training script at {path}")

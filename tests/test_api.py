@@ -1,0 +1,80 @@
+"""The Python entry points, as a notebook uses them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+import harness
+from harness.space import loguniform
+
+SCRIPT = """
+import argparse
+from harness import Reporter
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--epochs", type=int)
+given = parser.parse_args()
+report = Reporter()
+for epoch in range(1, given.epochs + 1):
+    report(epoch=epoch, loss=abs(given.lr - 0.1) + 1 / epoch)
+"""
+FUNCTION = """
+def train(lr, report):
+    for epoch in range(1, 4):
+        report(epoch=epoch, accuracy=1 - abs(lr - 0.1))
+"""
+SPACE = {"lr": loguniform(1e-3, 1.0)}
+
+
+def test_compare_gives_a_row_a_study_and_keeps_what_it_is_asked_to(tmp_path: Path) -> None:
+    with threadpool_limits(1):
+        frame = harness.compare(["rs", "wide=asha"], seeds=2, out=tmp_path / "kept", budget=60.0)
+    assert sorted(frame["arm"]) == ["rs", "rs", "wide", "wide"]
+    assert frame["loss"].between(4, 7).all()
+    assert list((tmp_path / "kept" / "studies").glob("segment-*"))
+
+
+def test_compare_refuses_names_that_are_not_there() -> None:
+    with pytest.raises(ValueError, match="did you mean workers"):
+        harness.compare(["rs"], seeds=1, worker=3)
+
+
+def test_tune_runs_a_script_and_gives_the_best_config(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    best = harness.tune(
+        script, SPACE, metric="loss", maximum=3, max_arg="epochs", budget=6.0, workers=2, out=tmp_path / "out"
+    )
+    assert best.config is not None
+    assert best.resource == 3
+    assert best.value == pytest.approx(abs(float(best.config["lr"]) - 0.1) + 1 / 3)
+    assert best.record.why == "budget"
+
+
+def test_tune_runs_a_function_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tuned_module.py").write_text(FUNCTION)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from tuned_module import train  # type: ignore[import-not-found]
+
+    best = harness.tune(
+        train, SPACE, metric="accuracy", maximize=True, maximum=3, method="rs", budget=4.0, out=tmp_path / "out"
+    )
+    assert best.config is not None
+    assert best.value == pytest.approx(1 - abs(float(best.config["lr"]) - 0.1))
+
+
+def test_tune_says_why_a_function_of_no_file_cannot_be_tuned() -> None:
+    with pytest.raises(ValueError, match="must stand at the top of a file"):
+        harness.tune(lambda lr, report: None, SPACE, metric="loss", maximum=3, budget=1.0)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = ("numpy", "pandas", "torch", "matplotlib", "pyarrow", "scipy")
+    code = f"import sys, harness; sys.exit(any(name in sys.modules for name in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
