@@ -95,7 +95,7 @@ def to_configspace(space: Space, name: str = "") -> dict[str, Any]:
         parts = [
             {"type": "IN", "child": child, "parent": parent, "values": list(values)}
             if len(values) > 1
-            else {"type": "EQ", "child": child, "parent": parent, "value": values[0]}
+            else {"type": "EQ", "child": child, "parent": parent, "value": next(iter(values))}
             for parent, values in parents.items()
         ]
         conditions.append(parts[0] if len(parts) == 1 else {"type": "AND", "child": child, "conditions": parts})

@@ -21,7 +21,7 @@ from harness.toys import Toy, toy_benchmark
 from harness.trace import check_trace
 from harness.types import NANOSECONDS, Benchmark, Event
 
-STUDIES = 5000
+STUDIES = 10_000
 """Of the check of random search: about two seconds."""
 ROWS, DRAWS = 50, 5
 

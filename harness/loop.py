@@ -150,7 +150,10 @@ class _Study:
                 trial = self._admit(job)
                 if decision_time is not None:
                     executor.spend(decision_time(perf_counter_ns() - began))
-                time, trial.worker = executor.start(job)
+                try:
+                    time, trial.worker = executor.start(job)
+                except ValueError as error:  # what this executor cannot do, such as start from another trial
+                    raise SchedulerError(str(error)) from error
                 started = Started(time, trial.worker, job)
                 if time > executor.now:
                     self.planned.append(started)

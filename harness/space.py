@@ -189,8 +189,8 @@ class Space:
     def encode_one(self, config: Config) -> list[float]:
         """The `dim` coordinates of one config, as a list."""
         if not self.conditions:
-            coordinates = [encode(config[name]) for name, encode in self._encoders]
-            return [u for coordinate in coordinates for u in coordinate]
+            encoded = [encode(config[name]) for name, encode in self._encoders]
+            return [u for coordinates in encoded for u in coordinates]
         coordinates: list[float] = []
         for name, domain in self.domains.items():
             if name in config:

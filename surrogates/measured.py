@@ -129,7 +129,7 @@ def _epoch_seconds(
 
 def _relative_fit(features: Array, seconds: Array) -> tuple[Array, Array]:
     """Least squares in relative terms: the coefficients, and the logarithms of measured over fitted."""
-    fit: Array = np.linalg.lstsq(features / seconds[:, None], np.ones(len(seconds)), rcond=None)[0]
+    fit = np.asarray(np.linalg.lstsq(features / seconds[:, None], np.ones(len(seconds)), rcond=None)[0], np.float64)
     return fit, np.log(seconds / (features @ fit))
 
 

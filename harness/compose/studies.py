@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -137,7 +137,7 @@ def simulate(study: Study, watch: Watch | None = None) -> tuple[Log, float]:
 
 
 @contextmanager
-def no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Generator[None]:
     """Let nothing look for circles while a study records its events: it makes none, and the search costs a fifth."""
     was_on = gc.isenabled()
     gc.disable()

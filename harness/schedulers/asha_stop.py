@@ -28,6 +28,11 @@ class AshaStop:
         eta: float = 3,
         grace: int | None = None,
     ) -> None:
+        if not benchmark.fidelity.continues:
+            raise ValueError(
+                f"a training of {benchmark.name!r} says nothing on its way to a higher {benchmark.fidelity.unit}, so "
+                "there is nothing to stop at: use `asha`, which promotes"
+            )
         self._maximum = benchmark.fidelity.maximum
         self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark.fidelity, grace, eta)}
         self._sampler = sampler
