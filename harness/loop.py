@@ -142,23 +142,8 @@ class _Study:
         tell, following = self.scheduler.tell, executor.next
         finished = 0
         while True:
-            while executor.idle:
-                began = perf_counter_ns()
-                job = self._ask()
-                if job is None:
-                    break
-                trial = self._admit(job)
-                if decision_time is not None:
-                    executor.spend(decision_time(perf_counter_ns() - began))
-                try:
-                    time, trial.worker = executor.start(job)
-                except ValueError as error:  # what this executor cannot do, such as start from another trial
-                    raise SchedulerError(str(error)) from error
-                started = Started(time, trial.worker, job)
-                if time > executor.now:
-                    self.planned.append(started)
-                else:
-                    self._record(started)
+            while executor.idle and self._start_next(decision_time):
+                pass
             event = following(budget)
             if event is None:
                 return self._nothing_to_wait_for()
@@ -179,6 +164,27 @@ class _Study:
                 finished += trial.over == "failed" or trial.resource == self.benchmark.fidelity.maximum
                 if finished == finished_trials:
                     return Why.CRITERION
+
+    def _start_next(self, decision_time: DecisionTime | None) -> bool:
+        """Start the scheduler's next job; False where it has none for now."""
+        executor = self.executor
+        began = perf_counter_ns()
+        job = self._ask()
+        if job is None:
+            return False
+        trial = self._admit(job)
+        if decision_time is not None:
+            executor.spend(decision_time(perf_counter_ns() - began))
+        try:
+            time, trial.worker = executor.start(job)
+        except ValueError as error:  # what this executor cannot do, such as start from another trial
+            raise SchedulerError(str(error)) from error
+        started = Started(time, trial.worker, job)
+        if time > executor.now:
+            self.planned.append(started)
+        else:
+            self._record(started)
+        return True
 
     def _ask(self) -> Job | None:
         try:

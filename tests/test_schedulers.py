@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from harness import catalog, checks, known_answers
 from harness._parts.rungs import Rung, rung_levels
+from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
 from harness.schedulers.asha_stop import AshaStop
+from harness.toys import toy_benchmark
 from harness.types import Decision, Fidelity, Report, Status
 
 METHODS = [*catalog.method_names(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
@@ -209,3 +212,9 @@ def test_the_sampler_learns_of_every_rung() -> None:
     for level in range(1, 10):
         told(stop, 0, level, 1 / level, Status.REACHED if level == 9 else Status.RUNNING)
     assert [level for level, _ in sampler.observed] == [1, 3, 9]
+
+
+def test_stopping_is_refused_where_a_training_says_nothing_on_its_way() -> None:
+    benchmark = replace(toy_benchmark(), fidelity=Fidelity("width", (16, 32), continues=False))
+    with pytest.raises(ValueError, match="there is nothing to stop at"):
+        AshaStop(benchmark, np.random.default_rng(0), sampler=RandomSearch(benchmark, np.random.default_rng(0)))
