@@ -3,6 +3,11 @@
 A domain has one law, said once: a value is drawn by decoding a uniform number, so a sample follows exactly what the
 encoding says (a rounded log-uniform integer has no half-sized end values here). Everything is scalar Python floats:
 one path for one config and for a thousand, the same bits for both.
+
+Every domain answers the same calls: `encode(value)` gives its `width` coordinates in [0, 1], `decode(position)` the
+value nearest to coordinates (clipped to [0, 1]), `draw(quantile)` the value at a quantile of the law,
+`contains(value)` whether it may be taken, `cast(text)` the value that a command line means, `grid(points)` evenly
+spread values, `to_json()` what `domain_from_json` reads; `size` is the number of values, None where infinite.
 """
 
 from __future__ import annotations

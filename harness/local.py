@@ -19,44 +19,21 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from selectors import DefaultSelector
 from time import monotonic_ns, sleep
 from typing import NamedTuple
 
 from harness._trial_process import TrialProcess, kill_marked, start_keeper
+from harness.command import Command
+from harness.gpus import GPU_VARIABLE, visible_devices
 from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, decode_metrics
-from harness.space import Config, Value
 from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Status
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 FEW_MILLISECONDS = 10_000_000
 LONGEST_WAIT = 60 * NANOSECONDS
 REASON_LIMIT = 500
-
-
-@dataclass(frozen=True)
-class Command:
-    """How a training script is called: as a list of arguments, never through a shell.
-
-    prefix: the program and its fixed arguments; max_arg: the argument that says how far to train, such as "epochs";
-    None for a script that trains until it is told to stop. Every hyperparameter and constant becomes `--name=value`
-    (one argument, so that a value may begin with a dash).
-    """
-
-    prefix: tuple[str, ...]
-    max_arg: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.prefix or shutil.which(self.prefix[0]) is None:
-            raise ValueError(f"there is no program to call in {list(self.prefix)}; give a program and its arguments")
-
-    def arguments(self, config: Config, constants: Mapping[str, Value], until: int) -> list[str]:
-        """The whole call, for one job."""
-        named = {**constants, **config} | ({self.max_arg: until} if self.max_arg else {})
-        return [*self.prefix, *(f"--{name}={value}" for name, value in named.items())]
 
 
 class _Heard(NamedTuple):
@@ -407,34 +384,3 @@ def _copy_checkpoints(parent: Path, child: Path) -> bool:
         shutil.rmtree(child)
         child.mkdir()
     return False
-
-
-def visible_devices(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The GPUs that trials may use, as `CUDA_VISIBLE_DEVICES` names them (a number, a GPU's or a MIG slice's UUID)."""
-    given = environment.get(GPU_VARIABLE)
-    if given is not None:
-        names = [name.strip() for name in given.split(",")]
-        # As CUDA reads it: whatever stands after an invalid name is not visible.
-        end = next((i for i, name in enumerate(names) if name in ("", "-1", "NoDevFiles")), len(names))
-        return tuple(names[:end])
-    program = shutil.which("nvidia-smi", path=environment.get("PATH"))
-    if program is None:
-        return ()
-    try:
-        listed = subprocess.run([program, "-L"], capture_output=True, timeout=30, check=True, text=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    devices: list[str] = []
-    sliced = False
-    for line in listed.splitlines():
-        name = line.rpartition("UUID: ")[2].rstrip(" )")
-        if name.startswith("MIG-"):
-            # A GPU that is cut into slices can be used only by them.
-            if not sliced and devices:
-                devices.pop()
-            devices.append(name)
-            sliced = True
-        elif name.startswith("GPU-"):
-            devices.append(name)
-            sliced = False
-    return tuple(devices)

@@ -42,7 +42,9 @@ RULES: dict[str, tuple[str, ...]] = {
     # the loop, the executors, what they leave
     "harness.loop": GROUND,
     "harness.simulated": GROUND,
-    "harness.local": (*GROUND, "harness._trial_process"),
+    "harness.local": (*GROUND, "harness._trial_process", "harness.command", "harness.gpus"),
+    "harness.command": GROUND,
+    "harness.gpus": (),
     "harness._trial_process": (),
     "harness.study": (*GROUND, "harness.loop"),
     "harness.catalog": GROUND,

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from harness._trial_process import MARK_VARIABLE, OUTPUT_LIMIT, CappedFile, kill_marked
-from harness.local import Command, Local, visible_devices
+from harness.command import Command
+from harness.gpus import visible_devices
+from harness.local import Local
 from harness.loop import Ended, Log, Reason, Started, Why, run
 from harness.randomness import stream
 from harness.samplers.rs import RandomSearch

@@ -16,7 +16,7 @@ from harness.compose.comparisons import STUDIES
 from harness.compose.studies import prepared
 
 if TYPE_CHECKING:
-    from harness.local import Command
+    from harness.command import Command
     from harness.loop import Log, Watch
     from harness.space import Space
     from harness.study import Record, Study
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def run_real(study: Study, folder: Path, watch: Watch | None = None) -> Log:
     """Run a study for real, its trials as processes on this machine; at its end it goes to the store in `folder`."""
-    from harness.local import Command
+    from harness.command import Command
 
     entry = catalog.find_benchmark(study.benchmark.name)
     if entry.script is None:
@@ -80,7 +80,7 @@ def tune(
     out: str | Path | None,
 ) -> Tuned:
     """Run one study of a script or function for real; gives the best config at the highest resource reached."""
-    from harness.local import Command
+    from harness.command import Command
     from harness.space import Space
     from harness.study import Study
     from harness.types import Benchmark, Event, Fidelity, Objective

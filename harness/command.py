@@ -1,0 +1,31 @@
+"""How a training script is called."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.space import Config, Value
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a training script is called: as a list of arguments, never through a shell.
+
+    prefix: the program and its fixed arguments; max_arg: the argument that says how far to train, such as "epochs";
+    None for a script that trains until it is told to stop. Every hyperparameter and constant becomes `--name=value`
+    (one argument, so that a value may begin with a dash).
+    """
+
+    prefix: tuple[str, ...]
+    max_arg: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.prefix or shutil.which(self.prefix[0]) is None:
+            raise ValueError(f"there is no program to call in {list(self.prefix)}; give a program and its arguments")
+
+    def arguments(self, config: Config, constants: Mapping[str, Value], until: int) -> list[str]:
+        """The whole call, for one job."""
+        named = {**constants, **config} | ({self.max_arg: until} if self.max_arg else {})
+        return [*self.prefix, *(f"--{name}={value}" for name, value in named.items())]
