@@ -152,18 +152,41 @@ class Table:
         self._luck: dict[int, int] = {}
         self._difference = np.empty_like(self._columns)
         self._snaps = self.benchmark.table_miss == "snap"
+        self._fixed: Config = {}
 
     def under(self, benchmark: Benchmark) -> Table:
-        """The same data under a benchmark with other defaults (budget, delays, what a miss means)."""
+        """The same data under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
+        if benchmark.table_miss == "surrogate":
+            raise ValueError(f"no surrogate of {benchmark.name!r} is fitted: declare --table restrict or --table snap")
         table = object.__new__(Table)
         table.__dict__.update(self.__dict__)
         table.benchmark = benchmark
         table._snaps = benchmark.table_miss == "snap"
+        table._fixed = {n: v for n, v in benchmark.space.constants.items() if n in self._space.domains}
+        if (benchmark.objectives, benchmark.test_metric) != (self.benchmark.objectives, self.benchmark.test_metric):
+            table._curves = {}
         return table
 
     def restricted_space(self) -> Space:
-        """The benchmark's space, restricted to the rows of the table."""
-        return self._space.restricted(self.data.configs, self._encoded)
+        """The benchmark's space, restricted to those rows of the table that lie in it; ValueError where none does."""
+        space = self.benchmark.space
+        if space.to_json() == self._space.to_json():
+            return self._space.restricted(self.data.configs, self._encoded)
+        inside = list(filter(None, (self._inside(space, config) for config in self.data.configs)))
+        if not inside:
+            raise ValueError(f"none of the {len(self.data.configs)} rows of {self.benchmark.name!r} lies in {space}")
+        return space.restricted(inside)
+
+    def _inside(self, space: Space, config: Config) -> Config | None:
+        """What `space` would propose for a row, or None where the row lies outside."""
+        if any(config.get(name) != value for name, value in self._fixed.items()):
+            return None
+        own = {name: value for name, value in config.items() if name not in self._fixed}
+        try:
+            space.check(own)
+        except ValueError:
+            return None
+        return own
 
     def facts(self) -> dict[str, Any]:
         """What reports may state of the table; losses are final, to be minimised, means over a config's seeds."""
@@ -180,6 +203,8 @@ class Table:
 
     def row(self, config: Config) -> int:
         """The row that answers for a config; ValueError where the table has none."""
+        if self._fixed:
+            config = {**self._fixed, **config}
         row = self._row_of.get(self._space.key(config))
         if row is not None:
             return row

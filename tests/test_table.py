@@ -24,6 +24,7 @@ from harness.known_answers import expected_minimum
 from harness.loop import run
 from harness.randomness import stream
 from harness.simulated import Simulated
+from harness.space import Space
 from harness.types import End, Event, Objective
 from surrogates import table as tables
 from surrogates.table import Table, TableData, load, save
@@ -226,3 +227,33 @@ def test_the_digest_covers_what_a_study_sees_and_no_more(data: TableData) -> Non
     assert same.digest() == data.digest()
     assert tables.ENDS[0] is End.COMPLETE
     assert study().key == study().key
+
+
+def test_an_arm_may_search_a_part_of_the_space(table: Table) -> None:
+    """Narrower bounds and constants: only rows inside are proposed, and each is still found."""
+    plain = table.benchmark.space.to_json()
+    layers = table.data.configs[0]["layers"]
+    space = Space.from_json({**plain, "layers": layers})
+    part = table.under(table.benchmark.with_space(space))
+    rows = part.restricted_space().rows
+    assert rows is not None
+    assert len(rows) == sum(config["layers"] == layers for config in table.data.configs)
+    for config in rows:
+        assert "layers" not in config
+        assert table.data.configs[part.row(config)] == {**config, "layers": layers}
+    nothing = Space.from_json({**plain, "lr": {"type": "uniform", "lower": 5.0, "upper": 6.0}})
+    with pytest.raises(ValueError, match="none of the 12 rows"):
+        table.under(table.benchmark.with_space(nothing)).restricted_space()
+
+
+def test_other_objectives_are_other_curves(table: Table) -> None:
+    config = table.data.configs[0]
+    loss = table.curve(config, 0).losses[0]
+    other = table.under(replace(table.benchmark, objectives=(Objective("test_loss"),), test_metric=None))
+    assert other.curve(config, 0).losses[0] == (other.curve(config, 0).metrics[0]["test_loss"],)
+    assert table.curve(config, 0).losses[0] == loss
+
+
+def test_a_surrogate_that_is_not_there_is_refused(table: Table) -> None:
+    with pytest.raises(ValueError, match="declare --table restrict or --table snap"):
+        table.under(replace(table.benchmark, table_miss="surrogate"))
