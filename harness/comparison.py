@@ -7,6 +7,7 @@ studies are run in batches over processes, each of which publishes its own: noth
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 from harness.store import Store
 from harness.study import Record, Study, key_of
+
+MOST_IN_A_BATCH = 8
+"""Studies that a process runs before it publishes them: what a kill can cost, and what Ctrl-C waits for."""
 
 RunStudy = Callable[[Mapping[str, Any]], Record]
 
@@ -145,23 +149,41 @@ def _outcomes(batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, 
         for batch in batches:
             yield from run_batch(folder, batch, run)
         return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
-    parallel: Any = Parallel(n_jobs=jobs, **options)
     try:
-        for batch in parallel(delayed(run_batch)(folder, batch, run) for batch in batches):
-            yield from batch
-    except KeyboardInterrupt:
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
+        yield from _in_processes(batches, folder, run, jobs)
     except TerminatedWorkerError:
+        # Nobody knows whose fault it was: what is left is run one by one, and only who kills again is given up.
         there = Store(folder).digests()
         for spec in (spec for batch in batches for spec in batch if key_of(spec) not in there):
-            name = (spec["arm"], spec["benchmark"]["name"], spec["seed"])
-            yield Outcome(*name, 0.0, "a worker process was killed, perhaps for want of memory", stored=False)
+            try:
+                yield from _in_processes([[spec]], folder, run, 1)
+            except TerminatedWorkerError:
+                name = (spec["arm"], spec["benchmark"]["name"], spec["seed"])
+                yield Outcome(*name, 0.0, "its process was killed, perhaps for want of memory", stored=False)
+
+
+def _in_processes(batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, jobs: int) -> Iterator[Outcome]:
+    from concurrent.futures import as_completed
+
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    # Ctrl-C reaches every process of a terminal: the workers leave it to us, and finish the batch they are at.
+    executor: Any = ProcessPoolExecutor(max_workers=jobs, initializer=ignore_interrupts)
+    futures = [executor.submit(run_batch, folder, batch, run) for batch in batches]
+    try:
+        for batch in as_completed(futures):
+            yield from batch.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        executor.shutdown(wait=True)
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that hands out the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_batch(folder: Path, specs: Sequence[Mapping[str, Any]], run: RunStudy) -> list[Outcome]:
@@ -194,6 +216,6 @@ def run_batch(folder: Path, specs: Sequence[Mapping[str, Any]], run: RunStudy) -
 def _batches(studies: Sequence[Study], jobs: int) -> list[list[dict[str, Any]]]:
     """Studies of different arms together, so that batches last alike; several batches a process, so that few wait."""
     ordered = sorted(studies, key=lambda study: (study.benchmark.name, study.seed))
-    size = max(1, min(64, len(ordered) // (4 * jobs)))
+    size = max(1, min(MOST_IN_A_BATCH, len(ordered) // (4 * jobs)))
     specs = [study.spec() for study in ordered]
     return [specs[start : start + size] for start in range(0, len(specs), size)]

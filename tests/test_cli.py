@@ -176,3 +176,16 @@ def test_a_method_in_a_new_file_is_listed_checked_and_compared(tmp_path: Path) -
     done = harness("compare", "--methods", "rs,brand-new", "--seeds", "2", "--out", "out", cwd=tmp_path, env=own)
     assert done.returncode == 0, done.stderr
     assert "brand-new" in done.stdout
+
+
+KILLS = RAISES.replace('raise RuntimeError("the fifth ask")', "__import__('os').kill(__import__('os').getpid(), 9)")
+
+
+def test_a_method_that_kills_its_process_loses_no_study_of_another(tmp_path: Path) -> None:
+    (tmp_path / "kills.py").write_text(KILLS)
+    arguments = ("compare", "--methods", "rs,kills=./kills.py,asha", "--seeds", "2", "--jobs", "2", "--out", "out")
+    done = harness(*arguments, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("its process was killed") == 2
+    states = json.loads(harness("check", "out", "--json", cwd=tmp_path).stdout)
+    assert states["studies"] == 4
