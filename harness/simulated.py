@@ -17,12 +17,14 @@ RUNNING, REACHED, FAILED = Status.RUNNING, Status.REACHED, Status.FAILED
 class _Run:
     """A job on a worker: what it will say next, and when."""
 
-    __slots__ = ("curve", "index", "last", "last_status", "origin", "said", "trial", "worker")
+    __slots__ = ("curve", "index", "last", "last_status", "origin", "reached", "said", "trial", "worker")
 
-    def __init__(self, trial: int, worker: int, curve: Curve) -> None:
+    def __init__(self, trial: int, worker: int, curve: Curve, reached: int) -> None:
         self.trial = trial
         self.worker = worker
         self.curve = curve
+        self.reached = reached
+        """The index of the last level that was reported, -1 before the first."""
         self.index = 0
         self.last = 0
         self.last_status = REACHED
@@ -54,22 +56,21 @@ class Simulated:
         self._decided = 0
         self._current: _Run | None = None
         self._runs: dict[int, _Run] = {}
-        self._curves: dict[int, Curve] = {}
-        self._reached: dict[int, int] = {}
 
     def start(self, job: Job) -> tuple[int, int]:
         """Put a job on the idle worker with the lowest number; gives its start in nanoseconds, and that number."""
         self._settle()
         trial, config, until, parent = job
-        curve = self._curves.get(trial)
-        if curve is None:
-            if parent is not None:
-                raise ValueError(f"a table holds whole trainings: trial {trial} cannot start from trial {parent}")
-            curve = self._curves[trial] = self._model.curve(config, self._seed)
-        begin = max(self.now, self._decided)
-        run = _Run(trial, self._free.pop(), curve)
+        former = self._runs.get(trial)
+        if former is not None:
+            curve, reached = former.curve, former.reached
+        elif parent is None:
+            curve, reached = self._model.curve(config, self._seed), -1
+        else:
+            raise ValueError(f"a table holds whole trainings: trial {trial} cannot start from trial {parent}")
+        begin = self._decided if self._decided > self.now else self.now
+        run = _Run(trial, self._free.pop(), curve, reached)
         self.idle -= 1
-        reached = self._reached.get(trial, -1)
         last = min(self._index_of[until], len(curve.losses) - 1)
         run.last = last
         if last == len(curve.losses) - 1 and curve.end is End.DIVERGED:
@@ -124,7 +125,7 @@ class Simulated:
             return None
         self.now = time
         index, curve, trial, worker = run.index, run.curve, run.trial, run.worker
-        self._reached[trial] = index
+        run.reached = index
         if index == run.last:
             status = run.last_status
             self._release(run)

@@ -190,6 +190,8 @@ class Space:
         """The `dim` coordinates of one config, as a list."""
         if not self.conditions:
             encoded = [encode(config[name]) for name, encode in self._encoders]
+            if self.dim == len(encoded):
+                return [u for (u,) in encoded]
             return [u for coordinates in encoded for u in coordinates]
         coordinates: list[float] = []
         for name, domain in self.domains.items():

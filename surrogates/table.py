@@ -145,12 +145,13 @@ class Table:
         self.digest = data.digest()
         self._space = data.benchmark.space
         self._encoded = self._space.encode(data.configs)
-        self._columns = np.ascontiguousarray(self._encoded.T)
+        # Single precision says which row is nearest as well, and a table of a thousand rows stays in the cache.
+        self._columns = np.ascontiguousarray(self._encoded.T, dtype=np.float32)
+        self._difference = np.empty_like(self._columns)
         self._row_of = {self._space.key(config): row for row, config in enumerate(data.configs)}
         self._replicates = [np.nonzero(ends >= 0)[0].tolist() for ends in data.ends]
-        self._curves: dict[tuple[int, int], Curve] = {}
-        self._luck: dict[int, int] = {}
-        self._difference = np.empty_like(self._columns)
+        self._curves: list[list[Curve | None]] = [[None] * len(data.seeds) for _ in data.configs]
+        self._chosen: dict[int, list[int]] = {}
         self._snaps = self.benchmark.table_miss == "snap"
         self._fixed: Config = {}
 
@@ -164,7 +165,7 @@ class Table:
         table._snaps = benchmark.table_miss == "snap"
         table._fixed = {n: v for n, v in benchmark.space.constants.items() if n in self._space.domains}
         if (benchmark.objectives, benchmark.test_metric) != (self.benchmark.objectives, self.benchmark.test_metric):
-            table._curves = {}
+            table._curves = [[None] * len(self.data.seeds) for _ in self.data.configs]
         return table
 
     def restricted_space(self) -> Space:
@@ -213,27 +214,28 @@ class Table:
                 f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose one of its "
                 f"{len(self.data.configs)} rows, or declare --table snap"
             )
-        # Coordinate by coordinate in a fixed order: the same bits, so the same row, on every machine.
-        difference = self._difference
-        np.subtract(self._columns, np.array(self._space.encode_one(config))[:, None], out=difference)
+        # Coordinate by coordinate in a fixed order, so that no two machines round otherwise.
+        difference, point = self._difference, np.array(self._space.encode_one(config), dtype=np.float32)
+        np.subtract(self._columns, point[:, None], out=difference)
         np.multiply(difference, difference, out=difference)
         return int(np.add.reduce(difference, axis=0).argmin())
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve of a config, in the replicate that benchmark, seed and config choose."""
         row = self.row(config)
-        replicates = self._replicates[row]
-        place = 0
-        if len(replicates) > 1:
-            luck = self._luck.get(seed)
-            if luck is None:
-                luck = self._luck[seed] = key("replicate", self.benchmark.name, seed)
-            place = int(number_at(luck, row) * len(replicates))
-        which = (row, replicates[place])
-        curve = self._curves.get(which)
+        chosen = self._chosen.get(seed)
+        if chosen is None:
+            chosen = self._chosen[seed] = self._choose(seed)
+        curves, replicate = self._curves[row], chosen[row]
+        curve = curves[replicate]
         if curve is None:
-            curve = self._curves[which] = self._read(*which)
+            curve = curves[replicate] = self._read(row, replicate)
         return curve
+
+    def _choose(self, seed: int) -> list[int]:
+        """The replicate of each row that a study with this seed meets."""
+        luck = key("replicate", self.benchmark.name, seed)
+        return [places[int(number_at(luck, row) * len(places))] for row, places in enumerate(self._replicates)]
 
     def _read(self, row: int, replicate: int) -> Curve:
         data, benchmark = self.data, self.benchmark
