@@ -195,8 +195,11 @@ def run_(
     study = declarations.single_study(benchmark, method, seed, given, real=True)
     folder = out or Path("results") / f"run-{study.benchmark.name}-{study.arm}-{seed}".replace(":", "-")
     unfolding = Unfolding(study.benchmark)
-    log = trainings.run_real(study, folder, watch=unfolding.show)
+    log, record = trainings.run_real(study, folder, watch=unfolding.show)
     unfolding.end(log)
+    for failure in record.failures:
+        trial, reason = json.loads(failure)
+        typer.echo(f"trial {trial} failed: {reason}", err=True)
     typer.echo(f"study, outputs and checkpoints: {folder}")
     if log.why == "interrupted":
         raise typer.Exit(INTERRUPTED)

@@ -13,7 +13,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -316,11 +316,12 @@ def table_entry(folder: Path) -> Entry:
 
 
 def find_benchmark(name: str) -> Entry:
-    """The benchmark of this name, or the table in the folder of this path."""
+    """The benchmark of this name, or the table in the folder of this path, named after the folder."""
     if name in benchmarks():
         return benchmarks()[name]
     if (Path(name) / "table.json").exists():
-        return table_entry(Path(name).resolve())
+        entry = table_entry(Path(name).resolve())
+        return replace(entry, benchmark=replace(entry.benchmark, name=Path(name).resolve().name))
     raise UnknownName("benchmark", name, benchmarks())
 
 

@@ -31,7 +31,8 @@ class Study:
     """What is run, and all that its outcome depends on.
 
     method: as `Method.to_json` gives it; benchmark: with the arm's own space, workers, budget and delays;
-    data: digest of the table or surrogate, or `real`; shared: how many first configs all arms have in common;
+    data: digest of the table or surrogate, or `real`; source: where that data is found, by name or path, the one
+    ingredient that is no part of the key; shared: how many first configs all arms have in common;
     points: start configs of this arm; finished_trials: end after so many, instead of at the budget only.
     """
 
@@ -44,6 +45,7 @@ class Study:
     shared: int = 0
     points: tuple[Config, ...] = ()
     finished_trials: int | None = None
+    source: str = ""
 
     def spec(self) -> dict[str, Any]:
         """All ingredients as plain JSON."""
@@ -58,6 +60,7 @@ class Study:
             "shared": self.shared,
             "points": [dict(point) for point in self.points],
             "finished_trials": self.finished_trials,
+            "source": self.source,
         }
 
     @staticmethod
@@ -75,8 +78,10 @@ class Study:
 
 
 def key_of(spec: Mapping[str, Any]) -> str:
-    """The hash of a study's ingredients."""
-    text = json.dumps(spec, separators=(",", ":"), allow_nan=False)
+    """The hash of a study's ingredients, wherever its data lies."""
+    text = json.dumps(
+        {name: value for name, value in spec.items() if name != "source"}, separators=(",", ":"), allow_nan=False
+    )
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -274,18 +274,3 @@ class Network:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.by_hand):
             hidden = self.hidden(inputs)
         return self.loss(hidden, targets)
-
-
-class ClippedSGD:
-    """SGD with momentum on one flat buffer, the gradient clipped by its norm: buffer = momentum * buffer + gradient."""
-
-    def __init__(self, network: Network, lr: float, momentum: float, clip: float):
-        self.network, self.lr, self.momentum, self.clip = network, lr, momentum, clip
-        self.velocity = torch.zeros_like(network.flat)
-
-    def step(self) -> None:
-        """Move the parameters once."""
-        gradient = self.network.gradient
-        scale = (self.clip / (torch.linalg.vector_norm(gradient) + 1e-6)).clamp(max=1.0)
-        self.velocity.mul_(self.momentum).addcmul_(gradient, scale)
-        self.network.flat.add_(self.velocity, alpha=-self.lr)

@@ -1,6 +1,8 @@
-"""A transformer language model on WikiText-2 to be tuned: learning rate, dropout, batch size, momentum, clipping.
+"""A family of transformer language models on WikiText-2 to be tuned, from one script.
 
     python real_benchmarks/transformer_wikitext2.py --lr 1 --dropout .1 --batch_size 16 --momentum .5 --clip .5
+    python real_benchmarks/transformer_wikitext2.py --benchmark transformer_wikitext2_adamw --lr .01 --warmup .1 \
+--weight_decay .1 --beta2 .99 --dropout 0 --batch_size 16 --clip 1 --schedule cosine
 
 `transformer_wikitext2` is the classic problem, whole corpus and 33,278 words, for GPUs; no GPU was at hand to time it.
 `transformer_wikitext2_small` is its kin for one CPU core: 76,992 parameters, a byte-level BPE of 1,000 tokens, of which
@@ -8,68 +10,82 @@ the first 50,000 are trained on and 8,192 each validate and test. An epoch takes
 .07 s to evaluate, a start 1.45 s. That is 2.3 to 2.8 times as fast as the classic `nn.TransformerEncoder` script where
 dropout is .1 to .5, 1.9 to 2.0 times where it is 0 (tests/benchmarks/classic_transformer.py; one core of an AMD EPYC
 with AVX2, the machine busy, torch 2.13.0). Of 69 random configs the best ends at 4.67 nats per token (2.69 bits per
-byte), the median at 5.09, two above ln 1000; knowing no context, a unigram has 5.94.
+byte), the median at 5.09, two above ln 1000; knowing no context, a unigram has 5.94. SGD with momentum; the classic
+range of lr, 1e-6 to 1e-3, moves nothing at the small size, so that reaches from 1e-2 to 10.
 
-Pre-norm and causal, dropout on activations; SGD with momentum, the gradient clipped by its norm. The classic range of
-lr, 1e-6 to 1e-3, moves nothing at the small size, so that reaches from 1e-2 to 10. Losses are nats per token. A
-resumed run equals an uninterrupted one bit for bit on a CPU, and so do two runs of one seed on one kind of machine;
-elsewhere sums are rounded otherwise, and a hot learning rate makes that visible after an epoch.
+The others share the small one's tokens, held-out texts and, where they do not search it, its network; their regime is
+today's: AdamW, a schedule, and one pass over 2 million tokens, no token seen twice, in 40 checkpoints of 50,000. The
+schedule spans all 40, however far a job goes. `_adamw` tunes that; `_arch` also width, depth, heads and context (every
+number of heads divides every width, so none depends on another), and minimises loss, parameters and seconds;
+`_ladder` has the width as its fidelity, each width a fresh training, and `_ladder_w16` to `_w64` are its four widths
+as problems of their own, with adamw's fidelity. Bits per byte compare them all.
+
+Pre-norm and causal, dropout on activations, the gradient clipped by its norm. Losses are nats per token. A resumed run
+equals an uninterrupted one bit for bit on a CPU, and so do two runs of one seed on one kind of machine; elsewhere sums
+are rounded otherwise, and a hot learning rate makes that visible after an epoch.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 if __name__ == "__main__":  # run by its path: the repository's root is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness.report import Reporter, add_to_argparse, load_checkpoint, save_checkpoint
-from harness.space import Space, loguniform, randint, uniform
+from harness.report import Reporter, add_to_argparse
+from harness.space import Space, choice, loguniform, ordinal, randint, reverse_loguniform, uniform
 from harness.types import Benchmark, Delays, Fidelity, Objective
 from real_benchmarks import _wikitext2
-
-if TYPE_CHECKING:
-    import torch
+from real_benchmarks._training import Clock, Task, Trial, run
 
 MODES = ("end", "epochs", "checkpoints")
-EVALUATION_WINDOWS = 64
-"""The evaluation batch: so many windows of bptt tokens, whatever the batch size of the training."""
+FAMILY = "transformer_wikitext2"
+DEFAULT = f"{FAMILY}_small"
+LADDER = f"{FAMILY}_ladder"
+WIDTHS = (16, 32, 48, 64)
 
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained: the text as tokens, and the network's size.
-
-    train_tokens, held_out_tokens: how much of the training text and of each other one, None for all;
-    ffn_ratio: the hidden width of the feed-forward layer over d_model; bptt: tokens in a window.
-    """
-
-    tokeniser: str
-    train_tokens: int | None
-    held_out_tokens: int | None
-    d_model: int
-    ffn_ratio: int = 1
-    layers: int = 2
-    heads: int = 2
-    bptt: int = 35
-
-
+ADAMW = Task("bpe1000", 2_000_000, 8_192, d_model=32, bptt=32, optimiser="adamw", once=True)
 TASKS = {
-    "transformer_wikitext2": Task("words", None, None, d_model=256),
-    "transformer_wikitext2_small": Task("bpe1000", 50_000, 8_192, d_model=32),
+    FAMILY: Task("words", None, None, d_model=256),
+    DEFAULT: Task("bpe1000", 50_000, 8_192, d_model=32),
+    f"{FAMILY}_adamw": ADAMW,
+    f"{FAMILY}_arch": ADAMW,
+    LADDER: ADAMW,
+    **{f"{LADDER}_w{width}": replace(ADAMW, d_model=width) for width in WIDTHS},
 }
 
+ADAMW_SPACE = {
+    "lr": loguniform(3e-4, 3e-1),
+    "warmup": uniform(0, 0.3),
+    "weight_decay": loguniform(1e-3, 1),
+    "beta2": reverse_loguniform(0.9, 0.9999),
+    "dropout": uniform(0, 0.5),
+    "batch_size": randint(16, 48),
+    "clip": loguniform(0.03, 1),
+    "schedule": choice(["constant", "cosine", "wsd"]),
+    "decay_share": uniform(0.05, 0.7),
+}
+SHAPE_SPACE = {
+    "width": ordinal([16, 24, 32, 48, 64]),
+    "depth": randint(1, 4),
+    "heads": ordinal([1, 2, 4]),
+    "context": ordinal([16, 32, 64, 128]),
+}
+CONDITIONS = {"decay_share": {"schedule": ["wsd"]}}
+SECONDS = "seconds"
+"""Cumulative training seconds: reported only where they are an objective, as a table has its own column for time."""
 
-def _benchmark(name: str, lr: tuple[float, float], budget: float, delays: Delays) -> Benchmark:
+
+def _sgd(name: str, lr: tuple[float, float], budget: float, delays: Delays) -> Benchmark:
     return Benchmark(
         name=name,
         space=Space(
@@ -90,13 +106,38 @@ def _benchmark(name: str, lr: tuple[float, float], budget: float, delays: Delays
     )
 
 
+# Delays as this script reports them: a cold start with the files cached, one core of an AMD EPYC with AVX2.
+SMALL_DELAYS = Delays(1.42, restore=0.0035, evaluate=0.06, save=0.005)
+
+
+def _adamw(name: str, budget: float, metrics: tuple[str, ...] = ("val_loss",), **more: Any) -> Benchmark:
+    return Benchmark(
+        name=name,
+        space=Space(ADAMW_SPACE | more.pop("shape", {}), CONDITIONS),
+        objectives=tuple(map(Objective, metrics)),
+        test_metric="test_loss",
+        fidelity=more.pop("fidelity", Fidelity("checkpoint", tuple(range(1, ADAMW.levels + 1)))),
+        budget=budget,
+        workers=4,
+        delays=more.pop("delays", SMALL_DELAYS),
+        **more,
+    )
+
+
 BENCHMARKS = (
     # Delays assumed, not measured: no GPU was at hand.
-    _benchmark("transformer_wikitext2", (1e-6, 1e-3), 5 * 3600.0, Delays(10.0, restore=1.0, evaluate=2.0, save=0.5)),
-    # Delays as this script reports them: a cold start with the files cached, one core of an AMD EPYC with AVX2.
-    _benchmark(
-        "transformer_wikitext2_small", (1e-2, 1e1), 180.0, Delays(1.42, restore=0.0035, evaluate=0.06, save=0.005)
+    _sgd(FAMILY, (1e-6, 1e-3), 5 * 3600.0, Delays(10.0, restore=1.0, evaluate=2.0, save=0.5)),
+    _sgd(DEFAULT, (1e-2, 1e1), 180.0, SMALL_DELAYS),
+    _adamw(f"{FAMILY}_adamw", 180.0),
+    _adamw(
+        f"{FAMILY}_arch",
+        300.0,
+        ("val_loss", "parameters", SECONDS),
+        shape=SHAPE_SPACE,
+        delays=replace(SMALL_DELAYS, evaluate=0.12),
     ),
+    _adamw(LADDER, 300.0, fidelity=Fidelity("width", WIDTHS, continues=False), resumable=False),
+    *(_adamw(f"{LADDER}_w{width}", 180.0) for width in WIDTHS),
 )
 
 
@@ -113,18 +154,42 @@ def train(
     corpus: str = "wikitext2",
     began: float | None = None,
 ) -> None:
-    """Train one config until an epoch, calling `report(epoch=..., val_loss=..., ...)` at each level reported.
+    """Train one config until a level, calling `report(epoch=..., val_loss=..., ...)` at each level reported.
 
     mode: report at the `end`, after all `epochs`, or after each with a checkpoint saved before (`checkpoints`);
     checkpoints: the trial's folder: where it holds a checkpoint, training goes on from there; began: when start-up
-    began, on the clock of `time.perf_counter`, None for now. Seconds in a report are those since the one before.
+    began, on the clock of `time.perf_counter`, None for now. Seconds in a report are those since the one before, but
+    for `seconds`, those of the whole trial. A level of the ladder is trained anew, without checkpoints; all levels up
+    to `until` where the mode is `epochs`, else that one alone.
     """
     clock = Clock(time.perf_counter() if began is None else began)
-    task = _checked(benchmark, config, mode, checkpoints)
-    last = next(known for known in BENCHMARKS if known.name == benchmark).fidelity.maximum
-    until = last if until is None else until
-    if not 1 <= until <= last:
-        raise ValueError(f"cannot train {benchmark!r} until epoch {until}: possible are 1 to {last}")
+    known = _known(benchmark)
+    until = known.fidelity.maximum if until is None else until
+    _check(known, config, until, mode, checkpoints)
+    tried = {objective.metric for objective in known.objectives}
+
+    def say(level: int, metrics: dict[str, float]) -> None:
+        kept = {name: value for name, value in metrics.items() if name != SECONDS or name in tried}
+        report(**{known.fidelity.unit: level}, **kept)
+
+    def made(name: str) -> Trial:
+        task = TASKS[name]
+        parts = _wikitext2.load(corpus, task.tokeniser, task.train_tokens, task.held_out_tokens, data_dir)
+        return Trial(task, config, seed, parts)
+
+    with _one_thread():
+        if known.fidelity.continues:
+            run(made(benchmark), clock, until, say, checkpoints=checkpoints, mode=mode)
+            return
+        for width in [level for level in known.fidelity.levels if level <= until] if mode == "epochs" else [until]:
+            trial = made(f"{benchmark}_w{width}")
+            if not run(trial, clock, trial.task.levels, lambda _, m, w=width: say(w, m), checkpoints=None, mode="end"):
+                return
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """PyTorch as a training wants it here: no autograd of its own accord, one thread, nothing denormal."""
     import torch
 
     threads = torch.get_num_threads()
@@ -132,148 +197,37 @@ def train(
     torch.set_flush_denormal(True)  # vanishing probabilities and velocities would cost tenfold
     try:
         with torch.no_grad():
-            parts = _wikitext2.load(corpus, task.tokeniser, task.train_tokens, task.held_out_tokens, data_dir)
-            trial = Trial(task, config, seed, parts)
-            _train(trial, clock, until, report, checkpoints=checkpoints, mode=mode)
+            yield
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
 
 
-def _checked(benchmark: str, config: Mapping[str, Any], mode: str, checkpoints: Path | None) -> Task:
-    if benchmark not in TASKS:
-        raise ValueError(f"unknown benchmark {benchmark!r}; here are {', '.join(TASKS)}")
-    if missing := [name for name in BENCHMARKS[0].space.names if name not in config]:
-        raise ValueError(f"a config of {benchmark!r} needs {', '.join(missing)}, given are {', '.join(config)}")
+def _known(benchmark: str) -> Benchmark:
+    for known in BENCHMARKS:
+        if known.name == benchmark:
+            return known
+    raise ValueError(f"unknown benchmark {benchmark!r}; here are {', '.join(TASKS)}")
+
+
+def _check(known: Benchmark, config: Mapping[str, Any], until: int, mode: str, checkpoints: Path | None) -> None:
+    """Refuse what cannot be trained; values outside the space can be, by hand."""
+    space, levels = known.space, known.fidelity.levels
+    if missing := [name for name in space.names if name not in config and space.active(name, config)]:
+        raise ValueError(f"a config of {known.name!r} needs {', '.join(missing)}, given are {', '.join(config)}")
+    if unknown := [name for name in config if name not in space.domains]:
+        raise ValueError(f"{known.name!r} has no {', '.join(unknown)}; it has {', '.join(space.names)}")
+    if idle := [name for name in space.conditions if name in config and not space.active(name, config)]:
+        parents = ", ".join(f"{name} = {config[name]!r}" for name in space.conditions[idle[0]])
+        raise ValueError(f"{idle[0]} is given, but means nothing where {parents}")
     if mode not in MODES:
         raise ValueError(f"unknown way to report {mode!r}; there are {', '.join(MODES)}")
     if mode == "checkpoints" and checkpoints is None:
         raise ValueError("mode 'checkpoints' needs a folder: give checkpoints=FOLDER")
-    return TASKS[benchmark]
-
-
-def _train(
-    trial: Trial, clock: Clock, until: int, report: Callable[..., None], *, checkpoints: Path | None, mode: str
-) -> None:
-    constants = trial.constants() | {"start_up_seconds": clock.lap(trial.device)}
-    state = load_checkpoint(checkpoints) if checkpoints else None
-    if state is not None:
-        trial.restore(state)
-    constants["restore_seconds"] = 0.0 if state is None else clock.lap(trial.device)
-    seconds, tokens = 0.0, 0
-    while trial.epoch < until:
-        clock.lap(trial.device)
-        losses = {"train_loss": trial.train_epoch()}
-        seconds, tokens = seconds + clock.lap(trial.device), tokens + trial.tokens_per_epoch
-        diverged = not math.isfinite(losses["train_loss"])
-        if mode == "end" and trial.epoch < until and not diverged:
-            continue
-        losses |= trial.evaluate()
-        diverged = diverged or not math.isfinite(losses["val_loss"])
-        timings = {"train_seconds": seconds, "eval_seconds": clock.lap(trial.device), "save_seconds": 0.0}
-        if mode == "checkpoints" and checkpoints:
-            save_checkpoint(checkpoints, trial.state())
-            timings["save_seconds"] = clock.lap(trial.device)
-        timings["tokens_per_second"] = tokens / seconds
-        report(epoch=trial.epoch, **losses, diverged=float(diverged), **timings, **constants)
-        if diverged:
-            return
-        seconds, tokens = 0.0, 0
-
-
-class Clock:
-    """Seconds between laps, the device's work included."""
-
-    def __init__(self, began: float):
-        self.then = began
-
-    def lap(self, device: torch.device) -> float:
-        """Seconds since the lap before, once the device has done what it was given."""
-        if device.type == "cuda":
-            import torch
-
-            torch.cuda.synchronize(device)
-        before, self.then = self.then, time.perf_counter()
-        return self.then - before
-
-
-class Trial:
-    """One config in training: network, optimiser, random streams and the epoch that it has reached."""
-
-    def __init__(self, task: Task, config: Mapping[str, Any], seed: int, corpus: _wikitext2.Corpus):
-        import torch
-
-        from real_benchmarks import _transformer as parts
-
-        self.bptt, self.batch, self.epoch = task.bptt, int(config["batch_size"]), 0
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        shape = parts.Shape(corpus.vocabulary, task.d_model, task.ffn_ratio, task.layers, task.heads, task.bptt)
-        self.network = parts.Network(shape, self.device, parts.stream(seed, "parameters"))
-        self.optimiser = parts.ClippedSGD(self.network, config["lr"], config["momentum"], config["clip"])
-        self.order = parts.stream(seed, "order")
-        dropped = parts.stream(seed, "dropout", self.device)
-        tokens = self.batch * task.bptt
-        self.dropout = parts.Dropout(config["dropout"], shape.dropout_widths(), tokens, self.device, dropped)
-        self.train_ids, *held_out = (torch.from_numpy(part.ids).to(self.device).long() for part in corpus[:3])
-        self.held_out = dict(zip(("val", "test"), held_out, strict=True))
-        self.val_bytes = corpus.valid.bytes[1:]
-        self.steps = (len(self.train_ids) - task.bptt) // tokens
-        if self.steps < 1:
-            raise ValueError(f"{len(self.train_ids)} training tokens do not fill a batch of {self.batch} x {task.bptt}")
-        self.tokens_per_epoch = self.steps * tokens
-
-    def constants(self) -> dict[str, float]:
-        """What stays the same over a training: the number of parameters, and FLOP to train on a token."""
-        flops = self.network.shape.flops_per_token()
-        return {"parameters": float(self.network.flat.numel()), "flops_per_token": float(flops)}
-
-    def train_epoch(self) -> float:
-        """One pass over the windows of bptt tokens, cut at a random offset and shuffled; gives the mean loss."""
-        import torch
-
-        offset = int(torch.randint(self.bptt, (), generator=self.order))
-        windows = self.train_ids[offset:].unfold(0, self.bptt + 1, self.bptt)
-        chosen = torch.randperm(len(windows), generator=self.order)[: self.steps * self.batch]
-        losses = torch.zeros(self.steps, dtype=torch.float64, device=self.device)
-        for step, block in enumerate(windows[chosen.to(self.device)].split(self.batch)):
-            losses[step] = self.network.gradients(block[:, :-1], block[:, 1:].reshape(-1), self.dropout.draw())
-            self.optimiser.step()
-        self.epoch += 1
-        return float(losses.mean())
-
-    def evaluate(self) -> dict[str, float]:
-        """Validation and test loss over every token but the first, and bits per byte of the validation text."""
-        losses = {f"{name}_loss": self._held_out_loss(ids) for name, ids in self.held_out.items()}
-        bits = losses["val_loss"] * len(self.val_bytes) / math.log(2)
-        return losses | {"bits_per_byte": bits / float(self.val_bytes.sum())}
-
-    def _held_out_loss(self, ids: torch.Tensor) -> float:
-        count = len(ids) - 1
-        whole = count // self.bptt * self.bptt
-        blocks = list(ids[: whole + 1].unfold(0, self.bptt + 1, self.bptt).split(EVALUATION_WINDOWS))
-        if count > whole:
-            blocks.append(ids[None, whole:])
-        return float(sum(self.network.evaluate(block[:, :-1], block[:, 1:].reshape(-1)) for block in blocks)) / count
-
-    def state(self) -> dict[str, Any]:
-        """All that a resumed training needs to go on as if it had not stopped."""
-        return {
-            "epoch": self.epoch,
-            "parameters": self.network.flat,
-            "velocity": self.optimiser.velocity,
-            "order": self.order.get_state(),
-            "dropout": self.dropout.random.get_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave, of this trial or of one with other hyperparameters."""
-        if (given := state["parameters"].numel()) != (wanted := self.network.flat.numel()):
-            raise ValueError(f"the checkpoint is of a network of {given} parameters, this one has {wanted}")
-        self.network.flat.copy_(state["parameters"])
-        self.optimiser.velocity.copy_(state["velocity"])
-        self.order.set_state(state["order"].cpu())
-        self.dropout.random.set_state(state["dropout"].cpu())
-        self.epoch = state["epoch"]
+    if until not in levels:
+        whole = levels == tuple(range(levels[0], levels[-1] + 1))
+        possible = f"{levels[0]} to {levels[-1]}" if whole else ", ".join(map(str, levels))
+        raise ValueError(f"cannot train {known.name!r} until {known.fidelity.unit} {until}: possible are {possible}")
 
 
 def seconds_since_process_start() -> float:
@@ -285,26 +239,36 @@ def seconds_since_process_start() -> float:
         return 0.0
 
 
-def main() -> None:
-    """Train one config from the command line, or as an executor's worker."""
-    began = time.perf_counter() - seconds_since_process_start()
-    space = BENCHMARKS[-1].space
-    parser = argparse.ArgumentParser(description="Train one config of a transformer language model on WikiText-2.")
-    parser.add_argument("--benchmark", choices=list(TASKS), default=BENCHMARKS[-1].name)
+def _parsed() -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The command line, and the config that stands in it: which one is possible depends on the benchmark."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--benchmark", choices=list(TASKS), default=DEFAULT)
+    space = _known(first.parse_known_args()[0].benchmark).space
+    parser = argparse.ArgumentParser(
+        description="Train one config of a transformer language model on WikiText-2.", parents=[first]
+    )
     add_to_argparse(parser, space)
-    parser.add_argument("--epochs", type=int, default=40, help="train until this epoch")
+    parser.add_argument("--epochs", type=int, help="train until this level of the benchmark's fidelity; default: last")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", choices=MODES, default="checkpoints", help="at the end, or after each epoch")
+    parser.add_argument("--report", choices=MODES, default="checkpoints", help="at the end, or after each level")
     parser.add_argument("--corpus", choices=_wikitext2.CORPORA, default="wikitext2")
     parser.add_argument("--data_dir", type=Path, help="folder with the texts of WikiText-2")
     parser.add_argument("--checkpoint_dir", type=Path, help="default: the executor's, else one for this run only")
     given = parser.parse_args()
+    config = {name: getattr(given, name) for name in space.names}
+    return given, {name: value for name, value in config.items() if value is not None}
+
+
+def main() -> None:
+    """Train one config from the command line, or as an executor's worker."""
+    began = time.perf_counter() - seconds_since_process_start()
+    given, config = _parsed()
     report = Reporter()
     with tempfile.TemporaryDirectory(prefix="foretune-") as temporary:
         try:
             train(
                 given.benchmark,
-                {name: getattr(given, name) for name in space.names},
+                config,
                 seed=given.seed,
                 until=given.epochs,
                 report=report,
@@ -315,7 +279,8 @@ def main() -> None:
                 began=began,
             )
         except (ValueError, FileNotFoundError, ImportError) as error:
-            parser.exit(2, f"{error}\n")
+            print(error, file=sys.stderr)
+            sys.exit(2)
 
 
 if __name__ == "__main__":

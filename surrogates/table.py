@@ -159,6 +159,10 @@ class Table:
         """The same data under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
         if benchmark.table_miss == "surrogate":
             raise ValueError(f"no surrogate of {benchmark.name!r} is fitted: declare --table restrict or --table snap")
+        for objective in benchmark.objectives:
+            if objective.metric not in self.data.metrics:
+                known = ", ".join(self.data.metrics)
+                raise ValueError(f"the table of {benchmark.name!r} has no metric {objective.metric!r}; it has {known}")
         table = object.__new__(Table)
         table.__dict__.update(self.__dict__)
         table.benchmark = benchmark

@@ -189,3 +189,23 @@ def test_a_method_that_kills_its_process_loses_no_study_of_another(tmp_path: Pat
     assert done.stderr.count("its process was killed") == 2
     states = json.loads(harness("check", "out", "--json", cwd=tmp_path).stdout)
     assert states["studies"] == 4
+
+
+def test_a_table_in_a_folder_is_compared_under_the_folders_name(tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(PROJECT / "surrogates" / "data" / "transformer_wikitext2_small", tmp_path / "tables" / "mine")
+    both = "tables/mine,transformer_wikitext2_small"
+    done = harness("compare", "--benchmarks", both, "--methods", "rs", "--seeds", "2", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(harness("report", "out", "--json", cwd=tmp_path).stdout)
+    assert {study["benchmark"] for study in numbers["studies"]} == {"mine", "transformer_wikitext2_small"}
+    assert harness("replay", "--verify", "out", cwd=tmp_path).returncode == 0
+    assert "mine" in numbers["benchmarks"]
+
+
+def test_a_metric_that_the_table_lacks_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text('[benchmark]\nobjectives = [{metric = "val_los", maximize = false}]\n')
+    done = harness("compare", "wrong.toml", "--methods", "rs", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no metric 'val_los'; it has" in done.stderr

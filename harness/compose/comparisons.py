@@ -117,7 +117,7 @@ def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
     facts: dict[str, dict[str, Any]] = {}
     for name in comparison.benchmarks:
         benchmark = overridden(catalog.find_benchmark(name).benchmark, comparison.overrides)
-        facts[name] = {
+        facts[benchmark.name] = {
             "metric": benchmark.objectives[0].metric,
             "unit": benchmark.fidelity.unit,
             "levels": list(benchmark.fidelity.levels),
@@ -200,7 +200,7 @@ def verify(folder: Path) -> dict[str, str]:
         name = f"{spec['arm']} on {spec['benchmark']['name']}, seed {spec['seed']}"
         if spec["data"] == "real" or spec["decision_time"] == "measured":
             continue
-        if spec["data"] != data_digest(spec["benchmark"]["name"]):
+        if spec["data"] != data_digest(spec["source"]):
             differing[name] = "its table is not the one of today"
         elif (again := run_simulated(spec)).digest() != stored.digest():
             differing[name] = f"study {key}: {first_difference(stored, again)}"

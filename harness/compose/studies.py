@@ -79,6 +79,7 @@ def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bo
         shared=benchmark.workers if comparison.shared is None else comparison.shared,
         points=arm.points,
         finished_trials=comparison.finished_trials,
+        source=name,
     )
 
 
@@ -120,7 +121,7 @@ def simulate(study: Study, watch: Watch | None = None) -> tuple[Log, float]:
     from harness.simulated import Simulated
     from harness.types import NANOSECONDS
 
-    model = model_of(study.benchmark.name).under(study.benchmark)
+    model = model_of(study.source).under(study.benchmark)
     began = perf_counter()
     benchmark, scheduler = prepared(study, model)
     with no_garbage_collection():

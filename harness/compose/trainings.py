@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from harness.study import Record, Study
 
 
-def run_real(study: Study, folder: Path, watch: Watch | None = None) -> Log:
+def run_real(study: Study, folder: Path, watch: Watch | None = None) -> tuple[Log, Record]:
     """Run a study for real, its trials as processes on this machine; at its end it goes to the store in `folder`."""
     from harness.command import Command
 
-    entry = catalog.find_benchmark(study.benchmark.name)
+    entry = catalog.find_benchmark(study.source)
     if entry.script is None:
         real = ", ".join(name for name, found in catalog.benchmarks().items() if found.script)
         raise ValueError(f"benchmark {study.benchmark.name!r} has no training script; those with one are {real}")
     script = (sys.executable, "-m", f"real_benchmarks.{entry.script}")
     command = Command((*script, "--benchmark", study.benchmark.name, "--seed", str(study.seed)), "epochs")
-    return _run_for_real(study, command, folder, watch)[0]
+    return _run_for_real(study, command, folder, watch)
 
 
 def _run_for_real(study: Study, command: Command, folder: Path, watch: Watch | None) -> tuple[Log, Record]:
