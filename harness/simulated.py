@@ -90,11 +90,9 @@ class Simulated:
                 run.origin = ready
         self._tickets += 1
         self._runs[trial] = run
-        heappush(self._heap, (self._due(run), self._tickets, run))
+        due = run.origin + curve.nanoseconds[run.index] + (run.index + 1) * self._each_level
+        heappush(self._heap, (due, self._tickets, run))
         return begin, run.worker
-
-    def _due(self, run: _Run) -> int:
-        return run.origin + run.curve.nanoseconds[run.index] + (run.index + 1) * self._each_level
 
     def _settle(self) -> None:
         """The scheduler has answered: the run at the top of the heap goes on, or goes."""

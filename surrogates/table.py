@@ -29,6 +29,9 @@ from harness.types import NANOSECONDS, Benchmark, Curve, End
 
 Array = NDArray[np.float64]
 ENDS = (End.COMPLETE, End.EARLY, End.DIVERGED)
+GRID = 2**20
+"""The nearest row is sought among coordinates rounded to so many steps: then squared distances are whole numbers below
+2^53, exact in whatever order a machine adds them, and every machine finds the same row."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,9 @@ class Table:
         self.digest = data.digest()
         self._space = data.benchmark.space
         self._encoded = self._space.encode(data.configs)
-        # Single precision says which row is nearest as well, and a table of a thousand rows stays in the cache.
-        self._columns = np.ascontiguousarray(self._encoded.T, dtype=np.float32)
-        self._difference = np.empty_like(self._columns)
+        on_grid = np.rint(self._encoded * GRID)
+        self._doubled = np.ascontiguousarray(2 * on_grid.T)
+        self._squares = (on_grid * on_grid).sum(axis=1)
         self._row_of = {self._space.key(config): row for row, config in enumerate(data.configs)}
         self._replicates = [np.nonzero(ends >= 0)[0].tolist() for ends in data.ends]
         self._curves: list[list[Curve | None]] = [[None] * len(data.seeds) for _ in data.configs]
@@ -218,11 +221,8 @@ class Table:
                 f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose one of its "
                 f"{len(self.data.configs)} rows, or declare --table snap"
             )
-        # Coordinate by coordinate in a fixed order, so that no two machines round otherwise.
-        difference, point = self._difference, np.array(self._space.encode_one(config), dtype=np.float32)
-        np.subtract(self._columns, point[:, None], out=difference)
-        np.multiply(difference, difference, out=difference)
-        return int(np.add.reduce(difference, axis=0).argmin())
+        point = np.array([round(u * GRID) for u in self._space.encode_one(config)], dtype=np.float64)
+        return int((self._squares - point @ self._doubled).argmin())
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve of a config, in the replicate that benchmark, seed and config choose."""

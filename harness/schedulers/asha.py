@@ -10,6 +10,8 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
 __all__ = ["Asha"]
 
+RUNNING, REACHED, CONTINUE = Status.RUNNING, Status.REACHED, Decision.CONTINUE
+
 
 class Asha:
     """Asynchronous successive halving with promotions (Li et al. 2020, arXiv 1810.05934, Algorithm 2).
@@ -57,10 +59,10 @@ class Asha:
 
     def tell(self, report: Report) -> Decision:
         """Note the losses of trials that come to their rung; a failed trial counts there as the worst."""
-        if report.status is not Status.RUNNING:
+        if report.status is not RUNNING:
             trial, reached = report.trial, report.resource == self._until[report.trial]
             config = self._running.pop(trial)
             # A trial that ends before its rung counts there all the same, with the loss it ended with.
-            self._rung_at[self._until[trial]].add(report.losses[0], trial, reached and report.status is Status.REACHED)
+            self._rung_at[self._until[trial]].add(report.losses[0], trial, reached and report.status is REACHED)
             self._sampler.observe(config, report.resource, report.losses)
-        return Decision.CONTINUE
+        return CONTINUE

@@ -10,6 +10,8 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
 __all__ = ["AshaStop"]
 
+RUNNING, CONTINUE, STOP = Status.RUNNING, Decision.CONTINUE, Decision.STOP
+
 
 class AshaStop:
     """Asynchronous successive halving that stops (Li et al. 2020, arXiv 1810.05934, section 3.3).
@@ -51,9 +53,9 @@ class AshaStop:
 
     def tell(self, report: Report) -> Decision:
         """Stop at a rung what is not among the best."""
-        rung, ended = self._rungs.get(report.resource), report.status is not Status.RUNNING
+        rung, ended = self._rungs.get(report.resource), report.status is not RUNNING
         if rung is None and not ended:
-            return Decision.CONTINUE
+            return CONTINUE
         trial, loss = report.trial, report.losses[0]
         self._sampler.observe(self._running[trial], report.resource, report.losses)
         keeps = True
@@ -62,4 +64,4 @@ class AshaStop:
             keeps = ended or rung.keeps(loss)  # what has come to its end is not stopped
         if ended or not keeps:
             del self._running[trial]
-        return Decision.CONTINUE if keeps else Decision.STOP
+        return CONTINUE if keeps else STOP

@@ -9,6 +9,8 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
 __all__ = ["Single"]
 
+RUNNING, CONTINUE = Status.RUNNING, Decision.CONTINUE
+
 
 class Single:
     """Train each proposed config to the highest level; the sampler learns of ends only.
@@ -34,6 +36,6 @@ class Single:
 
     def tell(self, report: Report) -> Decision:
         """Go on to the end."""
-        if report.status is not Status.RUNNING:
+        if report.status is not RUNNING:
             self._sampler.observe(self._running.pop(report.trial), report.resource, report.losses)
-        return Decision.CONTINUE
+        return CONTINUE
