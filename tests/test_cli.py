@@ -153,12 +153,20 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_continues(tmp_path: 
         [sys.executable, "-m", "harness", *arguments], cwd=tmp_path, env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-    time.sleep(6)
+    give_up = time.monotonic() + 60
+    while not (tmp_path / "out" / "comparison.json").exists() and time.monotonic() < give_up:
+        time.sleep(0.05)
+    time.sleep(2)  # by now the slow method is at its slow ask
     os.killpg(running.pid, signal.SIGINT)
     _, errors = running.communicate(timeout=30)
     assert running.returncode == 130, errors
     assert "Traceback" not in errors
     assert "the same command continues" in errors
+    kept = json.loads(harness("check", "out", "--json", cwd=tmp_path).stdout)["studies"]
+    assert kept >= 1
+    done = harness("compare", "--methods", "rs", "--seeds", "8", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(harness("check", "out", "--json", cwd=tmp_path).stdout)["studies"] == 8
 
 
 def test_a_method_in_a_new_file_is_listed_checked_and_compared(tmp_path: Path) -> None:
