@@ -93,6 +93,7 @@ def tabulate(
 
     folder.mkdir(parents=True, exist_ok=True)
     with LineWriter(folder / RUNS) as writer:
+        _check_same_problem(benchmark, folder)
         there = {(run["part"], run["index"], run["seed"]) for run in read_runs(folder)}
         missing = [run for run in runs if run.key not in there]
         if not missing:
@@ -106,6 +107,19 @@ def tabulate(
             if on_run:
                 on_run(len(runs) - len(missing) + done, len(runs), measured)
     return len(missing)
+
+
+def _check_same_problem(benchmark: Benchmark, folder: Path) -> None:
+    """Refuse to add runs to those of another problem: they would be one table and two truths."""
+    mine = benchmark.to_json()
+    for entry in read_lines(folder / RUNS):
+        theirs = entry.get("benchmark")
+        for name in ("name", "space", "fidelity"):
+            if theirs is not None and theirs[name] != mine[name]:
+                raise ValueError(
+                    f"the runs in {folder} were measured with another {name}: {theirs[name]}, now {mine[name]}; "
+                    "give another --out"
+                )
 
 
 def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +84,14 @@ def test_a_kill_costs_the_run_under_way_and_the_same_command_goes_on(script: Scr
     assert len(script.trained) == len(set(script.trained)) == 12
     assert measure_all(plan(BENCHMARK, 8, 2), tmp_path) == 4
     assert [entry["machine"] for entry in read_lines(tmp_path / RUNS) if "machine" in entry]
+
+
+def test_runs_of_another_problem_are_not_added(script: Script, tmp_path: Path) -> None:
+    measure_all(plan(BENCHMARK, 2, 1), tmp_path)
+    other = replace(BENCHMARK, fidelity=replace(BENCHMARK.fidelity, levels=(1, 2)))
+    with pytest.raises(ValueError, match="were measured with another fidelity"):
+        tabulate(other, "toy_script", plan(other, 3, 1), tmp_path, processes=1)
+    assert len(list(read_runs(tmp_path))) == 2
 
 
 def test_measured_runs_become_a_table_and_failures_are_counted(script: Script, tmp_path: Path) -> None:
