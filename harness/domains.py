@@ -4,10 +4,8 @@ A domain has one law, said once: a value is drawn by decoding a uniform number, 
 encoding says (a rounded log-uniform integer has no half-sized end values here). Everything is scalar Python floats:
 one path for one config and for a thousand, the same bits for both.
 
-Every domain answers the same calls: `encode(value)` gives its `width` coordinates in [0, 1], `decode(position)` the
-value nearest to coordinates (clipped to [0, 1]), `draw(quantile)` the value at a quantile of the law,
-`contains(value)` whether it may be taken, `cast(text)` the value that a command line means, `grid(points)` evenly
-spread values, `to_json()` what `domain_from_json` reads; `size` is the number of values, None where infinite.
+Every domain answers the same calls; `size` is the number of its values, None where infinite, `width` of its
+coordinates.
 """
 
 from __future__ import annotations
@@ -79,26 +77,33 @@ class Float:
             object.__setattr__(self, name, part)
 
     def encode(self, value: Value) -> tuple[float]:
+        """Where a value lies: `width` coordinates in [0, 1]."""
         return ((self._to_axis(value) - self._start) / self._length,)
 
     def decode(self, position: Sequence[float]) -> float:
+        """The value nearest to coordinates."""
         return self.draw(min(max(position[0], 0.0), 1.0))
 
     def draw(self, quantile: float) -> float:
+        """The value at a quantile of the law."""
         value = self._from_axis(self._start + quantile * self._length)
         lower, upper = self.lower, self.upper
         return lower if value < lower else upper if value > upper else value
 
     def contains(self, value: object) -> bool:
+        """Whether a value may be taken."""
         return isinstance(value, NUMBERS) and value.__class__ is not bool and self.lower <= value <= self.upper
 
     def cast(self, text: str) -> float:
+        """The value that a command line means; ValueError for none."""
         return float(text)
 
     def grid(self, points: int) -> list[float]:
+        """Evenly spread values, `points` of them where there are so many."""
         return [self.draw(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
 
     def to_json(self) -> dict[str, Any]:
+        """As plain JSON, for `domain_from_json`."""
         kind = {"linear": "uniform", "log": "loguniform", "reverse_log": "reverse_loguniform"}[self.scale]
         return {"type": kind, "lower": self.lower, "upper": self.upper}
 
@@ -133,33 +138,41 @@ class Integer:
 
     @property
     def size(self) -> int:
+        """How many values there are."""
         return self.upper - self.lower + 1
 
     def encode(self, value: Value) -> tuple[float]:
+        """Where a value lies: `width` coordinates in [0, 1]."""
         return ((self._to_axis(value) - self._start) / self._length,)
 
     def decode(self, position: Sequence[float]) -> int:
+        """The value nearest to coordinates."""
         return self.draw(min(max(position[0], 0.0), 1.0))
 
     def draw(self, quantile: float) -> int:
+        """The value at a quantile of the law."""
         value = math.floor(self._from_axis(self._start + quantile * self._length) + 0.5)
         lower, upper = self.lower, self.upper
         return lower if value < lower else upper if value > upper else value
 
     def contains(self, value: object) -> bool:
+        """Whether a value may be taken."""
         inside = isinstance(value, NUMBERS) and value.__class__ is not bool and self.lower <= value <= self.upper
         return inside and float(value).is_integer()  # type: ignore[arg-type]
 
     def cast(self, text: str) -> int:
+        """The value that a command line means; ValueError for none."""
         return int(text)
 
     def grid(self, points: int) -> list[int]:
+        """Evenly spread values, `points` of them where there are so many."""
         if points >= self.size:
             return list(range(self.lower, self.upper + 1))
         count = points
         return list(dict.fromkeys(self.draw((i + 0.5) / count) for i in range(count)))
 
     def to_json(self) -> dict[str, Any]:
+        """As plain JSON, for `domain_from_json`."""
         return {"type": "lograndint" if self.log else "randint", "lower": self.lower, "upper": self.upper}
 
     def __str__(self) -> str:
@@ -197,27 +210,35 @@ class Ordinal:
 
     @property
     def size(self) -> int:
+        """How many values there are."""
         return len(self.values)
 
     def encode(self, value: Value) -> tuple[float]:
+        """Where a value lies: `width` coordinates in [0, 1]."""
         return (self._centres[value],)
 
     def decode(self, position: Sequence[float]) -> Value:
+        """The value nearest to coordinates."""
         return self.draw(position[0])
 
     def draw(self, quantile: float) -> Value:
+        """The value at a quantile of the law."""
         return self.values[bisect_right(self._edges, quantile)]
 
     def contains(self, value: object) -> bool:
+        """Whether a value may be taken."""
         return value in self.values
 
     def cast(self, text: str) -> Value:
+        """The value that a command line means; ValueError for none."""
         return _cast_to_one_of(text, self.values)
 
     def grid(self, points: int) -> list[Value]:
+        """Evenly spread values, `points` of them where there are so many."""
         return list(self.values)
 
     def to_json(self) -> dict[str, Any]:
+        """As plain JSON, for `domain_from_json`."""
         plain: dict[str, Any] = {"type": "ordinal", "values": list(self.values)}
         return plain | ({"scale": self.scale} if self.scale else {})
 
@@ -238,36 +259,45 @@ class Choice:
 
     @property
     def size(self) -> int:
+        """How many values there are."""
         return len(self.values)
 
     @property
     def width(self) -> int:
+        """How many coordinates a value has."""
         return 1 if len(self.values) == 2 else len(self.values)
 
     def encode(self, value: Value) -> tuple[float, ...]:
+        """Where a value lies: `width` coordinates in [0, 1]."""
         index = self.values.index(value)
         if self.width == 1:
             return (float(index),)
         return tuple(float(i == index) for i in range(self.width))
 
     def decode(self, position: Sequence[float]) -> Value:
+        """The value nearest to coordinates."""
         if self.width == 1:
             return self.values[position[0] > 0.5]
         return self.values[max(range(self.width), key=lambda i: (position[i], -i))]
 
     def draw(self, quantile: float) -> Value:
+        """The value at a quantile of the law."""
         return self.values[min(int(quantile * len(self.values)), len(self.values) - 1)]
 
     def contains(self, value: object) -> bool:
+        """Whether a value may be taken."""
         return value in self.values
 
     def cast(self, text: str) -> Value:
+        """The value that a command line means; ValueError for none."""
         return _cast_to_one_of(text, self.values)
 
     def grid(self, points: int) -> list[Value]:
+        """Evenly spread values, `points` of them where there are so many."""
         return list(self.values)
 
     def to_json(self) -> dict[str, Any]:
+        """As plain JSON, for `domain_from_json`."""
         return {"type": "choice", "values": list(self.values)}
 
     def __str__(self) -> str:

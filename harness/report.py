@@ -19,6 +19,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.lines import sync
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
@@ -123,7 +125,7 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    _sync_directory(directory)
+    sync(directory)
     for number in numbers[keep - 1 :]:
         (directory / CHECKPOINT_NAME.format(number=number)).unlink(missing_ok=True)
 
@@ -147,11 +149,3 @@ def _checkpoint_numbers(directory: Path) -> list[int]:
         return []
     stems = [path.stem.removeprefix("checkpoint-") for path in directory.glob("checkpoint-*.pt")]
     return sorted((int(stem) for stem in stems if stem.isdigit()), reverse=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

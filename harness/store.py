@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.lines import sync
 from harness.study import Record
 
 STORE_VERSION = 1
@@ -80,7 +81,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-            _sync(temporary)
+            sync(temporary)
             if not _holds(temporary, table):
                 raise OSError("what was written does not read back the same")
             try:
@@ -88,7 +89,7 @@ class Store:
             except FileExistsError:  # the same studies with the same digests are there already, or what is left of them
                 if not _holds(final, table):
                     os.replace(temporary, final)
-            _sync(self.folder)
+            sync(self.folder)
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"{self.folder}: cannot store {len(records)} studies: {error}") from error
         finally:
@@ -215,11 +216,3 @@ def _from_row(table: pa.Table, row: int) -> Record:
         **arrays,
         **plain,
     )
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

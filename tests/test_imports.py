@@ -30,7 +30,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.types": ("harness.space",),
     "harness.space": ("harness.domains",),
     "harness.domains": (),
-    "harness.report": (),
+    "harness.report": ("harness.lines",),
     "harness.randomness": (),
     "harness.lines": (),
     "harness.configspace": GROUND,
