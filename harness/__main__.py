@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.compose import comparisons, declarations, inspection, studies, trainings
+from harness.compose import cards, comparisons, declarations, inspection, studies, trainings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -145,6 +145,36 @@ def tabulate(
 
     new = trainings.tabulate(benchmark, out, configs=configs, seeds=seeds, jobs=jobs, retime=retime, on_run=say)
     typer.echo(f"{new} new runs; the table is in {out}")
+
+
+@app.command()
+def fit(
+    benchmark: Annotated[str, typer.Argument(help="a benchmark with a table")],
+    jobs: Annotated[int, typer.Option(min=1, help="processes of one thread each")] = 2,
+) -> None:
+    """Fit a surrogate to a benchmark's table and judge it; both are written beside the table."""
+    _show_card(cards.fit(benchmark, jobs=jobs))
+
+
+@app.command()
+def describe(
+    benchmark: Annotated[str, typer.Argument(help="a benchmark with a surrogate")],
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Print the quality card of a benchmark's surrogate: how far to trust what is concluded on it."""
+    card = cards.described(benchmark)
+    if as_json:
+        typer.echo(json.dumps(card, indent=1))
+        return
+    _show_card(card)
+
+
+def _show_card(card: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from reports.card import terminal
+
+    Console(highlight=False, markup=False).print(*terminal(card), sep="\n")
 
 
 @app.command()

@@ -308,11 +308,14 @@ def scripted(name: str) -> Benchmark:
 
 
 def table_entry(folder: Path) -> Entry:
-    """The benchmark of a table in a folder, read from its `table.json`."""
+    """The benchmark of a table in a folder, read from its `table.json`; where it has a surrogate, that answers."""
     from harness.types import Benchmark
 
     plain = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-    return Entry(Benchmark.from_json(plain["benchmark"]), None, folder)
+    benchmark = Benchmark.from_json(plain["benchmark"])
+    if (folder / "surrogate.json").exists():
+        benchmark = replace(benchmark, table_miss="surrogate")
+    return Entry(benchmark, None, folder)
 
 
 def find_benchmark(name: str) -> Entry:

@@ -47,6 +47,10 @@ class Toy:
         """Nothing that a report may state."""
         return {}
 
+    def final_loss(self, config: Config) -> float:
+        """The loss that a config's curve ends with."""
+        return self.curve(config, 0).losses[-1][0]
+
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve of a config, the same for every seed."""
         key = self.benchmark.space.key(config)

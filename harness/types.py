@@ -241,6 +241,10 @@ class CurveModel(Protocol):
         """What reports may state of the data: `configs`, `optimum`, `median`, `final_losses`, `noise`, and so on."""
         ...
 
+    def final_loss(self, config: Config) -> float:
+        """The first objective of `config` at the last level, to be minimised, without the luck of a seed."""
+        ...
+
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve of `config` in the replicate that `seed` chooses; ValueError for a config it cannot answer."""
         ...

@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -29,9 +29,12 @@ from harness.types import NANOSECONDS, Benchmark, Curve, End
 
 Array = NDArray[np.float64]
 ENDS = (End.COMPLETE, End.EARLY, End.DIVERGED)
-GRID = 2**20
-"""The nearest row is sought among coordinates rounded to so many steps: then squared distances are whole numbers below
-2^53, exact in whatever order a machine adds them, and every machine finds the same row."""
+IID, KEPT_OUT = "iid", ("held_out", "optimum")
+"""Parts of a plan: independent configs of the space; those that no surrogate may learn from."""
+ROUNDING = 1.5 * 2**32
+"""Adding this to a coordinate and taking it away again rounds to whole steps of 2^-20. The nearest row is sought among
+such coordinates: then squared distances are whole multiples of 2^-40, and few enough to be exact in whatever order a
+machine adds them, so every machine finds the same row."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,28 @@ class TableData:
             level, metric = np.argwhere(holes)[0]
             raise ValueError(f"{where}: metric {self.metrics[metric]!r} is missing at level {levels[level]}")
 
+    def of_parts(self, wanted: Callable[[str], bool]) -> TableData:
+        """The rows whose part of the plan is wanted; the same object where all are."""
+        rows = [row for row, part in enumerate(self.parts) if wanted(part)]
+        if len(rows) == len(self.parts):
+            return self
+        return replace(
+            self,
+            configs=tuple(self.configs[row] for row in rows),
+            parts=tuple(self.parts[row] for row in rows),
+            values=self.values[rows],
+            seconds=self.seconds[rows],
+            ends=self.ends[rows],
+        )
+
+    def looked_up(self) -> TableData:
+        """The rows that a study may meet on the raw table: the i.i.d. ones, which keep the law of random search."""
+        return self.of_parts(lambda part: part == IID)
+
+    def learned(self) -> TableData:
+        """The rows that a surrogate is fitted to: all but those that put it to the test."""
+        return self.of_parts(lambda part: part not in KEPT_OUT)
+
     def lengths(self) -> NDArray[np.intp]:
         """How many levels each curve has, shape (n, s); 0 where not measured."""
         return np.isfinite(self.seconds).sum(axis=2)
@@ -148,9 +173,9 @@ class Table:
         self.digest = data.digest()
         self._space = data.benchmark.space
         self._encoded = self._space.encode(data.configs)
-        on_grid = np.rint(self._encoded * GRID)
-        self._doubled = np.ascontiguousarray(2 * on_grid.T)
-        self._squares = (on_grid * on_grid).sum(axis=1)
+        on_grid = self._encoded + ROUNDING - ROUNDING
+        # A point (x, 1) times this gives |row|^2 - 2 row x of each row: least where the distance is.
+        self._distances = np.vstack([-2 * on_grid.T, (on_grid * on_grid).sum(axis=1)])
         self._row_of = {self._space.key(config): row for row, config in enumerate(data.configs)}
         self._replicates = [np.nonzero(ends >= 0)[0].tolist() for ends in data.ends]
         self._curves: list[list[Curve | None]] = [[None] * len(data.seeds) for _ in data.configs]
@@ -221,8 +246,14 @@ class Table:
                 f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose one of its "
                 f"{len(self.data.configs)} rows, or declare --table snap"
             )
-        point = np.array([round(u * GRID) for u in self._space.encode_one(config)], dtype=np.float64)
-        return int((self._squares - point @ self._doubled).argmin())
+        point = [u + ROUNDING - ROUNDING for u in self._space.encode_one(config)]
+        return int(np.array([*point, 1.0]).dot(self._distances).argmin())
+
+    def final_loss(self, config: Config) -> float:
+        """The first objective at the last level, to be minimised, the mean over a config's replicates."""
+        row = self.row(config)
+        replicates = [self._curve_at(row, replicate) for replicate in self._replicates[row]]
+        return sum(curve.losses[-1][0] for curve in replicates) / len(replicates)
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve of a config, in the replicate that benchmark, seed and config choose."""
@@ -230,10 +261,12 @@ class Table:
         chosen = self._chosen.get(seed)
         if chosen is None:
             chosen = self._chosen[seed] = self._choose(seed)
-        curves, replicate = self._curves[row], chosen[row]
-        curve = curves[replicate]
+        return self._curve_at(row, chosen[row])
+
+    def _curve_at(self, row: int, replicate: int) -> Curve:
+        curve = self._curves[row][replicate]
         if curve is None:
-            curve = curves[replicate] = self._read(row, replicate)
+            curve = self._curves[row][replicate] = self._read(row, replicate)
         return curve
 
     def _choose(self, seed: int) -> list[int]:
@@ -268,6 +301,8 @@ def save(data: TableData, folder: Path) -> None:
         "metrics": list(data.metrics),
         "seeds": list(data.seeds),
         "digest": data.digest(),
+        "looked_up": data.looked_up().digest(),
+        "learned": data.learned().digest(),
         "made": dict(data.made),
         "parts": list(data.parts),
         "configs": [dict(config) for config in data.configs],
@@ -278,7 +313,12 @@ def save(data: TableData, folder: Path) -> None:
 
 
 def load(folder: Path) -> Table:
-    """The table in a folder; ValueError with file, row and reason where it cannot be trusted."""
+    """The table in a folder as studies meet it; ValueError with file, row and reason where it cannot be trusted."""
+    return Table(load_data(folder).looked_up())
+
+
+def load_data(folder: Path) -> TableData:
+    """The whole table in a folder, all parts of its plan; ValueError where it cannot be trusted."""
     path = folder / "table.json"
     if not path.exists():
         raise FileNotFoundError(f"no table in {folder}: `table.json` is missing")
@@ -300,7 +340,7 @@ def load(folder: Path) -> Table:
     data.check(str(folder / "table.npz"))
     if data.digest() != digest:
         raise ValueError(f"{folder}: the arrays do not have the digest {digest} that table.json gives")
-    return Table(data)
+    return data
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:

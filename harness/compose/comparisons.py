@@ -86,7 +86,7 @@ def _try_methods(comparison: Comparison) -> None:
             study = study_of(comparison, arm, name, comparison.seeds[0])
             decision_time(study.decision_time)
             try:
-                prepared(study, model_of(name).under(study.benchmark))
+                prepared(study, model_of(name, study.benchmark.table_miss).under(study.benchmark))
             except ValueError as error:
                 raise ValueError(f"arm {arm.label!r}: {error}") from error
 
@@ -117,6 +117,7 @@ def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
     facts: dict[str, dict[str, Any]] = {}
     for name in comparison.benchmarks:
         benchmark = overridden(catalog.find_benchmark(name).benchmark, comparison.overrides)
+        model = model_of(name, benchmark.table_miss)
         facts[benchmark.name] = {
             "metric": benchmark.objectives[0].metric,
             "unit": benchmark.fidelity.unit,
@@ -126,8 +127,8 @@ def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
             "table": benchmark.table_miss,
             "real": False,
             "verdict": None,
-            "digest": model_of(name).digest,
-        } | model_of(name).facts()
+            "digest": model.digest,
+        } | model.facts()
     return facts
 
 
@@ -200,7 +201,7 @@ def verify(folder: Path) -> dict[str, str]:
         name = f"{spec['arm']} on {spec['benchmark']['name']}, seed {spec['seed']}"
         if spec["data"] == "real" or spec["decision_time"] == "measured":
             continue
-        if spec["data"] != data_digest(spec["source"]):
+        if spec["data"] != data_digest(spec["source"], spec["benchmark"]["table_miss"]):
             differing[name] = "its table is not the one of today"
         elif (again := run_simulated(spec)).digest() != stored.digest():
             differing[name] = f"study {key}: {first_difference(stored, again)}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
     from harness.types import Benchmark, CurveModel, Scheduler
 
 
+SURROGATE = "surrogate"
+
+
 @cache
-def model_of(name: str) -> CurveModel:
-    """The table behind a benchmark; loaded once a process."""
-    from surrogates import table
+def model_of(name: str, table_miss: str) -> CurveModel:
+    """What stands behind a benchmark on the simulated clock: its table, or the surrogate; loaded once a process."""
+    from surrogates import surrogate, table
 
     entry = catalog.find_benchmark(name)
+    if entry.table is not None and table_miss == SURROGATE:
+        benchmark, digests = catalog.table_entry(entry.table).benchmark, _digests(entry.table)
+        return surrogate.load(entry.table, benchmark, digests["learned"])
     if entry.table is not None:
         return table.load(entry.table)
     if entry.family is not None:
@@ -38,12 +45,22 @@ def model_of(name: str) -> CurveModel:
     )
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    return json.loads((folder / "table.json").read_text(encoding="utf-8"))
+
+
 @cache
-def data_digest(name: str) -> str:
+def data_digest(name: str, table_miss: str) -> str:
+    """The digest of what a study meets, without loading it where it is written down."""
     entry = catalog.find_benchmark(name)
-    if entry.table is not None:
-        return json.loads((entry.table / "table.json").read_text(encoding="utf-8"))["digest"]
-    return model_of(name).digest
+    if entry.table is None:
+        return model_of(name, table_miss).digest
+    path = entry.table / "surrogate.json"
+    if table_miss == SURROGATE and path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))["digest"]
+    if table_miss == SURROGATE:
+        return model_of(name, table_miss).digest
+    return _digests(entry.table)["looked_up"]
 
 
 def overridden(benchmark: Benchmark, *overrides: Mapping[str, Any]) -> Benchmark:
@@ -73,7 +90,7 @@ def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bo
         arm=arm.label,
         method=method.to_json(),
         benchmark=benchmark,
-        data="real" if real else data_digest(name),
+        data="real" if real else data_digest(name, benchmark.table_miss),
         seed=seed,
         decision_time=comparison.decision_time,
         shared=benchmark.workers if comparison.shared is None else comparison.shared,
@@ -121,7 +138,7 @@ def simulate(study: Study, watch: Watch | None = None) -> tuple[Log, float]:
     from harness.simulated import Simulated
     from harness.types import NANOSECONDS
 
-    model = model_of(study.source).under(study.benchmark)
+    model = model_of(study.source, study.benchmark.table_miss).under(study.benchmark)
     began = perf_counter()
     benchmark, scheduler = prepared(study, model)
     with no_garbage_collection():

@@ -1,0 +1,152 @@
+"""Fit a surrogate to a table, judge it, and say how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness import catalog
+from harness.compose.declarations import DEFAULT_METHODS
+from harness.compose.studies import model_of, simulate, study_of
+
+RANKED_SEEDS = 100
+RANKED_BUDGETS = 5
+"""Between a tenth of the benchmark's budget and all of it, evenly on a log scale."""
+EQUAL = 0.02
+"""Methods whose mean regrets differ by less of the gap from median to best are practically equal."""
+
+
+def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
+    """Fit the surrogate of a table, judge it, write both beside the table; gives the card.
+
+    seeds: of the comparisons of methods on surrogate and raw table.
+    """
+    from surrogates import card, declared, fitting, surrogate, table
+
+    place = folder or _folder(name)
+    data = table.load_data(place)
+    known = declared.read(place)
+    fitted, learned, held_out = fitting.fit(data, known)
+    surrogate.save(fitted, data.learned().digest(), place)
+    model_of.cache_clear()
+    catalog.benchmarks.cache_clear()
+    model = surrogate.load(place, replace(data.benchmark, table_miss="surrogate"), data.learned().digest())
+    ranking = ranked(name, seeds, jobs)
+    plain = card.card(data, known, learned, held_out, model, ranking)
+    card.save(plain, place)
+    return plain
+
+
+def described(name: str) -> dict[str, Any]:
+    """The card of a benchmark; ValueError where it has none."""
+    from surrogates import card
+
+    place = _folder(name)
+    if not (place / card.FILE).exists():
+        raise ValueError(f"{name!r} has a table but no card yet: `fit {name}` makes a surrogate and its card")
+    return card.load(place)
+
+
+def verdict(name: str) -> str | None:
+    """In one word how far to trust the surrogate of a benchmark; None where there is no card."""
+    entry = catalog.find_benchmark(name)
+    try:
+        return described(name)["verdict"] if entry.table else None
+    except ValueError:
+        return None
+
+
+def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
+    """Whether methods rank on the surrogate as on the raw table: Kendall's tau-b, the mean over some budgets.
+
+    The same methods with the same seeds in both worlds; their mean regret is that of the trial held at the time, its
+    config looked up without noise. Pairs of methods nearer than `EQUAL`, or the noise, are ties in their world.
+    """
+    import numpy as np
+
+    benchmark = catalog.find_benchmark(name).benchmark
+    budgets = np.geomspace(benchmark.budget / 10, benchmark.budget, RANKED_BUDGETS)
+    means, ties = {}, {}
+    for world in ("restrict", "surrogate"):
+        facts = model_of(name, world).facts()
+        gap = facts["median"] - facts["optimum"]
+        held = _held(name, world, budgets.tolist(), seeds, jobs)
+        means[world] = (np.minimum(held, facts["median"]).mean(axis=1) - facts["optimum"]) / gap
+        ties[world] = max(EQUAL, (facts["noise"] or 0.0) / gap)
+    taus = [
+        tau_b(*(_order(means[world][:, place], ties[world]) for world in means)) for place in range(len(budgets))
+    ]
+    known = [tau for tau in taus if tau is not None]
+    return {
+        "tau": float(np.mean(known)) if known else None,
+        "taus": taus,
+        "budgets": budgets.tolist(),
+        "seeds": seeds,
+        "methods": list(DEFAULT_METHODS),
+        "equal": ties,
+        "regret": {world: regret.tolist() for world, regret in means.items()},
+    }
+
+
+def tau_b(first: Sequence[int], second: Sequence[int]) -> float | None:
+    """Kendall's tau-b from the orders (-1, 0, 1) of the same pairs in two worlds; None where one is all ties."""
+    agreed = sum(a * b for a, b in zip(first, second, strict=True))
+    told = sum(map(abs, first)) * sum(map(abs, second))
+    return agreed / told**0.5 if told else None
+
+
+def _order(means: Any, equal: float) -> list[int]:
+    return [
+        0 if abs(a - b) < equal else 1 if a > b else -1 for i, a in enumerate(means) for b in means[i + 1 :]
+    ]
+
+
+def _held(name: str, world: str, budgets: Sequence[float], seeds: int, jobs: int) -> Any:
+    """The noise-free final loss of the trial held at each budget, shape (methods, seeds, budgets)."""
+    from itertools import product
+
+    import numpy as np
+    from joblib import Parallel, delayed
+
+    studies = product(DEFAULT_METHODS, range(seeds))
+    parallel: Any = Parallel(n_jobs=jobs)
+    held = parallel(delayed(held_by)(name, world, method, seed, budgets) for method, seed in studies)
+    return np.reshape(held, (len(DEFAULT_METHODS), seeds, len(budgets)))
+
+
+def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[float]) -> list[float]:
+    """What a method holds at each budget in one study: the noise-free final loss of its incumbent, infinite if none."""
+    import json
+    import math
+
+    from threadpoolctl import threadpool_limits
+
+    from harness.comparison import Arm, Comparison
+    from harness.frames import frames
+    from harness.study import record
+    from reports.incumbent import at, trajectories
+
+    arm = Arm(method, method)
+    comparison = Comparison((arm,), (name,), (seed,), {"table_miss": world})
+    study = study_of(comparison, arm, name, seed)
+    with threadpool_limits(1):
+        done = record(study, *simulate(study))
+    if done.error:
+        raise RuntimeError(f"{method} on {name}, seed {seed}, failed:\n{done.error}")
+    _, events = frames([done])
+    (held,) = trajectories(events, {name: study.benchmark.fidelity.maximum}).values()
+    trials = at(held.times, held.trials.astype(float), budgets)
+    configs, model = dict(json.loads(text) for text in done.configs), model_of(name, world)
+    return [math.inf if math.isnan(trial) else model.final_loss(configs[int(trial)]) for trial in trials]
+
+
+def _folder(name: str) -> Path:
+    entry = catalog.find_benchmark(name)
+    if entry.table is None:
+        raise ValueError(
+            f"benchmark {name!r} has no table of ours; those with one are "
+            f"{', '.join(other for other, found in catalog.benchmarks().items() if found.table)}"
+        )
+    return entry.table

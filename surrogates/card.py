@@ -1,0 +1,344 @@
+"""The quality card of a surrogate: how far to trust what is concluded on it.
+
+Every number is measured: of configs that the fit had not seen, of seeds that were left out, of short runs alone on the
+machine, of the surrogate's own optimum trained again. A line that has a threshold is `trusted`, `usable` or `not for
+conclusions`, and so is the card, as its worst line; what has not been measured yet counts as usable at best.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.randomness import stream
+from harness.space import Config, Space
+from surrogates.declared import Declared
+from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of
+from surrogates.mean import Mean
+from surrogates.noise import Noise
+from surrogates.surrogate import Surrogate
+from surrogates.table import IID, TableData
+
+Array = NDArray[np.float64]
+
+FILE = "card.json"
+TRUSTED, USABLE, DOUBTFUL = "trusted", "usable", "not for conclusions"
+BAND = 0.9
+DRAWN = 2_000
+"""Random configs from which shares and importances are estimated."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the card that has a threshold.
+
+    trusted, usable: the worst values that still deserve the word; a range where both too small and too large is wrong.
+    """
+
+    name: str
+    trusted: tuple[float, float]
+    usable: tuple[float, float]
+
+    def judged(self, value: float | None) -> str:
+        """The word that a value deserves; `usable` where it was not measured."""
+        if value is None or not np.isfinite(value):
+            return USABLE
+        if self.trusted[0] <= value <= self.trusted[1]:
+            return TRUSTED
+        return USABLE if self.usable[0] <= value <= self.usable[1] else DOUBTFUL
+
+
+INF = float("inf")
+LINES = (
+    Line("Spearman of the final loss", (0.95, 1.0), (0.85, 1.0)),
+    Line("R2 of the final loss", (0.90, 1.0), (0.75, 1.0)),
+    Line("Spearman in the best quarter", (0.75, 1.0), (0.50, 1.0)),
+    Line("regret of its optimum, trained again", (-INF, 0.05), (-INF, 0.15)),
+    Line("Kendall tau of the methods' ranking", (0.8, 1.0), (0.6, 1.0)),
+    Line("coverage of the 90 % band", (0.85, 0.95), (0.75, 0.99)),
+    Line("diverged share, predicted less true", (-0.02, 0.02), (-0.05, 0.05)),
+    Line("median error of the time of a level", (0.0, 0.05), (0.0, 0.15)),
+)
+
+
+def verdict(words: Sequence[str]) -> str:
+    """The worst of some words."""
+    return max(words, key=(TRUSTED, USABLE, DOUBTFUL).index)
+
+
+def card(
+    data: TableData,
+    declared: Declared,
+    learned: Prepared,
+    held_out: HeldOut,
+    model: Surrogate,
+    ranking: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The card of a surrogate as plain JSON.
+
+    ranking: what comparing methods on the surrogate and on the raw table gave, with `tau`; None where not done.
+    """
+    first = learned.modelled.index(_source(data, learned))
+    good = learned.measured & ~learned.diverged
+    truth = _means(learned.values[..., first] * learned.signs[first], good)
+    guess = held_out.values[..., first] * learned.signs[first]
+    iid = np.array([data.parts[row] == IID for row in learned.rows])
+    alive = iid & good.any(axis=1)
+    learning = alive & (np.nan_to_num(truth[:, -1], nan=np.inf) <= declared.plateau)
+    quarter = _best(truth[:, -1], iid, 0.25)
+    sets = {
+        "all that did not diverge": alive,
+        "neither diverged nor on a plateau": learning,
+        "best quarter": quarter,
+        "best tenth": _best(truth[:, -1], iid, 0.1),
+    }
+    final = {name: _errors(truth[rows, -1], guess[rows, -1]) for name, rows in sets.items()}
+    levels = data.benchmark.fidelity.levels
+    coverage = _coverage(learned, held_out.candidate, first)
+    diverged = _diverged(declared, learned, iid, model, held_out)
+    time = _time(data, learned, held_out)
+    optimum = _optimum(data, model)
+    values = (
+        final["neither diverged nor on a plateau"]["spearman"],
+        final["neither diverged nor on a plateau"]["r2"],
+        final["best quarter"]["spearman"],
+        optimum["regret"],
+        None if ranking is None else ranking["tau"],
+        coverage["share"],
+        diverged["difference"],
+        time["median_error"],
+    )
+    lines = [
+        {"line": line.name, "value": value, "trusted": _spelt(line.trusted), "verdict": line.judged(value)}
+        for line, value in zip(LINES, values, strict=True)
+    ]
+    gap = model.fitted.facts["median"] - model.fitted.facts["optimum"]
+    return {
+        "benchmark": data.benchmark.name,
+        "surrogate": model.digest,
+        "verdict": verdict([line["verdict"] for line in lines]),
+        "lines": lines,
+        "regressor": held_out.candidate,
+        "candidates": dict(held_out.errors),
+        "configs": {part: data.parts.count(part) for part in dict.fromkeys(data.parts)},
+        "seeds": {str(n): int(count) for n, count in zip(*np.unique((data.ends >= 0).sum(1), return_counts=True), strict=True)},
+        "levels": len(levels),
+        "provenance": data.made.get("how", ""),
+        "licence": data.made.get("licence", ""),
+        "machines": [machine.get("processor", "") for machine in data.made.get("machines", [])],
+        "final": final,
+        "each level": [
+            {"level": level} | _errors(truth[learning, place], guess[learning, place])
+            for place, level in enumerate(levels)
+        ],
+        "coverage": coverage,
+        "diverged": diverged,
+        "levels agree with the last": _agreement(levels, truth, alive, model),
+        "importance": _importance(model),
+        "time": time,
+        "noise": {
+            "seed_spread": data.seed_spread(),
+            "gap": gap,
+            "smallest_regret": None if data.seed_spread() is None else data.seed_spread() / gap,  # type: ignore[operator]
+        },
+        "optimum": optimum,
+        "ranking": ranking,
+    }
+
+
+def _spelt(bounds: tuple[float, float]) -> str:
+    low, high = bounds
+    if low == -INF or (low == 0.0 and high < 1):
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high == 1.0 else f"{low:g} to {high:g}"
+
+
+def _source(data: TableData, learned: Prepared) -> str:
+    name = data.benchmark.objectives[0].metric
+    return name if name in learned.modelled else str(learned.derived[name][0])
+
+
+def _means(values: Array, chosen: NDArray[np.bool_]) -> Array:
+    """Means over the chosen seeds (n, s) of values (n, s, levels); NaN where there is none."""
+    count = chosen.sum(axis=1)[:, None]
+    total = np.where(chosen[..., None], values, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _best(final: Array, iid: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """The best share of the i.i.d. configs, by their measured final loss."""
+    return iid & (final <= np.nanquantile(np.where(np.isnan(final), np.inf, final)[iid], share))
+
+
+def _errors(truth: Array, guess: Array) -> dict[str, float]:
+    """How far guesses are from the truth; NaN for fewer than three."""
+    from scipy.stats import kendalltau, spearmanr
+
+    if len(truth) < 3:
+        return {"n": len(truth), "rmse": np.nan, "r2": np.nan, "kendall": np.nan, "spearman": np.nan}
+    scatter = ((truth - truth.mean()) ** 2).sum()
+    return {
+        "n": len(truth),
+        "rmse": float(np.sqrt(((guess - truth) ** 2).mean())),
+        "r2": float(1 - ((guess - truth) ** 2).sum() / scatter) if scatter > 0 else np.nan,
+        "kendall": float(kendalltau(truth, guess).statistic),
+        "spearman": float(spearmanr(truth, guess).statistic),
+    }
+
+
+def _coverage(learned: Prepared, candidate: str, first: int) -> dict[str, Any]:
+    """How often a seed that was left out lies in the band around what the others predict, at the last level.
+
+    The last seed of every config that has several is left out of the mean; the noise comes from the other configs'
+    folds, wider by what a mean over so few runs does not know itself.
+    """
+    good = learned.measured & ~learned.diverged
+    again = np.flatnonzero(good.sum(axis=1) > 1)
+    if len(again) < 10:
+        return {"share": None, "configs": len(again), "band": BAND}
+    left_out = np.array([np.flatnonzero(good[row])[-1] for row in again])
+    remaining = good.copy()
+    remaining[again, left_out] = False
+    reduced = Prepared(**{**vars(learned), "measured": learned.measured & (remaining | learned.diverged)})
+    mean = mean_of(reduced, np.arange(len(learned.x)), CANDIDATES[candidate])
+    place = (len(mean.times.mean) - 1) * len(learned.modelled) + first
+    expected = mean.predict(learned.x[again])[0][:, place]
+    runs = [mean.scale.unbounded(learned.values[row][good[row]]).reshape(int(good[row].sum()), -1) for row in again]
+    inside, widths = 0, []
+    for fold in range(5):
+        there = np.arange(len(again)) % 5 == fold
+        noise = Noise.of(learned.x[again[~there]], [r for r, out in zip(runs, there, strict=True) if not out], runs[0].shape[1])
+        for i in np.flatnonzero(there):
+            known = len(runs[i]) - 1
+            band = np.quantile(noise.around(learned.x[again[i]])[:, place], [(1 - BAND) / 2, (1 + BAND) / 2])
+            band = expected[i] + np.sqrt(1 + 1 / known) * band
+            inside += bool(band[0] <= runs[i][-1, place] <= band[1])
+            widths.append(float(np.ptp(band)))
+    return {"share": inside / len(again), "configs": len(again), "band": BAND, "median_width": float(np.median(widths))}
+
+
+def _diverged(
+    declared: Declared, learned: Prepared, iid: NDArray[np.bool_], model: Surrogate, held_out: HeldOut
+) -> dict[str, Any]:
+    """The share of runs that diverged, and of those that the surrogate lets diverge."""
+    true = float(learned.diverged[iid].sum() / learned.measured[iid].sum())
+    space, luck = model.benchmark.space, stream("diverged", model.benchmark.name)
+    final = np.array([model.curve(config, 0).losses[-1][0] for config in space.sample(luck, DRAWN)])
+    predicted = float(np.mean(~np.isfinite(final) | (final > declared.diverged)))
+    return {
+        "true": true,
+        "predicted": predicted,
+        "difference": predicted - true,
+        "held_out": float(held_out.chance[iid].mean()),
+    }
+
+
+def _agreement(levels: Sequence[int], truth: Array, alive: NDArray[np.bool_], model: Surrogate) -> list[dict[str, Any]]:
+    """Spearman of some levels with the last, over all configs and the better half: measured, and of the surrogate."""
+    from scipy.stats import spearmanr
+
+    luck = stream("levels", model.benchmark.name)
+    drawn = [model.curve(config, 0).losses for config in model.benchmark.space.sample(luck, DRAWN // 4)]
+    whole = [curve for curve in drawn if len(curve) == len(levels) and np.isfinite(curve[-1][0])]
+    worlds = {"measured": truth[alive], "surrogate": np.array([[losses[0] for losses in curve] for curve in whole])}
+    rows: list[dict[str, Any]] = []
+    for place in np.unique(np.geomspace(1, len(levels), 6).astype(int))[:-1] - 1:
+        row: dict[str, Any] = {"level": levels[place]}
+        for name, curves in worlds.items():
+            better = curves[:, -1] <= np.median(curves[:, -1])
+            row[name] = float(spearmanr(curves[:, place], curves[:, -1]).statistic)
+            row[f"{name}, better half"] = float(spearmanr(curves[better, place], curves[better, -1]).statistic)
+        rows.append(row)
+    return rows
+
+
+def _importance(model: Surrogate) -> dict[str, dict[str, float]]:
+    """Shares of the variance of the expected final loss, on the model's scale, that hyperparameters account for.
+
+    alone: without the others (Sobol's first-order index); total: with all interactions (Jansen 1999).
+    """
+    space, luck = model.benchmark.space, stream("importance", model.benchmark.name)
+    half = DRAWN // 4
+    first, second = space.sample(luck, half), space.sample(luck, half)
+    base, other = _scores(model, first), _scores(model, second)
+    variance = float(np.var(np.concatenate([base, other])))
+    shares: dict[str, dict[str, float]] = {}
+    for name in space.names:
+        exchanged = _scores(model, [_exchanged(space, a, b, name) for a, b in zip(first, second, strict=True)])
+        total = float(((base - exchanged) ** 2).mean() / 2 / variance)
+        alone = float((other * (exchanged - base)).mean() / variance)
+        shares[name] = {"alone": max(alone, 0.0), "total": total}
+    return dict(sorted(shares.items(), key=lambda share: -share[1]["total"]))
+
+
+def _scores(model: Surrogate, configs: Sequence[Config]) -> Array:
+    """Expected final losses on the mean's scale, where differences among good configs count too, shape (n,)."""
+    mean: Mean = model.fitted.mean
+    unbounded, seconds = mean.predict(np.array([model.features(config) for config in configs]))
+    first = model.benchmark.objectives[0].metric
+    place = model.fitted.modelled.index(first) if first in model.fitted.modelled else 0
+    return unbounded.reshape(*seconds.shape, -1)[:, -1, place]
+
+
+def _exchanged(space: Space, config: Config, other: Config, name: str) -> Config:
+    """A config with one hyperparameter as in another; what that activates is as there or, if unknown, in the middle."""
+    merged: dict[str, Any] = {}
+    for one, domain in space.domains.items():
+        if space.active(one, merged):
+            sources = (other, config) if one == name else (config, other)
+            found = [source[one] for source in sources if one in source]
+            merged[one] = found[0] if found else domain.decode([0.5] * domain.width)
+    return merged
+
+
+def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:
+    """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table."""
+    known = np.isfinite(learned.seconds).all(axis=1)
+    surrogate = float(np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known])))
+    fit = dict(data.made.get("time", {}))
+    table = fit.get("median_error")
+    return {"median_error": max(surrogate, table or 0.0), "surrogate": surrogate, "table": table, "fit": fit}
+
+
+def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
+    """What the surrogate's optimum promised and, where it was trained again, what it held.
+
+    Regret is in units of the gap from the median of the i.i.d. configs to the best config that was measured.
+    """
+    facts = model.fitted.facts
+    config, final = facts["optimum_config"], np.nanmean(data.final_losses(), axis=1)
+    found: dict[str, Any] = {"config": config, "promised": facts["optimum"], "held": None, "regret": None, "seeds": 0}
+    iid = np.array([part == IID for part in data.parts])
+    for row, part in enumerate(data.parts):
+        if part == "optimum" and dict(data.configs[row]) == config:
+            best, median = float(final.min()), float(np.median(final[iid]))
+            found["held"] = float(final[row])
+            found["regret"] = (float(final[row]) - best) / (median - best)
+            found["seeds"] = int((data.ends[row] >= 0).sum())
+    return found
+
+
+def save(plain: Mapping[str, Any], folder: Path) -> None:
+    """Write a card beside its surrogate."""
+    (folder / FILE).write_text(json.dumps(_without_nan(plain), indent=1) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """The card in a folder; FileNotFoundError where there is none."""
+    return json.loads((folder / FILE).read_text(encoding="utf-8"))
+
+
+def _without_nan(plain: Any) -> Any:
+    if isinstance(plain, Mapping):
+        return {str(name): _without_nan(value) for name, value in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_without_nan(value) for value in plain]
+    if isinstance(plain, float) and not np.isfinite(plain):
+        return None
+    return plain.item() if isinstance(plain, np.generic) else plain

@@ -1,0 +1,235 @@
+"""Surrogates: a fitted model from a config to its whole curve, with the luck of a seed on top.
+
+A surrogate on disk lies beside its table: `surrogate.json` says what it is and which table it was fitted to,
+`surrogate.npz` holds plain arrays. A config's curve is the mean that the regressor predicts, moved by the residual of
+a run measured nearby; seconds have no noise. Where configs around it diverged, the seed decides whether it does, and
+then its curve is that of the nearest run that did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.randomness import key, number_at
+from harness.space import Config, Space
+from harness.types import NANOSECONDS, Benchmark, Curve, End
+from surrogates.features import Features
+from surrogates.mean import Array, Mean, arrays_of, from_arrays
+from surrogates.noise import Noise
+from surrogates.table import ENDS
+
+JSON, NPZ = "surrogate.json", "surrogate.npz"
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The runs that diverged: features x (f, d), all metrics values (f, levels, m), ends (f,) as indices of `ENDS`."""
+
+    x: Array
+    values: Array
+    ends: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The plain content of a surrogate for a table of m metrics.
+
+    modelled: the metrics that the mean describes; derived: the others, each a factor times a modelled metric or (None)
+    the seconds; products, low, high: see `Features`; support: features (n, d) of the configs that were measured, and
+    reach: how far from the nearest a config may lie that they speak for; facts: what reports may state; made: how,
+    free-form JSON.
+    """
+
+    metrics: tuple[str, ...]
+    modelled: tuple[str, ...]
+    derived: Mapping[str, tuple[str | None, float]]
+    products: Mapping[str, Mapping[str, float]]
+    low: Array
+    high: Array
+    mean: Mean
+    noise: Noise
+    failures: Failures
+    support: Array
+    reach: float
+    facts: Mapping[str, Any]
+    made: Mapping[str, Any]
+
+
+class Surrogate:
+    """A fitted model of the benchmark, asked for any config of the space.
+
+    What a study meets depends on benchmark, seed and config and nothing else: every method has the same luck.
+    """
+
+    def __init__(self, benchmark: Benchmark, fitted: Fitted, digest: str) -> None:
+        self.benchmark = benchmark
+        self.fitted = fitted
+        self.digest = digest
+        self._fixed: Config = {}
+        self._space = benchmark.space
+        self._features = Features(benchmark.space, fitted.products, fitted.low, fitted.high)
+        modelled = {name: place for place, name in enumerate(fitted.modelled)}
+        self._columns = [
+            (modelled[name], 1.0) if name in modelled else (_place(modelled, fitted.derived[name][0]), fitted.derived[name][1])
+            for name in fitted.metrics
+        ]
+
+    def under(self, benchmark: Benchmark) -> Surrogate:
+        """The same model under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
+        for objective in benchmark.objectives:
+            if objective.metric not in self.fitted.metrics:
+                known = ", ".join(self.fitted.metrics)
+                raise ValueError(
+                    f"the surrogate of {benchmark.name!r} has no metric {objective.metric!r}; it has {known}"
+                )
+        model = object.__new__(Surrogate)
+        model.__dict__.update(self.__dict__)
+        model.benchmark = benchmark
+        model._fixed = {n: v for n, v in benchmark.space.constants.items() if n in self._space.domains}
+        return model
+
+    def restricted_space(self) -> Space:
+        """The benchmark's space: any config of it can be asked for."""
+        return self.benchmark.space.opened()
+
+    def facts(self) -> dict[str, Any]:
+        """What reports may state of the model; losses are final, to be minimised, without the noise of a seed."""
+        return dict(self.fitted.facts)
+
+    def features(self, config: Config) -> Array:
+        """What the model sees of a config, shape (d,)."""
+        return self._features.one({**self._fixed, **config} if self._fixed else config)
+
+    def outside(self, config: Config) -> bool:
+        """Whether a config lies further from every measured one than nearly all of those do from their nearest."""
+        squares = ((self.fitted.support - self.features(config)) ** 2).sum(axis=1)
+        return bool(squares.min() > self.fitted.reach**2)
+
+    def curve(self, config: Config, seed: int) -> Curve:
+        """The curve that a study with this seed meets."""
+        values = self._space.key({**self._fixed, **config})
+        return self._curve(self.features(config), key("luck", self.benchmark.name, seed, *map(str, values)))
+
+    def final_loss(self, config: Config) -> float:
+        """The first objective at the last level, to be minimised, without the luck of a seed."""
+        return self.expected(config).losses[-1][0]
+
+    def expected(self, config: Config) -> Curve:
+        """The curve without the luck of a seed."""
+        return self._curve(self.features(config), None)
+
+    def _curve(self, point: Array, luck: int | None) -> Curve:
+        mean, noise = self.fitted.mean, self.fitted.noise
+        unbounded, seconds = mean.predict(point[None])
+        if mean.chance is not None:
+            chance = mean.chance_to_diverge(point[None])[0]
+            if chance > (0.5 if luck is None else number_at(luck, 0)):
+                return self._failed(point, seconds[0])
+        if luck is not None and len(noise.x):
+            unbounded = unbounded + noise.drawn(point, [number_at(luck, place) for place in (1, 2, 3)])
+        modelled = mean.values(unbounded[0])
+        spent = self._spent(seconds[0])
+        columns = [factor * (spent if place < 0 else modelled[:, place]) for place, factor in self._columns]
+        return self._read(np.column_stack(columns), spent, End.COMPLETE)
+
+    def _failed(self, point: Array, seconds: Array) -> Curve:
+        failures = self.fitted.failures
+        nearest = int(((failures.x - point) ** 2).sum(axis=1).argmin())
+        values = failures.values[nearest]
+        # A run that ended in NaN before the last level said no more.
+        length = int((~np.isnan(values).all(axis=1)).sum())
+        return self._read(values[:length], self._spent(seconds)[:length], ENDS[failures.ends[nearest]])
+
+    def _spent(self, seconds: Array) -> Array:
+        return np.cumsum(seconds) if self.benchmark.fidelity.continues else seconds
+
+    def _read(self, values: Array, spent: Array, end: End) -> Curve:
+        benchmark, names = self.benchmark, self.fitted.metrics
+        metrics = tuple(dict(zip(names, row, strict=True)) for row in values.tolist())
+        columns: list[Array] = []
+        for objective in benchmark.objectives:
+            column = values[:, names.index(objective.metric)]
+            column = -column if objective.maximize else column
+            columns.append(np.where(np.isnan(column), np.inf, column))
+        losses = [*zip(*(column.tolist() for column in columns), strict=True)]
+        if end is End.DIVERGED:
+            losses[-1] = tuple(np.inf for _ in columns)
+        return Curve(
+            nanoseconds=tuple(np.rint(spent * NANOSECONDS).astype(np.int64).tolist()),
+            losses=tuple(losses),
+            metrics=metrics,
+            visible=metrics if benchmark.test_metric is None else tuple(map(benchmark.visible, metrics)),
+            end=end,
+        )
+
+
+def _place(modelled: Mapping[str, int], source: str | None) -> int:
+    return -1 if source is None else modelled[source]
+
+
+PLAIN = ("metrics", "modelled", "derived", "products", "reach", "facts", "made")
+ARRAYS = ("low", "high", "support")
+
+
+def save(fitted: Fitted, table: str, folder: Path) -> None:
+    """Write a surrogate beside its table, whose digest is `table`."""
+    arrays: dict[str, NDArray[Any]] = {name: getattr(fitted, name) for name in ARRAYS}
+    arrays |= {f"mean.{name}": array for name, array in fitted.mean.arrays().items()}
+    for part in ("noise", "failures"):
+        arrays |= {f"{part}.{name}": array for name, array in arrays_of(getattr(fitted, part)).items()}
+    plain = {"table": table} | {name: getattr(fitted, name) for name in PLAIN}
+    plain["digest"] = _digest(plain, arrays)
+    np.savez_compressed(folder / NPZ, **arrays)  # type: ignore[arg-type]
+    (folder / JSON).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+
+
+def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
+    """The surrogate in a folder; ValueError where it cannot be trusted or was fitted to another table than `table`."""
+    path = folder / JSON
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no surrogate of {benchmark.name!r} is fitted: `fit {benchmark.name}` makes one; or declare --table "
+            "restrict or --table snap"
+        )
+    try:
+        plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        digest, fitted_to = plain.pop("digest"), plain["table"]
+        with open(folder / NPZ, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        content: dict[str, Any] = {name: plain[name] for name in PLAIN} | {name: arrays[name] for name in ARRAYS}
+        content["mean"] = Mean.from_arrays(
+            {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
+        )
+        content["noise"] = from_arrays(Noise, arrays, "noise")
+        content["failures"] = from_arrays(Failures, arrays, "failures")
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{folder}: {JSON} and {NPZ} are not a surrogate ({type(error).__name__}: {error})") from None
+    if _digest(plain, arrays) != digest:
+        raise ValueError(f"{folder}: the surrogate's arrays do not have the digest {digest} that {JSON} gives")
+    if fitted_to != table:
+        raise ValueError(
+            f"the surrogate of {benchmark.name!r} was fitted to another state of its table: `fit {benchmark.name}` "
+            "makes one for today's; or declare --table restrict"
+        )
+    for name in ("metrics", "modelled"):
+        content[name] = tuple(content[name])
+    return Surrogate(benchmark, Fitted(**content), digest)
+
+
+def _digest(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    text = json.dumps({name: plain[name] for name in sorted(plain)}, sort_keys=True)
+    state = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(arrays):
+        state.update(name.encode())
+        state.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return state.hexdigest()
