@@ -47,6 +47,10 @@ class Toy:
         """Nothing that a report may state."""
         return {}
 
+    def outside(self, config: Config) -> bool:
+        """Nothing is a guess: all is made up."""
+        return False
+
     def final_loss(self, config: Config) -> float:
         """The loss that a config's curve ends with."""
         return self.curve(config, 0).losses[-1][0]

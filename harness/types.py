@@ -241,6 +241,10 @@ class CurveModel(Protocol):
         """What reports may state of the data: `configs`, `optimum`, `median`, `final_losses`, `noise`, and so on."""
         ...
 
+    def outside(self, config: Config) -> bool:
+        """Whether `config` lies so far from what was measured that its answer is a guess."""
+        ...
+
     def final_loss(self, config: Config) -> float:
         """The first objective of `config` at the last level, to be minimised, without the luck of a seed."""
         ...

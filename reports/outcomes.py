@@ -20,7 +20,7 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
 
-COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports")
+COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports", "outside")
 
 
 def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def _outcome(
     became = state(None if study is None else str(study["why"]))
     row: dict[str, Any] = {"benchmark": benchmark, "arm": arm, "seed": seed, "state": became}
     row |= dict.fromkeys(("loss", "counted", "regret", "trial", "test"), np.nan)
-    row |= {name: np.nan if study is None else study[name] for name in COUNTS}
+    row |= {name: np.nan if study is None else study.get(name, np.nan) for name in COUNTS}
     row |= {"why": "" if study is None else study["why"], "error": "" if study is None else study["error"]}
     if study is None or became == MISSING:
         return row

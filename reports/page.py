@@ -28,7 +28,7 @@ from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes,
 if TYPE_CHECKING:
     from reports.drawing import Drawn
 
-FORM = 1
+FORM = 2
 """Counts the forms of the report; one of another form is not up to date."""
 
 PACKAGES = ("foretune", "numpy", "scipy", "pandas", "matplotlib")

@@ -111,8 +111,8 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
 
     wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back;
     regret: the geometric mean of the normalised regret, clipped; both with a 95 % t interval; loss_mean: the plain
-    mean; at_floor, at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds: means per
-    study.
+    mean; at_floor, at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds, outside
+    (the share of its configs that lie where the data says little, NaN where that is not known): means per study.
     """
     ran = mine[mine["state"] != MISSING]
     counts = mine["state"].value_counts()
@@ -140,7 +140,7 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
         "test_low": float(test.low),
         "test_high": float(test.high),
     }
-    means = {name: float(ran[name].mean()) for name in ("trials", "reports", "seconds", "real_seconds")}
+    means = {name: float(ran[name].mean()) for name in ("trials", "reports", "seconds", "real_seconds", "outside")}
     return numbers | means
 
 

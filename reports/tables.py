@@ -17,6 +17,8 @@ HOW_TO_READ = (
     "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
     "noise of the final loss; geometric mean. A failed study counts as the median random config. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
+    "Outside: the share of a study's configs that lie further from every measured config than those from each other, "
+    "where a surrogate's answer is a guess. "
     "Pairs: paired t tests over the same seeds, with Holm's correction over the pairs of a benchmark; the smallest "
     f"detectable difference is that for a power of {POWER} at level {ALPHA}, before the correction."
 )
@@ -69,6 +71,9 @@ def numbers(summary: Summary, benchmark: str) -> Words:
         [str(row["arm"]), _done(row), *estimates, *_counts(row)] for row, *estimates in zip(here, *columns, strict=True)
     ]
     head = ["method", "done", *shown, "rank", "trials", "reports", "time", "took"]
+    if any(row["outside"] > 0 for row in here):
+        head.append("outside")
+        rows = [[*words, text.share(row["outside"])] for words, row in zip(rows, here, strict=True)]
     return Words(head, rows, [bool(row["best"]) for row in here])
 
 

@@ -60,6 +60,13 @@ def seconds(value: float) -> str:
     return f"{amount:.2g} {name}" if amount < 9.95 else f"{amount:.0f} {name}"
 
 
+def share(value: float) -> str:
+    """A share in per cent: "0 %", "3 %", "41 %"; "< 1 %" where it is not quite nothing."""
+    if math.isnan(value):
+        return NONE
+    return "< 1 %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
+
+
 def plural(count: int, word: str) -> str:
     """A count of things: "1 seed", "2 seeds", "2 studies"."""
     many = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

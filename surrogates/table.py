@@ -249,6 +249,10 @@ class Table:
         point = [u + ROUNDING - ROUNDING for u in self._space.encode_one(config)]
         return int(np.array([*point, 1.0]).dot(self._distances).argmin())
 
+    def outside(self, config: Config) -> bool:
+        """Never: what is answered was measured."""
+        return False
+
     def final_loss(self, config: Config) -> float:
         """The first objective at the last level, to be minimised, the mean over a config's replicates."""
         row = self.row(config)

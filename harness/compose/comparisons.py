@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
+from harness.compose.cards import verdict
 from harness.compose.declarations import comparison_of
 from harness.compose.studies import (
+    SURROGATE,
     data_digest,
     decision_time,
     model_of,
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.comparison import Comparison, Outcome
+    from harness.study import Record
+    from harness.types import Benchmark
 
 
 STUDIES = "studies"
@@ -126,17 +131,44 @@ def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
             "budget": benchmark.budget,
             "table": benchmark.table_miss,
             "real": False,
-            "verdict": None,
+            "verdict": _said_of(name, benchmark),
             "digest": model.digest,
         } | model.facts()
     return facts
+
+
+def _said_of(name: str, benchmark: Benchmark) -> str | None:
+    """What must be said of the model of a benchmark wherever results on it are shown."""
+    if benchmark.table_miss != SURROGATE:
+        return None
+    word = verdict(name)
+    if word is None:
+        return f"The surrogate of {name} has not been judged: `fit {name}` makes its card."
+    return f"The surrogate of {name} is {word}: `describe {name}` says why."
+
+
+def _frames(records: Sequence[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The studies and events of some records; of each study, how much of it was answered where data says little."""
+    from harness.frames import frames
+
+    studies, events = frames(records)
+    return studies.assign(outside=[_outside(record.spec, record.configs) for record in records]), events
+
+
+def _outside(spec: Mapping[str, Any], configs: Sequence[str]) -> float:
+    from harness.types import Benchmark
+
+    if spec["data"] == "real" or spec["benchmark"]["table_miss"] != SURROGATE or not configs:
+        return math.nan
+    benchmark = Benchmark.from_json(spec["benchmark"])
+    model = model_of(spec["source"], benchmark.table_miss).under(benchmark)
+    return sum(model.outside(config) for _, config in map(json.loads, configs)) / len(configs)
 
 
 def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
     """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`."""
     import hashlib
 
-    from harness.frames import frames
     from harness.store import Store
     from reports import page
     from reports.summary import summarise
@@ -153,7 +185,7 @@ def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
     digests = {key: records[key].digest() for key in wanted if key in records}
     inputs = json.dumps([digests, wanted, facts, command, store.broken])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    studies, events = frames(records[key] for key in wanted if key in records)
+    studies, events = _frames([records[key] for key in wanted if key in records])
     place = out or folder / REPORT
     if page.up_to_date(place, digest):
         return summarise(studies, events, facts), False
@@ -173,7 +205,6 @@ def compared_frame(
     """A comparison from Python: run what is missing, and give a row a study."""
     from tempfile import TemporaryDirectory
 
-    from harness.frames import frames
     from harness.store import Store
     from reports.summary import summarise
 
@@ -186,7 +217,7 @@ def compared_frame(
             raise RuntimeError(f"{len(unstored)} studies could not be run: {unstored[0].error}")
         records = Store(folder / STUDIES).records()
         wanted = [records[study.key] for study in studies_of(comparison)]
-        studies, events = frames(wanted)
+        studies, events = _frames(wanted)
     return studies.merge(summarise(studies, events, facts_of(comparison)).studies)
 
 
