@@ -188,12 +188,11 @@ class Space:
 
     def encode_one(self, config: Config) -> list[float]:
         """The `dim` coordinates of one config, as a list."""
-        if not self.conditions:
-            encoded = [encode(config[name]) for name, encode in self._encoders]
-            if self.dim == len(encoded):
-                return [u for (u,) in encoded]
-            return [u for coordinates in encoded for u in coordinates]
         coordinates: list[float] = []
+        if not self.conditions:
+            for name, encode in self._encoders:
+                coordinates += encode(config[name])
+            return coordinates
         for name, domain in self.domains.items():
             if name in config:
                 coordinates.extend(domain.encode(config[name]))
@@ -223,10 +222,7 @@ class Space:
         quantiles = rng.random((n, len(self.names))).tolist()
         if not self.conditions:
             names, draws = self.names, self._draws
-            return [
-                dict(zip(names, [draw(u) for draw, u in zip(draws, row, strict=True)], strict=True))
-                for row in quantiles
-            ]
+            return [{name: draw(u) for name, draw, u in zip(names, draws, row, strict=True)} for row in quantiles]
         domains = list(self.domains.items())
         configs: list[dict[str, Value]] = []
         for row in quantiles:

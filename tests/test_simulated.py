@@ -202,3 +202,11 @@ class Reference(RuleBasedStateMachine):
 
 TestReference = Reference.TestCase
 TestReference.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_the_lowest_free_worker_is_given_out_first(data: TableData) -> None:
+    one = executor(data, workers=3)
+    assert [one.start(Job(trial, data.configs[0], 3))[1] for trial in range(3)] == [0, 1, 2]
+    for trial in (2, 0, 1):
+        one.stop(trial)
+    assert [one.start(Job(trial, data.configs[0], 3))[1] for trial in range(3, 6)] == [0, 1, 2]

@@ -163,6 +163,9 @@ def no_garbage_collection() -> Generator[None]:
         yield
     finally:
         if was_on:
+            # What was recorded counts as old at once: the first search afterwards does not go through all of it.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
