@@ -219,7 +219,10 @@ class Space:
 
     def sample(self, rng: np.random.Generator, n: int) -> list[dict[str, Value]]:
         """`n` independent configs, with exactly the law that the encoding says."""
-        quantiles = rng.random((n, len(self.names))).tolist()
+        return self.at_quantiles(rng.random((n, len(self.names))).tolist())
+
+    def at_quantiles(self, quantiles: Sequence[Sequence[float]]) -> list[dict[str, Value]]:
+        """The configs at quantiles of each hyperparameter's law, one number of [0, 1) each, in their order."""
         if not self.conditions:
             names, draws = self.names, self._draws
             return [{name: draw(u) for name, draw, u in zip(names, draws, row, strict=True)} for row in quantiles]

@@ -18,6 +18,7 @@ from harness.toys import toy_benchmark
 from harness.types import Decision, Fidelity, Report, Status
 
 METHODS = [*catalog.method_names(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
+METHODS += ["rea:population=5", "asha:sampler=de", "asha-stop:sampler=cmaes"]
 
 BAD = '''
 """A method that breaks the contract."""
