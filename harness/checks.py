@@ -198,19 +198,23 @@ def _works_on_every_space(method: catalog.Method) -> str:
 
 
 def _works_on_every_fidelity(method: catalog.Method) -> str:
-    """one level, levels that start high and have gaps, no checkpoints; levels that are fresh trainings, or a refusal"""
+    """levels that start high and have gaps; or a refusal in words: one level, no checkpoints, fresh trainings"""
     benchmark = toy_benchmark(epochs=10)
-    kinds = (
-        toy_benchmark(levels=(7,), epochs=16),
-        toy_benchmark(levels=(5, 6, 20, 50), epochs=60),
-        replace(benchmark, resumable=False),
-    )
-    problem = _first(_study(method, Toy(kind))[1] for kind in kinds)
-    fresh = Toy(replace(benchmark, fidelity=replace(benchmark.fidelity, continues=False)))
-    try:
-        return problem or _study(method, fresh)[1]
-    except ValueError as refusal:  # at the door, with a reason, as for a method that lives on what is said on the way
-        return "" if str(refusal) else "it refuses a fidelity of fresh trainings without a reason"
+    if problem := _study(method, Toy(toy_benchmark(levels=(5, 6, 20, 50), epochs=60)))[1]:
+        return problem
+    kinds = {
+        "a single level": toy_benchmark(levels=(7,), epochs=16),
+        "trials that cannot be resumed": replace(benchmark, resumable=False),
+        "fresh trainings": replace(benchmark, fidelity=replace(benchmark.fidelity, continues=False)),
+    }
+    for name, kind in kinds.items():
+        try:
+            if problem := _study(method, Toy(kind))[1]:
+                return problem
+        except ValueError as refusal:  # at the door, as of a method that lives on what is said on the way
+            if not str(refusal):
+                return f"it refuses {name} without a reason"
+    return ""
 
 
 def _ends_with_the_space(method: catalog.Method) -> str:

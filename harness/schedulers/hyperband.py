@@ -1,0 +1,51 @@
+"""Hyperband: brackets of successive halving, from many short trainings to few long ones, in turn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness._parts.brackets import Brackets, hyperband, ladder
+from harness.types import Benchmark, Decision, Job, Report, Sampler
+
+__all__ = ["Hyperband"]
+
+CONTINUE = Decision.CONTINUE
+
+
+class Hyperband:
+    """Hyperband (Li et al. 2018, JMLR 18(185), Algorithm 1), its brackets repeated in turn.
+
+    With K + 1 rungs the bracket s = K, ..., 0 begins at the rung K - s with ceil((K + 1) / (s + 1) eta^s) new trials;
+    of each full rung the best 1 / eta, rounded down, go on to the next. Workers that would idle at a rung's end begin
+    the next bracket. Rungs lie at grace * eta^k and at the highest level, so where that is no power of eta above the
+    lowest (levels 1 to 40), the paper's table is that of as many rungs, and its last step is a shorter one. Where a
+    benchmark keeps no checkpoints or its levels are fresh trainings, to go on is to train anew. The sampler learns of
+    every rung: with `tpe` this is BOHB.
+
+    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; ceilings:
+    sizes of upper rungs rounded up from the exact ones, as Syne Tune. ValueError for a benchmark with a single level.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        rng: np.random.Generator,
+        *,
+        sampler: Sampler,
+        eta: float = 3,
+        grace: int | None = None,
+        ceilings: bool = False,
+    ) -> None:
+        self._brackets = Brackets(hyperband(ladder(benchmark, grace, eta), eta, ceilings))
+        self._sampler = sampler
+
+    def ask(self) -> Job | None:
+        """Let a trial of a full rung go on, or start a new one."""
+        return self._brackets.ask(lambda place: self._sampler.suggest(self._brackets.running.values()))
+
+    def tell(self, report: Report) -> Decision:
+        """Note who came to its rung."""
+        config = self._brackets.tell(report)
+        if config is not None:
+            self._sampler.observe(config, report.resource, report.losses)
+        return CONTINUE
