@@ -101,7 +101,7 @@ def _shares() -> str:
 
 def _keeps_the_best() -> str:
     """where the ranking never changes with the resource, no halving method loses the best config"""
-    for text in ("asha", "asha-stop", "asha:eta=2:grace=3"):
+    for text in ("asha", "asha-stop", "asha:eta=2:grace=3", "sh", "hyperband"):
         toy = _rows(100, (1, 3, 9, 27), 4, 1e6)
         for seed in range(10):
             _, log = _play(parse_method(text), toy, seed)
@@ -110,6 +110,25 @@ def _keeps_the_best() -> str:
             if reached[-1] != 27:
                 return f"{text} leaves the best config at epoch {reached[-1]} of 27, seed {seed}"
     return ""
+
+
+HYPERBAND = (
+    ((81, 1), (27, 3), (9, 9), (3, 27), (1, 81)),
+    ((34, 3), (11, 9), (3, 27), (1, 81)),
+    ((15, 9), (5, 27), (1, 81)),
+    ((8, 27), (2, 81)),
+    ((5, 81),),
+)
+"""The paper's table for R = 81 and eta = 3: how many configs are trained to which resource, bracket by bracket."""
+
+
+def _hyperband_table() -> str:
+    """Hyperband trains as many configs to each resource, in this order, as the table of its paper says"""
+    toy = _rows(200, (1, 3, 9, 27, 81), 1, 1e6)
+    _, log = _play(parse_method("hyperband"), toy, 0)
+    wanted = [level for bracket in HYPERBAND for size, level in bracket for _ in range(size)]
+    found = [event.job.until for event in log.events if isinstance(event, Started)][: len(wanted)]
+    return "" if found == wanted else f"of R = 81, eta = 3 it makes {Counter(found)}, the paper {Counter(wanted)}"
 
 
 def _promotes_after_the_pause() -> str:
@@ -130,5 +149,6 @@ CHECKS: tuple[Callable[[], str], ...] = (
     _makespan,
     _shares,
     _keeps_the_best,
+    _hyperband_table,
     _promotes_after_the_pause,
 )
