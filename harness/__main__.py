@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.compose import cards, comparisons, declarations, inspection, studies, trainings
+from harness.compose import cards, comparisons, declarations, inspection, merging, pages, studies, tables, trainings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -130,21 +130,58 @@ def list_(
 
 @app.command()
 def tabulate(
-    benchmark: Annotated[str, typer.Argument(help="a benchmark with a training script")],
+    what: Annotated[list[str], typer.Argument(help="a benchmark with a training script; with --merge, folders")],
     out: Annotated[Path, typer.Option(help="the table's folder; the same again extends it")],
-    configs: Annotated[int, typer.Option(min=1, help="how many i.i.d. configs")] = 100,
-    seeds: Annotated[int, typer.Option(min=1, help="how many seeds for each")] = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="processes of one thread each")] = 2,
-    retime: Annotated[bool, typer.Option(help="measure short runs one at a time, for the time column only")] = False,
+    part: Annotated[str, typer.Option(help="iid, near_best, best, held_out, optimum or timing")] = "iid",
+    configs: Annotated[int | None, typer.Option(min=1, help="how many of the part, with those there")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many for each of these")] = None,
+    budget: Annotated[str | None, typer.Option(help="plan and measure all parts, in about this time, as 24h")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; by default one a GPU, else 2")] = None,
+    share: Annotated[str, typer.Option(help="of several machines, such as 2/4 for the second of four")] = "1/1",
+    merge: Annotated[bool, typer.Option("--merge", help="join tables that several machines made")] = False,
+    assemble: Annotated[bool, typer.Option("--assemble", help="of tables of its levels, which lie beside it")] = False,
 ) -> None:
     """Train configs for real and keep their curves: a table in the making, resumable after any kill."""
+    if merge:
+        merged = merging.merge([Path(folder) for folder in what], out)
+        typer.echo(f"{merged.added} runs added, {merged.again} were there already; the table is in {out}")
+        return
+    if len(what) != 1:
+        raise ValueError(f"one benchmark is tabulated at a time, given are {', '.join(what)}")
+    name = what[0]
+    if assemble:
+        typer.echo(f"{merging.assemble(name, out)} configs; the table is in {out}")
+        return
 
     def say(done: int, wanted: int, run: dict[str, Any]) -> None:
         took = f"{run['wall_seconds']:.1f} s"
         typer.echo(f"{done}/{wanted}  {run['part']} {run['index']} seed {run['seed']}  {run['end']}  {took}")
 
-    new = trainings.tabulate(benchmark, out, configs=configs, seeds=seeds, jobs=jobs, retime=retime, on_run=say)
+    def say_plan(plan: tables.Plan) -> None:
+        typer.echo(f"a training takes {plan.seconds:.1f} s; the plan:")
+        for step in plan.steps:
+            typer.echo(f"  {step.part:9}  {step.configs} configs, {step.seeds} seed{'s' * (step.seeds > 1)} each")
+
+    try:
+        if budget:
+            if (part, configs, seeds, share) != ("iid", None, None, "1/1"):
+                raise ValueError("--budget plans all parts by itself: leave out --part, --configs, --seeds and --share")
+            seconds = declarations.seconds_of(budget)
+            new = tables.tabulate_within(name, out, seconds, workers=workers, on_plan=say_plan, on_run=say)
+        else:
+            step = tables.step_of(part, configs, seeds)
+            new = tables.tabulate(name, out, step, workers=workers, share=_share(share), on_run=say)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what is finished is kept in {out}, the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     typer.echo(f"{new} new runs; the table is in {out}")
+
+
+def _share(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"--share takes which of how many machines, such as 2/4; given {text!r}")
+    return int(found[1]), int(found[2])
 
 
 @app.command()
@@ -158,15 +195,20 @@ def fit(
 
 @app.command()
 def describe(
-    benchmark: Annotated[str, typer.Argument(help="a benchmark with a surrogate")],
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    benchmarks: Annotated[list[str], typer.Argument(help="benchmarks with a surrogate, or folders of tables")],
+    out: Annotated[Path | None, typer.Option(help="also write a page with figures there, even without cards")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON; of several benchmarks a list")] = False,
 ) -> None:
-    """Print the quality card of a benchmark's surrogate: how far to trust what is concluded on it."""
-    card = cards.described(benchmark)
+    """Print the quality cards of benchmarks' surrogates: how far to trust what is concluded on them."""
+    if out is not None:
+        drawn = pages.page(benchmarks, out, command=_command())
+        typer.echo(f"page: {out / 'index.html'}" + ("" if drawn else " (up to date)"), err=as_json)
+    described = [cards.described(name) for name in benchmarks if out is None or cards.verdict(name)]
     if as_json:
-        typer.echo(json.dumps(card, indent=1))
+        typer.echo(json.dumps(described[0] if len(benchmarks) == 1 and described else described, indent=1))
         return
-    _show_card(card)
+    for card in described:
+        _show_card(card)
 
 
 def _show_card(card: dict[str, Any]) -> None:

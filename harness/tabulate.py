@@ -2,7 +2,9 @@
 
 A table in the making is a folder with one append-only file, `runs.lines`: the machine, then a line for each run. A
 kill at any moment costs the runs under way; the same command goes on with what is missing. The i.i.d. configs are the
-first draws of one stream named after the benchmark, so asking for more configs extends a table and never changes it.
+first draws of one stream named after the benchmark, so asking for more configs extends a table and never changes it;
+so are the held-out ones, of another stream. What is chosen for what was measured is written down as a line of its own
+before it is trained (`chosen`), so it is chosen once.
 """
 
 from __future__ import annotations
@@ -11,14 +13,19 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
+from harness._table_process import serve, side_by_side
 from harness.lines import LineWriter, read_lines
 from harness.randomness import stream
 from harness.space import Config
@@ -27,12 +34,16 @@ from harness.types import Benchmark
 RUNS = "runs.lines"
 TIMING = "timing"
 """The part of a plan that serves the time model only; it gives no rows."""
+TIMED = 8
+"""How many levels a run of that part has, at most."""
+HELD_OUT = "held_out"
 
 DIGITS = 7
 """Significant digits kept of every measured number: more than a run repeats."""
 
-CPU = "cpu_seconds"
-"""Processor time since the run began, at each level: what an epoch costs alone, however busy the machine was."""
+CPU, WALL = "cpu_seconds", "clock_seconds"
+"""Seconds since the run began, at each level: the processor's, which tell what an epoch costs alone, however busy the
+machine was; and the clock's, where the script says nothing of its training time."""
 
 Train = Callable[..., None]
 """`train(benchmark, config, seed=..., report=...)` of a file in `real_benchmarks`."""
@@ -55,24 +66,55 @@ class Run:
         return self.part, self.index, self.seed
 
 
-def plan(benchmark: Benchmark, configs: int, seeds: int, seeded: int | None = None) -> list[Run]:
+def plan(
+    benchmark: Benchmark, configs: int, seeds: int, seeded: int | None = None, *, twin: str | None = None
+) -> list[Run]:
     """The runs of a table: `configs` i.i.d. configs with seed 1, the first `seeded` of them with further seeds.
 
-    seeds: how many seeds the seeded configs get; seeded: all configs where None. Runs are ordered so that a table
-    stopped early is a smaller table of the same law: first seeds first.
+    seeds: how many seeds the seeded configs get; seeded: all configs where None; twin: the benchmark whose configs
+    these are, where not its own. Runs are ordered so that a table stopped early is a smaller table of the same law:
+    first seeds first.
     """
-    drawn = benchmark.space.sample(stream("tabulate", benchmark.name), configs)
-    again = configs if seeded is None else min(seeded, configs)
-    runs = [Run("iid", index, config, 1) for index, config in enumerate(drawn)]
-    for seed in range(2, seeds + 1):
-        runs += [Run("iid", index, drawn[index], seed) for index in range(again)]
-    return runs
+    drawn = benchmark.space.sample(stream("tabulate", twin or benchmark.name), configs)
+    runs = seeded_runs("iid", drawn, 1)
+    return runs + [run for run in seeded_runs("iid", drawn[:seeded], seeds) if run.seed > 1]
 
 
-def timing_plan(benchmark: Benchmark, configs: int = 12, until: int = 8) -> list[Run]:
+def held_out_plan(benchmark: Benchmark, configs: int, seeds: int, *, twin: str | None = None) -> list[Run]:
+    """Independent configs of a stream of their own: no surrogate learns from them."""
+    drawn = benchmark.space.sample(stream("tabulate", twin or benchmark.name, HELD_OUT), configs)
+    return seeded_runs(HELD_OUT, drawn, seeds)
+
+
+def timing_plan(benchmark: Benchmark, configs: int = 12, *, twin: str | None = None) -> list[Run]:
     """Short runs of the first i.i.d. configs, to be measured alone on the machine: what a level really costs."""
-    drawn = benchmark.space.sample(stream("tabulate", benchmark.name), configs)
+    drawn = benchmark.space.sample(stream("tabulate", twin or benchmark.name), configs)
+    until = benchmark.fidelity.levels[:TIMED][-1]
     return [Run(TIMING, index, config, 1, until) for index, config in enumerate(drawn)]
+
+
+def seeded_runs(part: str, configs: Sequence[Config], seeds: int) -> list[Run]:
+    """Runs of the configs of a part with the seeds from 1 to `seeds`, first seeds first."""
+    return [Run(part, index, config, seed) for seed in range(1, seeds + 1) for index, config in enumerate(configs)]
+
+
+def chosen(folder: Path, part: str, choose: Callable[[list[Any]], list[Any]]) -> list[Any]:
+    """What was chosen for a part, and what `choose` adds to it now: that is written down first.
+
+    choose: from what is there already to what is to be added, given while nobody else writes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with LineWriter(folder / RUNS) as writer:
+        there = planned(folder, part)
+        if more := choose(there):
+            writer.append({"planned": part, "chosen": more})
+    return there + more
+
+
+def planned(folder: Path, part: str) -> list[Any]:
+    """What was written down for a part of the plan."""
+    entries = (entry for entry in read_lines(folder / RUNS) if entry.get("planned") == part)
+    return [one for entry in entries for one in entry["chosen"]]
 
 
 def tabulate(
@@ -82,36 +124,38 @@ def tabulate(
     folder: Path,
     *,
     processes: int = 2,
+    devices: Sequence[str] = (),
     on_run: Callable[[int, int, dict[str, Any]], None] | None = None,
 ) -> int:
     """Measure the runs that `folder` lacks, in parallel; gives how many were measured now.
 
-    train: the module in `real_benchmarks` whose `train` is called, by name: nothing is pickled but names and numbers;
-    on_run: called after each run with how many are there, how many are wanted, and the run.
+    train: the module in `real_benchmarks` whose `train` is called; devices: GPUs, of which each process gets its own;
+    on_run: called after each run with how many are there, how many are wanted, and the run. ImportError or
+    FileNotFoundError where a training lacks something on this machine: that says nothing of its config.
     """
-    from joblib import Parallel, delayed
-
+    if devices and processes > len(devices):
+        raise ValueError(
+            f"{processes} workers, but {len(devices)} GPUs: give at most one worker a GPU, or they would measure each "
+            "other's time (without GPUs: set CUDA_VISIBLE_DEVICES to nothing)"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with LineWriter(folder / RUNS) as writer:
-        _check_same_problem(benchmark, folder)
+        check_same_problem(benchmark.to_json(), folder)
         there = {(run["part"], run["index"], run["seed"]) for run in read_runs(folder)}
         missing = [run for run in runs if run.key not in there]
         if not missing:
             return 0
-        writer.append({"machine": machine(), "benchmark": benchmark.to_json()})
-        options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1}
-        parallel: Any = Parallel(n_jobs=processes, **options)
-        jobs = (delayed(measure)(train, benchmark.name, run) for run in missing)
-        for done, measured in enumerate(parallel(jobs), 1):
-            writer.append(measured)
-            if on_run:
-                on_run(len(runs) - len(missing) + done, len(runs), measured)
+        writer.append({"machine": machine(devices), "benchmark": benchmark.to_json()})
+        with closing(_measured(benchmark.name, train, missing, processes, devices)) as all_measured:
+            for done, measured in enumerate(all_measured, 1):
+                writer.append(measured)
+                if on_run:
+                    on_run(len(runs) - len(missing) + done, len(runs), measured)
     return len(missing)
 
 
-def _check_same_problem(benchmark: Benchmark, folder: Path) -> None:
-    """Refuse to add runs to those of another problem: they would be one table and two truths."""
-    mine = benchmark.to_json()
+def check_same_problem(mine: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to add runs of a benchmark to those of another problem: they would be one table and two truths."""
     for entry in read_lines(folder / RUNS):
         theirs = entry.get("benchmark")
         for name in ("name", "space", "fidelity"):
@@ -122,15 +166,43 @@ def _check_same_problem(benchmark: Benchmark, folder: Path) -> None:
                 )
 
 
+def _measured(
+    benchmark: str, train: str, runs: Sequence[Run], processes: int, devices: Sequence[str]
+) -> Generator[dict[str, Any]]:
+    """The runs' measurements in the order in which they end."""
+    if processes == 1 and not devices:
+        yield from (measure(train, benchmark, run) for run in runs)
+        return
+    module = ("harness.tabulate", train, benchmark)
+    questions = [asdict(run) for run in runs]
+    with closing(side_by_side(module, questions, processes, devices, lambda a: a.get("end") != "failed")) as answers:
+        for question, answer, died, seconds, device in answers:
+            if answer is not None and "lacks" in answer:
+                raise FileNotFoundError(answer["lacks"])
+            entry: dict[str, Any] = answer or _entry(Run(**question), "failed", {}, seconds, died)
+            yield entry | ({} if device is None else {"device": device})
+
+
+def _answer(train: str, benchmark: str, question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return measure(train, benchmark, Run(**question))
+    except (ImportError, FileNotFoundError) as error:
+        return {"lacks": str(error)}
+
+
 def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
-    """Train one config to the end and give its curve as plain JSON; an exception becomes the end `failed`."""
+    """Train one config to the end and give its curve as plain JSON; an exception becomes the end `failed`.
+
+    ImportError and FileNotFoundError are passed on: something is not here that every run needs.
+    """
     from importlib import import_module
 
     reports: list[dict[str, float]] = []
     wall, cpu = perf_counter(), process_time()
 
     def report(**metrics: float) -> None:
-        reports.append(metrics | {CPU: process_time() - cpu})
+        clock = {} if "train_seconds" in metrics else {WALL: perf_counter() - wall}
+        reports.append(metrics | clock | {CPU: process_time() - cpu})
 
     end, error, curve = "complete", None, dict[str, Any]()
     try:
@@ -138,22 +210,29 @@ def measure(train: str, benchmark: str, run: Run) -> dict[str, Any]:
         function(benchmark, run.config, seed=run.seed, until=run.until, report=report)
         if reports and reports[-1].get("diverged"):
             end = "diverged"
+    except (ImportError, FileNotFoundError):
+        raise
     except Exception as problem:
         end, error = "failed", f"{type(problem).__name__}: {problem}"
     try:
         curve = _curve(reports)
     except Exception as problem:
         end, error = "failed", error or f"{type(problem).__name__}: {problem}"
-    measured: dict[str, Any] = {
+    return _entry(run, end, curve, perf_counter() - wall, error)
+
+
+def _entry(run: Run, end: str, curve: dict[str, Any], wall: float, error: str | None) -> dict[str, Any]:
+    """The line of a run."""
+    entry: dict[str, Any] = {
         "part": run.part,
         "index": run.index,
         "seed": run.seed,
         "config": dict(run.config),
         "end": end,
-        "wall_seconds": _short(perf_counter() - wall),
+        "wall_seconds": _short(wall),
         "curve": curve,
     }
-    return measured | ({"error": error} if error else {})
+    return entry | ({"error": error} if error else {})
 
 
 def _curve(reports: list[dict[str, float]]) -> dict[str, Any]:
@@ -185,15 +264,15 @@ def read_runs(folder: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def machine() -> dict[str, Any]:
-    """What a measured number may depend on: processor and its flags, versions, threads."""
+def machine(devices: Sequence[str] = ()) -> dict[str, Any]:
+    """What a measured number may depend on: processor and its flags, versions, threads, the kinds of GPUs used."""
     cpu, flags = platform.processor(), ""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             fields = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
         named = {name.strip(): value.strip() for name, value in fields.items()}
         cpu, flags = named.get("model name", cpu), named.get("flags", "")
-    return {
+    here: dict[str, Any] = {
         "processor": cpu,
         "cores": os.cpu_count(),
         "vector_flags": sorted(
@@ -203,6 +282,20 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version()} | dict(_versions(("numpy", "torch", "tokenizers"))),
     }
+    return here | ({"gpus": _gpus()} if devices else {})
+
+
+def _gpus() -> list[str]:
+    """The kinds of GPUs of this machine, as their driver calls them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    call = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(call, capture_output=True, timeout=30, check=True, text=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return sorted(set(listed.splitlines()))
 
 
 def _versions(packages: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -211,3 +304,7 @@ def _versions(packages: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield package, importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+
+
+if __name__ == "__main__":
+    serve(lambda question: _answer(sys.argv[1], sys.argv[2], question))

@@ -64,6 +64,8 @@ TASKS = {
     LADDER: ADAMW,
     **{f"{LADDER}_w{width}": replace(ADAMW, d_model=width) for width in WIDTHS},
 }
+TWINS = {name: f"{FAMILY}_adamw" for name in TASKS if name.startswith(LADDER)}
+"""Whose configs a table of these is made of: the same at every width."""
 
 ADAMW_SPACE = {
     "lr": loguniform(3e-4, 3e-1),

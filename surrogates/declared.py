@@ -2,7 +2,9 @@
 
 products: what hyperparameters do together, such as `{"effective step": {"lr": 1, "1-momentum": -1}}` for
 lr / (1 - momentum); plateau: a final loss above it means that a run learned no more than what needs no config (for a
-language model, the frequencies of words); diverged: one above this knows less than nothing. All are optional.
+language model, the frequencies of words); diverged: one above this knows less than nothing; time: what the seconds of
+a level are a sum of, besides a constant, such as `{"steps": {"batch_size": -1}, "layers": {"depth": 1, "width": 2}}`.
+All are optional.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ class Declared:
     products: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     plateau: float = inf
     diverged: float = inf
+    time: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def read(folder: Path) -> Declared:
@@ -33,12 +36,13 @@ def read(folder: Path) -> Declared:
         return Declared()
     try:
         plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        products = {
-            name: {factor: float(power) for factor, power in powers.items()}
-            for name, powers in plain.pop("products", {}).items()
-        }
-        return Declared(products, **{name: float(loss) for name, loss in plain.items()})
+        products, time = (
+            {name: {factor: float(power) for factor, power in powers.items()} for name, powers in declared.items()}
+            for declared in (plain.pop("products", {}), plain.pop("time", {}))
+        )
+        return Declared(products, time=time, **{name: float(loss) for name, loss in plain.items()})
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"{path}: expected products {{NAME: {{FACTOR: POWER}}}} and the losses plateau and diverged ({error})"
+            f"{path}: expected products and time as {{NAME: {{FACTOR: POWER}}}}, and the losses plateau and diverged "
+            f"({error})"
         ) from None

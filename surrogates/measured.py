@@ -1,49 +1,58 @@
 """From measured runs to a table: one curve a config and seed, and a clean time column.
 
-Runs are measured side by side on a machine that does other things too, so their wall time is noise. What an epoch
+Runs are measured side by side on a machine that does other things too, so their wall time is noise. What a level
 costs is its processor time, which for one thread alone is nearly the same; the part of it that was training is told by
-the script's own laps. The table's seconds are a fit to that, a + b / batch_size (a step has a fixed cost, and there
-are 1 / batch_size as many): to the runs of the part `timing`, measured alone, where there are any, else to all. The
-fit, what it stands on, and its residual spread are kept in `made`.
+the script's own laps; a run that had a GPU for itself is told by those laps alone. The table's seconds are a fit to
+that, a + b / batch_size (a step has a fixed cost, and there are 1 / batch_size as many) or what the problem declares:
+to the runs of the part `timing`, measured alone, where there are any, else to all i.i.d. ones. The fit, what it stands
+on, and its residual spread are kept in `made`.
+
+A metric called `seconds` is that column itself. Where a level is a fresh training, its own seconds are fitted, and a
+table can be assembled from those of its levels (`assembled`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Benchmark, End
-from surrogates.table import ENDS, TableData
+from harness.space import Choice, Config
+from harness.types import Benchmark, End, Fidelity
+from surrogates.table import ENDS, IID, TableData
 
 TIMINGS = {"tokens_per_second", "diverged"}
+SECONDS = "seconds"
+"""The metric that a table replaces by its time column."""
 Array = NDArray[np.float64]
+Terms = Mapping[str, Mapping[str, float]]
+Runs = dict[tuple[str, int], dict[int, Mapping[str, Any]]]
 
 
-def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]]) -> TableData:
-    """The table of a benchmark from the lines that `tabulate` wrote: machines and runs.
-
-    Runs that failed are counted in `made` and left out. ValueError where no run is whole.
-    """
-    machines: list[Any] = []
-    runs: dict[tuple[str, int], dict[int, Mapping[str, Any]]] = {}
-    alone: list[Mapping[str, Any]] = []
-    failed = 0
+def rows_of(entries: Iterable[Mapping[str, Any]]) -> Runs:
+    """The runs that give rows, by (part, index) in their order, then by seed; what failed is left out."""
+    runs: Runs = {}
     for entry in entries:
-        if "machine" in entry:
-            if entry["machine"] not in machines:
-                machines.append(entry["machine"])
-        elif entry["end"] == "failed":
-            failed += 1
-        elif entry["part"] == "timing":
-            alone.append(entry)
-        else:
+        if "curve" in entry and entry["end"] != "failed" and entry["part"] != "timing":
             runs.setdefault((entry["part"], entry["index"]), {})[entry["seed"]] = entry
-    if not runs:
+    return dict(sorted(runs.items()))
+
+
+def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]], time: Terms | None = None) -> TableData:
+    """The table of a benchmark from the lines that `tabulate` wrote: machines, choices and runs.
+
+    time: the declared terms of a level's seconds. Runs that failed are counted in `made` and left out. ValueError
+    where no run is whole.
+    """
+    entries = list(entries)
+    rows = rows_of(entries)
+    measured = [entry for entry in entries if "curve" in entry]
+    failed = sum(entry["end"] == "failed" for entry in measured)
+    if not rows:
         raise ValueError(f"no whole run of {benchmark.name!r} to make a table of ({failed} failed)")
-    rows = dict(sorted(runs.items()))
     seeds = tuple(sorted({seed for by_seed in rows.values() for seed in by_seed}))
     metrics, constants = _metrics(benchmark, rows)
     shape = (len(rows), len(seeds), len(benchmark.fidelity.levels))
@@ -58,21 +67,77 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]]) -> Tabl
             values[place][:length] = np.column_stack([curve[metric] for metric in metrics])
             ends[place] = ENDS.index(End(run["end"]))
     configs = tuple(dict(next(iter(by_seed.values()))["config"]) for by_seed in rows.values())
-    timed = alone or [run for by_seed in rows.values() for run in by_seed.values()]
-    epoch, time = _epoch_seconds(benchmark, timed, configs)
-    time["measured"] = f"{len(timed)} runs, {'each alone on the machine' if alone else 'side by side'}"
-    levels = np.arange(1, shape[2] + 1)
-    seconds = np.where(levels <= lengths[..., None], epoch[:, None, None] * levels, np.nan)
+    whole = [run for run in measured if run["end"] != "failed"]
+    alone = [run for run in whole if run["part"] == "timing"]
+    timed = alone or [run for run in whole if run["part"] == IID] or whole
+    fitted, fit = _level_seconds(benchmark, timed, configs, time or {})
+    fit["measured"] = f"{len(timed)} runs, {'each alone on the machine' if alone else 'side by side'}"
+    seconds = np.where(np.arange(1, shape[2] + 1) <= lengths[..., None], fitted[:, None], np.nan)
+    if SECONDS in metrics:
+        values[..., metrics.index(SECONDS)] = seconds
+    machines: list[Any] = []
+    for entry in entries:
+        if "machine" in entry and entry["machine"] not in machines:
+            machines.append(entry["machine"])
     made = {
         "how": f"trained for real, `python -m harness tabulate {benchmark.name}`",
         "runs": sum(len(by_seed) for by_seed in rows.values()),
         "failed": failed,
         "machines": machines,
         "constants": constants,
-        "time": time,
+        "time": fit,
     }
     parts = tuple(part for part, _ in rows)
     return TableData(benchmark, configs, parts, seeds, metrics, values, seconds, ends, made)
+
+
+def assembled(benchmark: Benchmark, tables: Mapping[int, TableData]) -> TableData:
+    """The table of a benchmark whose levels are fresh trainings, from a table of each level: its last level is taken.
+
+    A row is a config that all tables hold, a curve a seed that was measured in all; one that diverged at a level ends
+    there. ValueError where a level has no table, spaces or metrics differ, or nothing is common to all.
+    """
+    levels = benchmark.fidelity.levels
+    first = tables[levels[0]]
+    for level in levels:
+        data = tables[level]
+        if data.benchmark.space != benchmark.space or data.metrics != first.metrics:
+            raise ValueError(f"the table of {benchmark.fidelity.unit} {level} has another space, or other metrics")
+    row_of = {level: {benchmark.space.key(c): row for row, c in enumerate(tables[level].configs)} for level in levels}
+    common = [row for key, row in row_of[levels[0]].items() if all(key in rows for rows in row_of.values())]
+    seeds = tuple(seed for seed in first.seeds if all(seed in data.seeds for data in tables.values()))
+    keys = [benchmark.space.key(first.configs[row]) for row in common]
+    last: list[tuple[Array, Array, NDArray[np.int8]]] = []
+    for level in levels:
+        data = tables[level]
+        chosen = np.ix_([row_of[level][key] for key in keys], [data.seeds.index(seed) for seed in seeds])
+        at = np.maximum(data.lengths()[chosen] - 1, 0)[..., None]
+        values = np.take_along_axis(data.values[chosen], at[..., None], axis=2)[:, :, 0]
+        last.append((values, np.take_along_axis(data.seconds[chosen], at, axis=2)[:, :, 0], data.ends[chosen]))
+    values, seconds, ends = (np.stack(parts, axis=2) for parts in zip(*last, strict=True))
+    complete, diverged = ends == ENDS.index(End.COMPLETE), ends == ENDS.index(End.DIVERGED)
+    reached = np.cumprod(np.insert(complete[..., :-1], 0, True, axis=2), axis=2).astype(bool)
+    measured = ~(reached & ~complete & ~diverged).any(axis=2)
+    rows = np.flatnonzero(measured.any(axis=1))
+    if not len(rows):
+        raise ValueError(f"no config and seed was measured at every {benchmark.fidelity.unit} of {benchmark.name!r}")
+    reached &= measured[..., None]
+    end = np.where((reached & diverged).any(axis=2), ENDS.index(End.DIVERGED), ENDS.index(End.COMPLETE))
+    return TableData(
+        benchmark,
+        tuple(first.configs[common[row]] for row in rows),
+        tuple(first.parts[common[row]] for row in rows),
+        seeds,
+        first.metrics,
+        np.where(reached[..., None], values, np.nan)[rows],
+        np.where(reached, seconds, np.nan)[rows],
+        np.where(measured, end, -1)[rows].astype(np.int8),
+        {
+            "how": "assembled from the last levels of " + ", ".join(data.benchmark.name for data in tables.values()),
+            "machines": first.made.get("machines", []),
+            "tables": {data.benchmark.name: data.digest() for data in tables.values()},
+        },
+    )
 
 
 def _numbers(curve: Mapping[str, Any], unit: str) -> dict[str, Array]:
@@ -84,54 +149,131 @@ def _numbers(curve: Mapping[str, Any], unit: str) -> dict[str, Array]:
     }
 
 
-def _metrics(
-    benchmark: Benchmark, rows: Mapping[Any, Mapping[int, Mapping[str, Any]]]
-) -> tuple[tuple[str, ...], dict[str, float]]:
+def _metrics(benchmark: Benchmark, rows: Runs) -> tuple[tuple[str, ...], dict[str, float]]:
     """The names of what varies along a curve and is no timing, and what is the same in all runs."""
     curves = [run["curve"] for by_seed in rows.values() for run in by_seed.values()]
     names = [n for n in curves[0] if not n.endswith("_seconds") and n not in TIMINGS and n != benchmark.fidelity.unit]
+    needed = {objective.metric for objective in benchmark.objectives}
     constants = {
         n: curves[0][n]
         for n in names
-        if all(c[n] == curves[0][n] for c in curves) and not isinstance(curves[0][n], list)
+        if n not in needed and all(c[n] == curves[0][n] for c in curves) and not isinstance(curves[0][n], list)
     }
     return tuple(name for name in names if name not in constants), constants
 
 
-def _epoch_seconds(
-    benchmark: Benchmark, timed: Sequence[Mapping[str, Any]], configs: tuple[Mapping[str, Any], ...]
+def _level_seconds(
+    benchmark: Benchmark, timed: Sequence[Mapping[str, Any]], configs: Sequence[Config], declared: Terms
 ) -> tuple[Array, dict[str, Any]]:
-    """Seconds that an epoch of each config takes by a fit to the timed runs, shape (rows,), and the fit."""
-    measured: list[tuple[float, float]] = []
+    """Seconds at each level of each config by a fit to the timed runs, shape (rows, levels), and the fit.
+
+    Cumulative where the fidelity continues, as a level then costs what another does.
+    """
+    fidelity = benchmark.fidelity
+    terms = _terms(benchmark, declared)
+    places: list[Config] = []
+    measured: list[float] = []
     for run in timed:
-        curve = _numbers(run["curve"], benchmark.fidelity.unit)
-        if len(curve["cpu_seconds"]) > 1:
-            share = curve["train_seconds"] / (curve["train_seconds"] + curve["eval_seconds"])
-            epochs = (np.diff(curve["cpu_seconds"]) * share[1:]).tolist()
-            measured.append((_per_step(run["config"]), float(np.median(epochs))))
-    points = np.array(measured)
-    features = np.column_stack([np.ones(len(points)), points[:, 0]])
+        curve = _numbers(run["curve"], fidelity.unit)
+        own = _own_seconds(run, curve, fidelity)
+        if not fidelity.continues:
+            places += [{**run["config"], fidelity.unit: level} for level in curve[fidelity.unit].tolist()]
+            measured += own.tolist()
+        elif len(own):
+            places.append(run["config"])
+            measured.append(float(np.median(own)))
+    if not measured:
+        raise ValueError(f"no run of {benchmark.name!r} has two levels: nothing tells what one takes")
+    features, seconds = _features(terms, places), np.array(measured)
     # In relative terms, twice: the second time without what a busy machine threw far off.
-    fit, residuals = _relative_fit(features, points[:, 1])
+    fit, residuals = _relative_fit(features, seconds)
     centred = np.abs(residuals - np.median(residuals))
     kept = centred <= 3 * np.median(centred)
-    fit, _ = _relative_fit(features[kept], points[kept, 1])
-    residuals = np.log(points[:, 1] / (features @ fit))
-    seconds = np.array([fit[0] + fit[1] * _per_step(config) for config in configs])
-    return seconds, {
-        "fit": "seconds of an epoch = a + b / batch_size, from processor time",
-        "a": float(fit[0]),
-        "b": float(fit[1]),
+    fit, _ = _relative_fit(features[kept], seconds[kept])
+    residuals = np.log(seconds / (features @ fit))
+    levels = fidelity.levels
+    if fidelity.continues:
+        fitted = (_features(terms, configs) @ fit)[:, None] * np.arange(1, len(levels) + 1)
+    else:
+        fitted = np.column_stack([_features(terms, [{**c, fidelity.unit: n} for c in configs]) @ fit for n in levels])
+    unit = "an epoch" if fidelity.unit == "epoch" else f"a {fidelity.unit}"
+    clock = "the clock, each on a GPU of its own" if any("device" in run for run in timed) else "processor time"
+    coefficients = dict(zip(terms, map(float, fit), strict=True))
+    return fitted, {
+        "fit": f"seconds of {unit} = {' + '.join(_spelt(*term) for term in terms.items())}, from {clock}",
+        **coefficients,
         "residual_spread": float(np.std(residuals[kept])),
         "median_error": float(np.median(np.abs(residuals))),
     }
 
 
+def _terms(benchmark: Benchmark, declared: Terms) -> Terms:
+    """What the seconds of a level are a sum of: names to powers of hyperparameters, and of a fresh training's level."""
+    fidelity, domains = benchmark.fidelity, benchmark.space.domains
+    numbers = [name for name, domain in domains.items() if not isinstance(domain, Choice)]
+    numbers += [] if fidelity.continues else [fidelity.unit]
+    for name, powers in declared.items():
+        if unknown := [factor for factor in powers if factor not in numbers]:
+            raise ValueError(
+                f"the time of {benchmark.name!r} has the term {name!r} of {unknown[0]!r}, which is no number of its "
+                f"space; there are {', '.join(numbers)}"
+            )
+    if declared:
+        return {"a": {}} | dict(declared)
+    usual = {"a": {}, "b": {"batch_size": -1}, "c": {fidelity.unit: 1}}
+    return {name: powers for name, powers in usual.items() if all(factor in numbers for factor in powers)}
+
+
+def _spelt(name: str, powers: Mapping[str, float]) -> str:
+    """A term as one reads it: `b / batch_size`."""
+    text = name
+    for factor, power in powers.items():
+        text += f" {'/' if power < 0 else '*'} {factor}" + ("" if abs(power) == 1 else f"^{abs(power):g}")
+    return text
+
+
+def _features(terms: Terms, configs: Sequence[Config]) -> Array:
+    """The terms without their coefficients, shape (n, terms); a hyperparameter that is inactive counts as one."""
+    return np.array(
+        [
+            [
+                prod(float(config.get(factor, 1)) ** power for factor, power in powers.items())
+                for powers in terms.values()
+            ]
+            for config in configs
+        ]
+    )
+
+
+def _own_seconds(run: Mapping[str, Any], curve: Mapping[str, Array], fidelity: Fidelity) -> Array:
+    """What each level of a run took; where the fidelity continues, all but the first, which has start-up in it.
+
+    A script's laps are wall time, so on a processor they only tell which part of its time was training.
+    """
+    laps, gpu = curve.get("train_seconds"), "device" in run
+    if SECONDS in curve:
+        own = np.diff(curve[SECONDS], prepend=0.0) if fidelity.continues else curve[SECONDS]
+    elif laps is None:
+        own = np.diff(curve["clock_seconds" if gpu else "cpu_seconds"], prepend=0.0)
+    elif gpu:
+        own = laps
+    elif fidelity.continues:
+        own = np.diff(curve["cpu_seconds"], prepend=0.0) * (laps / (laps + curve.get("eval_seconds", 0.0)))
+    else:
+        own = laps * (curve["cpu_seconds"][-1] / float(run["wall_seconds"]))
+    return own[1:] if fidelity.continues and len(fidelity.levels) > 1 else own
+
+
 def _relative_fit(features: Array, seconds: Array) -> tuple[Array, Array]:
-    """Least squares in relative terms: the coefficients, and the logarithms of measured over fitted."""
-    fit = np.asarray(np.linalg.lstsq(features / seconds[:, None], np.ones(len(seconds)), rcond=None)[0], np.float64)
+    """Least squares in relative terms: the coefficients, and the logarithms of measured over fitted.
+
+    A term that would take negative time takes none.
+    """
+    from scipy.optimize import nnls
+
+    relative, ones = features / seconds[:, None], np.ones(len(seconds))
+    fit = np.asarray(np.linalg.lstsq(relative, ones, rcond=None)[0], np.float64)
+    if (fit < 0).any():
+        scale = relative.max(axis=0)
+        fit = np.asarray(nnls(relative / scale, ones)[0], np.float64) / scale
     return fit, np.log(seconds / (features @ fit))
-
-
-def _per_step(config: Mapping[str, Any]) -> float:
-    return 1 / float(config["batch_size"]) if "batch_size" in config else 0.0

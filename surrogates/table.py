@@ -104,17 +104,19 @@ class TableData:
             raise ValueError(f"{where}: metric {self.metrics[metric]!r} is missing at level {levels[level]}")
 
     def of_parts(self, wanted: Callable[[str], bool]) -> TableData:
-        """The rows whose part of the plan is wanted; the same object where all are."""
+        """The rows whose part of the plan is wanted, with the seeds that any of them has."""
         rows = [row for row, part in enumerate(self.parts) if wanted(part)]
-        if len(rows) == len(self.parts):
+        seeds = np.flatnonzero((self.ends[rows] >= 0).any(axis=0))
+        if len(rows) == len(self.parts) and len(seeds) == len(self.seeds):
             return self
         return replace(
             self,
             configs=tuple(self.configs[row] for row in rows),
             parts=tuple(self.parts[row] for row in rows),
-            values=self.values[rows],
-            seconds=self.seconds[rows],
-            ends=self.ends[rows],
+            seeds=tuple(self.seeds[seed] for seed in seeds),
+            values=self.values[rows][:, seeds],
+            seconds=self.seconds[rows][:, seeds],
+            ends=self.ends[rows][:, seeds],
         )
 
     def looked_up(self) -> TableData:

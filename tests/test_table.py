@@ -98,6 +98,41 @@ def test_a_changed_file_is_refused(data: TableData, tmp_path: Path) -> None:
             load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("values", (5, 1, 2, 0), np.nan), r"table\.npz, row 5, seed 2: metric 'loss' is missing at level 3"),
+        (("values", (5, 1), np.nan), r"table\.npz, row 5, seed 2: metric 'loss' is missing at level 1"),
+        (("seconds", (5, 1, 2), 0.5), r"table\.npz, row 5, seed 2: the seconds must be finite and rise"),
+        (("seconds", (5, 1, 2), np.inf), r"table\.npz, row 5, seed 2: no seconds at epoch 4, though .* complete"),
+        (("seconds", (5, 1), np.nan), r"table\.npz, row 5, seed 2: no seconds at epoch 1, though .* complete"),
+        (("ends", (7, slice(None)), -1), r"table\.npz, row 7: no replicate was measured"),
+        (("ends", (0, 0), 9), r"table\.npz: ends must lie between -1"),
+    ],
+)
+def test_arrays_that_cannot_be_trusted_are_refused_at_load(
+    data: TableData, tmp_path: Path, change: tuple[str, Any, float], words: str
+) -> None:
+    save(data, tmp_path)
+    broken = changed(data, *change)
+    np.savez(tmp_path / "table.npz", values=broken.values, seconds=broken.seconds, ends=broken.ends)
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path)
+
+
+def test_levels_or_arrays_that_lack_are_refused_at_load(data: TableData, tmp_path: Path) -> None:
+    save(data, tmp_path)
+    np.savez(tmp_path / "table.npz", values=data.values[:, :, :-1], seconds=data.seconds[..., :-1], ends=data.ends)
+    with pytest.raises(ValueError, match=r"table\.npz: values has the shape \(12, 3, 3, 2\), expected \(12, 3, 4, 2\)"):
+        load(tmp_path)
+    np.savez(tmp_path / "table.npz", values=data.values, seconds=data.seconds)
+    with pytest.raises(ValueError, match=r"table\.npz: not the plain arrays of a table .*ends"):
+        load(tmp_path)
+    (tmp_path / "table.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"table\.npz"):
+        load(tmp_path)
+
+
 class Trap:
     """Touches a file where it is unpickled."""
 

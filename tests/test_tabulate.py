@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
+from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
@@ -143,3 +148,138 @@ def test_a_number_keeps_seven_digits_and_a_column_that_never_changes_is_one(scri
     assert measured["curve"]["epoch"] == [1, 2, 3, 4]
     assert measured["curve"][tables.CPU] == [1.0, 2.0, 3.0, 4.0]
     assert isinstance(BENCHMARK, Benchmark)
+
+
+# -- processes and devices ---------------------------------------------------------------------------------------------
+
+ON_DISK = """
+    import os, time
+
+    def train(benchmark, config, *, seed, until, report):
+        print("a script may print")
+        if config["lr"] == 0.01:
+            raise RuntimeError("CUDA error")
+        if config["lr"] == 0.02:
+            os._exit(3)
+        if config["lr"] == 0.03:
+            raise FileNotFoundError("no text of WikiText-2")
+        if config["lr"] == 0.04:
+            open(f"started-{os.getpid()}", "w").close()
+            time.sleep(1000)
+        device = float(os.environ.get("CUDA_VISIBLE_DEVICES", "-1"))
+        for epoch in (1, 2):
+            report(epoch=epoch, loss=0.5, device=device, process=os.getpid(), batch=config["batch_size"])
+"""
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for tables, where a script lies that other processes find."""
+    package = tmp_path / "code" / "real_benchmarks"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "on_disk.py").write_text(dedent(ON_DISK))
+    monkeypatch.syspath_prepend(package.parent)
+    return tmp_path / "made"
+
+
+def some_runs(*rates: float) -> list[Run]:
+    return [Run("iid", index, {"lr": rate, "batch_size": 16}, 1) for index, rate in enumerate(rates)]
+
+
+def test_each_process_trains_on_a_device_of_its_own(on_disk: Path) -> None:
+    runs = some_runs(*[0.5] * 8)
+    assert tabulate(BENCHMARK, "on_disk", runs, on_disk, processes=2, devices=("5", "7", "9")) == 8
+    measured = list(read_runs(on_disk))
+    assert all(run["curve"]["device"] == float(run["device"]) for run in measured)
+    assert {run["device"] for run in measured} == {"5", "7"}
+    assert len({(run["device"], run["curve"]["process"]) for run in measured}) == 2
+    assert all("gpus" in entry["machine"] for entry in read_lines(on_disk / RUNS) if "machine" in entry)
+
+
+def test_without_devices_the_variable_is_left_alone(on_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    tabulate(BENCHMARK, "on_disk", some_runs(0.5, 0.6), on_disk, processes=2)
+    assert all(run["curve"]["device"] == 3 and "device" not in run for run in read_runs(on_disk))
+
+
+def test_more_workers_than_devices_are_refused(on_disk: Path) -> None:
+    with pytest.raises(ValueError, match="3 workers, but 2 GPUs"):
+        tabulate(BENCHMARK, "on_disk", some_runs(0.5), on_disk, processes=3, devices=("0", "1"))
+    assert not on_disk.exists()
+
+
+def test_a_failure_costs_one_run_and_its_process_is_not_used_again(on_disk: Path) -> None:
+    tabulate(BENCHMARK, "on_disk", some_runs(0.5, 0.01, 0.6, 0.02, 0.7), on_disk, processes=1, devices=("0",))
+    by_index = {run["index"]: run for run in read_runs(on_disk)}
+    assert [by_index[i]["end"] for i in range(5)] == ["complete", "failed", "complete", "failed", "complete"]
+    assert by_index[1]["error"] == "RuntimeError: CUDA error"
+    assert by_index[3]["error"] == "its process left with exit code 3"
+    assert len({by_index[i]["curve"]["process"] for i in (0, 2, 4)}) == 3
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_a_machine_lacks_is_no_failure_of_a_config(on_disk: Path, processes: int) -> None:
+    devices = ("0", "1")[:processes]
+    with pytest.raises(FileNotFoundError, match="no text of WikiText-2"):
+        tabulate(BENCHMARK, "on_disk", some_runs(0.03, 0.03), on_disk, processes=processes, devices=devices)
+    assert not list(read_runs(on_disk))
+
+
+def test_in_this_process_too_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "real_benchmarks.toy_script", None)
+    with pytest.raises(ImportError):
+        measure_all(plan(BENCHMARK, 2, 1), tmp_path)
+    assert not list(read_runs(tmp_path))
+
+
+DRIVER = """
+    import sys
+    from pathlib import Path
+    from harness.space import Space, choice, loguniform
+    from harness.tabulate import Run, tabulate
+    from harness.types import Benchmark, Fidelity, Objective
+
+    space = Space({"lr": loguniform(1e-3, 1), "batch_size": choice([16, 32, 64])})
+    toy = Benchmark("toy", space, (Objective("loss"),), Fidelity("epoch", (1, 2, 3, 4)), 60.0, 2)
+    runs = [Run("iid", i, {"lr": lr, "batch_size": 16}, 1) for i, lr in enumerate([0.5, 0.04, 0.04, 0.5])]
+    try:
+        tabulate(toy, "on_disk", runs, Path(sys.argv[1]), processes=2)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_whoever_ends_the_command_ends_its_processes_and_keeps_what_is_finished(on_disk: Path, number: int) -> None:
+    on_disk.mkdir()
+    (on_disk / "driver.py").write_text(dedent(DRIVER))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    driver = subprocess.Popen(
+        [sys.executable, "driver.py", "table"], cwd=on_disk, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert wait_for(lambda: len(list(on_disk.glob("started-*"))) == 2), driver.communicate()
+    driver.send_signal(number)
+    said, complained = driver.communicate(timeout=60)
+    trainings = [int(path.name.removeprefix("started-")) for path in on_disk.glob("started-*")]
+    assert wait_for(lambda: not any(alive(process) for process in trainings))
+    assert [run["index"] for run in read_runs(on_disk / "table")] == [0]
+    if number == signal.SIGINT:
+        assert said == "interrupted\n"
+        assert complained.replace("a script may print\n", "") == ""
+
+
+def wait_for(condition: Any) -> bool:
+    end = monotonic() + 60
+    while not condition() and monotonic() < end:
+        sleep(0.02)
+    return condition()
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

@@ -132,8 +132,11 @@ def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Schedul
     return benchmark, catalog.build(catalog.method_from_json(study.method), benchmark, rng, first)
 
 
-def simulate(study: Study, watch: Watch | None = None) -> tuple[Log, float]:
-    """Run a study on the simulated clock; gives its log and the real seconds that this took."""
+def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None = None) -> tuple[Log, float]:
+    """Run a study on the simulated clock; gives its log and the real seconds that this took.
+
+    curves: what answers for the configs in place of the benchmark's own data.
+    """
     from harness.loop import run
     from harness.simulated import Simulated
     from harness.types import NANOSECONDS
@@ -145,7 +148,7 @@ def simulate(study: Study, watch: Watch | None = None) -> tuple[Log, float]:
         log = run(
             benchmark,
             scheduler,
-            Simulated(model, benchmark.workers, study.seed, benchmark.delays),
+            Simulated(curves or model, benchmark.workers, study.seed, benchmark.delays),
             round(benchmark.budget * NANOSECONDS),
             decision_time=decision_time(study.decision_time),
             finished_trials=study.finished_trials,

@@ -1,4 +1,4 @@
-"""Real trainings: studies of a benchmark's script, of anyone's script, of a function; and tables made of them."""
+"""Real trainings: studies of a benchmark's script, of anyone's script, of a function."""
 
 from __future__ import annotations
 
@@ -130,33 +130,3 @@ def _new_folder(wanted: Path) -> Path:
     while (folder := wanted.with_name(f"{wanted.name}-{number}")).exists():
         number += 1
     return folder
-
-
-def tabulate(
-    name: str,
-    folder: Path,
-    *,
-    configs: int,
-    seeds: int,
-    jobs: int,
-    retime: bool = False,
-    on_run: Callable[[int, int, dict[str, Any]], None] | None = None,
-) -> int:
-    """Train configs of a benchmark for real into a table in `folder`, going on where it stands; gives the new runs.
-
-    retime: measure a few short runs one at a time instead, for the time column of a table that is there.
-    """
-    from harness import tabulate as tables
-    from harness.lines import read_lines
-    from surrogates import measured, table
-
-    entry = catalog.find_benchmark(name)
-    if entry.script is None:
-        real = ", ".join(other for other, found in catalog.benchmarks().items() if found.script)
-        raise ValueError(f"benchmark {name!r} has no training script to tabulate; those with one are {real}")
-    benchmark = catalog.scripted(name)
-    wanted = tables.timing_plan(benchmark) if retime else tables.plan(benchmark, configs, seeds)
-    processes = 1 if retime else jobs
-    new = tables.tabulate(benchmark, entry.script, wanted, folder, processes=processes, on_run=on_run)
-    table.save(measured.table_of(benchmark, read_lines(folder / tables.RUNS)), folder)
-    return new
