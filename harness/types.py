@@ -8,7 +8,7 @@ losses are always minimised, the direction of each objective is turned once, in 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol
@@ -215,8 +215,8 @@ class Curve(NamedTuple):
 
     nanoseconds: tuple[int, ...]
     losses: tuple[tuple[float, ...], ...]
-    metrics: tuple[Mapping[str, float], ...]
-    visible: tuple[Mapping[str, float], ...]
+    metrics: Sequence[Mapping[str, float]]
+    visible: Sequence[Mapping[str, float]]
     end: End
 
 

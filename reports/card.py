@@ -61,10 +61,12 @@ def sentences(card: Card) -> list[str]:
     seeds = ", ".join(f"{count} with {n}" for n, count in card["seeds"].items())
     noise, time, optimum = card["noise"], card["time"], card["optimum"]
     said = [
-        f"Configs: {parts}; seeds: {seeds}; {card['levels']} levels. {card['provenance']}; {card['licence']}".rstrip("; "),
+        f"Configs: {parts}; seeds: {seeds}; {card['levels']} levels.",
+        *(f"{one[0].upper()}{one[1:]}." for one in (card["provenance"], card["licence"]) if one),
         f"Model: {card['regressor']}, chosen by its error on held-out configs among {', '.join(card['candidates'])}.",
-        f"Seconds: the table's differ from runs {time['fit'].get('measured', '')} by {_share(time['table'])} "
-        f"(median), the surrogate's from the table's by {_share(time['surrogate'])}.",
+        f"Seconds: the table's differ by {_share(time['table'])} (median) from what was measured "
+        f"({time['fit'].get('measured', 'not known how')}), the surrogate's from the table's by "
+        f"{_share(time['surrogate'])}.",
     ]
     if noise["seed_spread"] is not None:
         said.append(
@@ -80,10 +82,10 @@ def sentences(card: Card) -> list[str]:
         )
     ranking = card["ranking"]
     if ranking is not None:
-        taus = ", ".join(_number(tau) for tau in ranking["taus"])
+        taus = "; ".join(f"{world}: {', '.join(map(_number, found))}" for world, found in ranking["taus"].items())
         said.append(
-            f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in both worlds: tau-b {taus} at "
-            f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s."
+            f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, compared with the raw "
+            f"table at {', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s by tau-b: {taus}."
         )
     return said
 

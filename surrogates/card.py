@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from harness.randomness import stream
 from harness.space import Config, Space
 from surrogates.declared import Declared
-from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of
-from surrogates.mean import Mean
+from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, mean_over, unbounded_runs
 from surrogates.noise import Noise
 from surrogates.surrogate import Surrogate
 from surrogates.table import IID, TableData
@@ -31,7 +30,10 @@ FILE = "card.json"
 TRUSTED, USABLE, DOUBTFUL = "trusted", "usable", "not for conclusions"
 BAND = 0.9
 DRAWN = 2_000
-"""Random configs from which shares and importances are estimated."""
+"""Random configs from which shares are estimated."""
+POINTS = 11
+"""Importances come from 2^11 points for each hyperparameter, and as many twice besides."""
+FEWEST_COVERED = 10
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ LINES = (
     Line("R2 of the final loss", (0.90, 1.0), (0.75, 1.0)),
     Line("Spearman in the best quarter", (0.75, 1.0), (0.50, 1.0)),
     Line("regret of its optimum, trained again", (-INF, 0.05), (-INF, 0.15)),
-    Line("Kendall tau of the methods' ranking", (0.8, 1.0), (0.6, 1.0)),
+    Line("Kendall tau of methods, on the table's rows", (0.8, 1.0), (0.6, 1.0)),
+    Line("Kendall tau of methods, on any config", (0.8, 1.0), (0.6, 1.0)),
     Line("coverage of the 90 % band", (0.85, 0.95), (0.75, 0.99)),
     Line("diverged share, predicted less true", (-0.02, 0.02), (-0.05, 0.05)),
     Line("median error of the time of a level", (0.0, 0.05), (0.0, 0.15)),
@@ -78,15 +81,16 @@ def card(
     learned: Prepared,
     held_out: HeldOut,
     model: Surrogate,
+    *,
     ranking: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The card of a surrogate as plain JSON.
 
-    ranking: what comparing methods on the surrogate and on the raw table gave, with `tau`; None where not done.
+    ranking: what comparing methods on the surrogate and on the raw table gave: its `tau` on the
+    table's rows and on any config; None where not done.
     """
-    first = learned.modelled.index(_source(data, learned))
-    good = learned.measured & ~learned.diverged
-    truth = _means(learned.values[..., first] * learned.signs[first], good)
+    first, good = learned.first, learned.good
+    truth = mean_over(learned.values[..., first] * learned.signs[first], good)
     guess = held_out.values[..., first] * learned.signs[first]
     iid = np.array([data.parts[row] == IID for row in learned.rows])
     alive = iid & good.any(axis=1)
@@ -100,7 +104,7 @@ def card(
     }
     final = {name: _errors(truth[rows, -1], guess[rows, -1]) for name, rows in sets.items()}
     levels = data.benchmark.fidelity.levels
-    coverage = _coverage(learned, held_out.candidate, first)
+    coverage = _coverage(learned, held_out.candidate)
     diverged = _diverged(declared, learned, iid, model, held_out)
     time = _time(data, learned, held_out)
     optimum = _optimum(data, model)
@@ -109,25 +113,27 @@ def card(
         final["neither diverged nor on a plateau"]["r2"],
         final["best quarter"]["spearman"],
         optimum["regret"],
-        None if ranking is None else ranking["tau"],
+        *((None, None) if ranking is None else ranking["tau"].values()),
         coverage["share"],
         diverged["difference"],
         time["median_error"],
     )
+    words = [line.judged(value) for line, value in zip(LINES, values, strict=True)]
     lines = [
-        {"line": line.name, "value": value, "trusted": _spelt(line.trusted), "verdict": line.judged(value)}
-        for line, value in zip(LINES, values, strict=True)
+        {"line": line.name, "value": value, "trusted": _spelt(line.trusted), "verdict": word}
+        for line, value, word in zip(LINES, values, words, strict=True)
     ]
-    gap = model.fitted.facts["median"] - model.fitted.facts["optimum"]
-    return {
+    gap, spread = model.fitted.facts["median"] - model.fitted.facts["optimum"], data.seed_spread()
+    seeds: list[int] = (data.ends >= 0).sum(axis=1).tolist()
+    plain = {
         "benchmark": data.benchmark.name,
         "surrogate": model.digest,
-        "verdict": verdict([line["verdict"] for line in lines]),
+        "verdict": verdict(words),
         "lines": lines,
         "regressor": held_out.candidate,
         "candidates": dict(held_out.errors),
         "configs": {part: data.parts.count(part) for part in dict.fromkeys(data.parts)},
-        "seeds": {str(n): int(count) for n, count in zip(*np.unique((data.ends >= 0).sum(1), return_counts=True), strict=True)},
+        "seeds": {str(n): seeds.count(n) for n in sorted(set(seeds))},
         "levels": len(levels),
         "provenance": data.made.get("how", ""),
         "licence": data.made.get("licence", ""),
@@ -143,13 +149,14 @@ def card(
         "importance": _importance(model),
         "time": time,
         "noise": {
-            "seed_spread": data.seed_spread(),
+            "seed_spread": spread,
             "gap": gap,
-            "smallest_regret": None if data.seed_spread() is None else data.seed_spread() / gap,  # type: ignore[operator]
+            "smallest_regret": None if spread is None else spread / gap,
         },
         "optimum": optimum,
         "ranking": ranking,
     }
+    return _without_nan(plain)
 
 
 def _spelt(bounds: tuple[float, float]) -> str:
@@ -159,67 +166,66 @@ def _spelt(bounds: tuple[float, float]) -> str:
     return f"at least {low:g}" if high == 1.0 else f"{low:g} to {high:g}"
 
 
-def _source(data: TableData, learned: Prepared) -> str:
-    name = data.benchmark.objectives[0].metric
-    return name if name in learned.modelled else str(learned.derived[name][0])
-
-
-def _means(values: Array, chosen: NDArray[np.bool_]) -> Array:
-    """Means over the chosen seeds (n, s) of values (n, s, levels); NaN where there is none."""
-    count = chosen.sum(axis=1)[:, None]
-    total = np.where(chosen[..., None], values, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
 def _best(final: Array, iid: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
     """The best share of the i.i.d. configs, by their measured final loss."""
-    return iid & (final <= np.nanquantile(np.where(np.isnan(final), np.inf, final)[iid], share))
+    known = np.where(np.isnan(final), np.inf, final)
+    return iid & (final <= np.quantile(known[iid], share, method="inverted_cdf"))
 
 
 def _errors(truth: Array, guess: Array) -> dict[str, float]:
     """How far guesses are from the truth; NaN for fewer than three."""
-    from scipy.stats import kendalltau, spearmanr
+    from scipy import stats
 
+    kendall: Any = stats.kendalltau
     if len(truth) < 3:
         return {"n": len(truth), "rmse": np.nan, "r2": np.nan, "kendall": np.nan, "spearman": np.nan}
-    scatter = ((truth - truth.mean()) ** 2).sum()
+    errors, scatter = ((guess - truth) ** 2).sum(), ((truth - truth.mean()) ** 2).sum()
     return {
         "n": len(truth),
-        "rmse": float(np.sqrt(((guess - truth) ** 2).mean())),
-        "r2": float(1 - ((guess - truth) ** 2).sum() / scatter) if scatter > 0 else np.nan,
-        "kendall": float(kendalltau(truth, guess).statistic),
-        "spearman": float(spearmanr(truth, guess).statistic),
+        "rmse": float(np.sqrt(errors / len(truth))),
+        "r2": float(1 - errors / scatter) if scatter > 0 else np.nan,
+        "kendall": float(kendall(truth, guess).statistic),
+        "spearman": _spearman(truth, guess),
     }
 
 
-def _coverage(learned: Prepared, candidate: str, first: int) -> dict[str, Any]:
+def _spearman(first: Array, second: Array) -> float:
+    """Spearman's correlation of ranks; NaN where one is constant."""
+    from scipy.stats import rankdata
+
+    ranks = np.array([rankdata(first), rankdata(second)])
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    scatter = (ranks**2).sum(axis=1).prod()
+    return float(ranks[0] @ ranks[1] / np.sqrt(scatter)) if scatter > 0 else np.nan
+
+
+def _coverage(learned: Prepared, candidate: str) -> dict[str, Any]:
     """How often a seed that was left out lies in the band around what the others predict, at the last level.
 
     The last seed of every config that has several is left out of the mean; the noise comes from the other configs'
     folds, wider by what a mean over so few runs does not know itself.
     """
-    good = learned.measured & ~learned.diverged
+    good = learned.good
     again = np.flatnonzero(good.sum(axis=1) > 1)
-    if len(again) < 10:
+    if len(again) < FEWEST_COVERED:
         return {"share": None, "configs": len(again), "band": BAND}
-    left_out = np.array([np.flatnonzero(good[row])[-1] for row in again])
-    remaining = good.copy()
-    remaining[again, left_out] = False
-    reduced = Prepared(**{**vars(learned), "measured": learned.measured & (remaining | learned.diverged)})
-    mean = mean_of(reduced, np.arange(len(learned.x)), CANDIDATES[candidate])
-    place = (len(mean.times.mean) - 1) * len(learned.modelled) + first
+    measured = learned.measured.copy()
+    for row in again:
+        measured[row, np.flatnonzero(good[row])[-1]] = False
+    mean = mean_of(replace(learned, measured=measured), np.arange(len(learned.x)), CANDIDATES[candidate])
+    place = (len(mean.times.mean) - 1) * len(learned.modelled) + learned.first
     expected = mean.predict(learned.x[again])[0][:, place]
-    runs = [mean.scale.unbounded(learned.values[row][good[row]]).reshape(int(good[row].sum()), -1) for row in again]
+    every = unbounded_runs(learned, mean.scale)
+    runs = [every[row] for row in again]
     inside, widths = 0, []
     for fold in range(5):
         there = np.arange(len(again)) % 5 == fold
-        noise = Noise.of(learned.x[again[~there]], [r for r, out in zip(runs, there, strict=True) if not out], runs[0].shape[1])
+        noise = Noise.of(learned.x[again[~there]], [runs[i] for i in np.flatnonzero(~there)])
         for i in np.flatnonzero(there):
-            known = len(runs[i]) - 1
-            band = np.quantile(noise.around(learned.x[again[i]])[:, place], [(1 - BAND) / 2, (1 + BAND) / 2])
-            band = expected[i] + np.sqrt(1 + 1 / known) * band
-            inside += bool(band[0] <= runs[i][-1, place] <= band[1])
-            widths.append(float(np.ptp(band)))
+            wider = np.sqrt(1 + 1 / (len(runs[i]) - 1))
+            low, high = wider * noise.quantiles(learned.x[again[i]], place, [(1 - BAND) / 2, (1 + BAND) / 2])
+            inside += bool(low <= runs[i][-1, place] - expected[i] <= high)
+            widths.append(high - low)
     return {"share": inside / len(again), "configs": len(again), "band": BAND, "median_width": float(np.median(widths))}
 
 
@@ -241,8 +247,6 @@ def _diverged(
 
 def _agreement(levels: Sequence[int], truth: Array, alive: NDArray[np.bool_], model: Surrogate) -> list[dict[str, Any]]:
     """Spearman of some levels with the last, over all configs and the better half: measured, and of the surrogate."""
-    from scipy.stats import spearmanr
-
     luck = stream("levels", model.benchmark.name)
     drawn = [model.curve(config, 0).losses for config in model.benchmark.space.sample(luck, DRAWN // 4)]
     whole = [curve for curve in drawn if len(curve) == len(levels) and np.isfinite(curve[-1][0])]
@@ -252,8 +256,8 @@ def _agreement(levels: Sequence[int], truth: Array, alive: NDArray[np.bool_], mo
         row: dict[str, Any] = {"level": levels[place]}
         for name, curves in worlds.items():
             better = curves[:, -1] <= np.median(curves[:, -1])
-            row[name] = float(spearmanr(curves[:, place], curves[:, -1]).statistic)
-            row[f"{name}, better half"] = float(spearmanr(curves[better, place], curves[better, -1]).statistic)
+            row[name] = _spearman(curves[:, place], curves[:, -1])
+            row[f"{name}, better half"] = _spearman(curves[better, place], curves[better, -1])
         rows.append(row)
     return rows
 
@@ -261,40 +265,46 @@ def _agreement(levels: Sequence[int], truth: Array, alive: NDArray[np.bool_], mo
 def _importance(model: Surrogate) -> dict[str, dict[str, float]]:
     """Shares of the variance of the expected final loss, on the model's scale, that hyperparameters account for.
 
-    alone: without the others (Sobol's first-order index); total: with all interactions (Jansen 1999).
+    alone: without the others (Sobol's first-order index by Janon et al. 2014); total: with all interactions (Jansen
+    1999). Both from the points of a Sobol sequence, moved at random; one hyperparameter at a time is exchanged.
     """
+    from scipy.stats.qmc import Sobol
+
     space, luck = model.benchmark.space, stream("importance", model.benchmark.name)
-    half = DRAWN // 4
-    first, second = space.sample(luck, half), space.sample(luck, half)
+    count = len(space.names)
+    points = (Sobol(2 * count, scramble=False).random_base2(POINTS) + luck.random(2 * count)) % 1
+    first, second = points[:, :count], points[:, count:]
     base, other = _scores(model, first), _scores(model, second)
-    variance = float(np.var(np.concatenate([base, other])))
     shares: dict[str, dict[str, float]] = {}
-    for name in space.names:
-        exchanged = _scores(model, [_exchanged(space, a, b, name) for a, b in zip(first, second, strict=True)])
-        total = float(((base - exchanged) ** 2).mean() / 2 / variance)
-        alone = float((other * (exchanged - base)).mean() / variance)
-        shares[name] = {"alone": max(alone, 0.0), "total": total}
+    for place, name in enumerate(space.names):
+        exchanged = first.copy()
+        exchanged[:, place] = second[:, place]
+        moved = _scores(model, exchanged)
+        centre = (other.mean() + moved.mean()) / 2
+        pair = other - centre, moved - centre
+        alone = 2 * (pair[0] * pair[1]).mean() / (pair[0] ** 2 + pair[1] ** 2).mean()
+        total = ((base - moved) ** 2).mean() / 2 / np.concatenate([base, moved]).var()
+        shares[name] = {"alone": max(float(alone), 0.0), "total": float(total)}
     return dict(sorted(shares.items(), key=lambda share: -share[1]["total"]))
 
 
-def _scores(model: Surrogate, configs: Sequence[Config]) -> Array:
-    """Expected final losses on the mean's scale, where differences among good configs count too, shape (n,)."""
-    mean: Mean = model.fitted.mean
-    unbounded, seconds = mean.predict(np.array([model.features(config) for config in configs]))
-    first = model.benchmark.objectives[0].metric
-    place = model.fitted.modelled.index(first) if first in model.fitted.modelled else 0
+def _scores(model: Surrogate, quantiles: Array) -> Array:
+    """Expected final losses on the mean's scale, where differences among good configs count too, shape (n,).
+
+    quantiles: (n, hyperparameters), of configs; those of inactive hyperparameters change nothing.
+    """
+    configs = [_config(model.benchmark.space, row) for row in quantiles.tolist()]
+    unbounded, seconds = model.fitted.mean.predict(np.array([model.features(config) for config in configs]))
+    place = model.fitted.modelled.index(model.benchmark.objectives[0].metric)
     return unbounded.reshape(*seconds.shape, -1)[:, -1, place]
 
 
-def _exchanged(space: Space, config: Config, other: Config, name: str) -> Config:
-    """A config with one hyperparameter as in another; what that activates is as there or, if unknown, in the middle."""
-    merged: dict[str, Any] = {}
-    for one, domain in space.domains.items():
-        if space.active(one, merged):
-            sources = (other, config) if one == name else (config, other)
-            found = [source[one] for source in sources if one in source]
-            merged[one] = found[0] if found else domain.decode([0.5] * domain.width)
-    return merged
+def _config(space: Space, quantiles: Sequence[float]) -> Config:
+    config: dict[str, Any] = {}
+    for (name, domain), quantile in zip(space.domains.items(), quantiles, strict=True):
+        if space.active(name, config):
+            config[name] = domain.draw(quantile)
+    return config
 
 
 def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:
@@ -326,7 +336,7 @@ def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
 
 def save(plain: Mapping[str, Any], folder: Path) -> None:
     """Write a card beside its surrogate."""
-    (folder / FILE).write_text(json.dumps(_without_nan(plain), indent=1) + "\n", encoding="utf-8")
+    (folder / FILE).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> dict[str, Any]:

@@ -40,42 +40,40 @@ class Features:
                     )
         self.low = np.zeros(len(self.products)) if low is None else low
         self.high = np.ones(len(self.products)) if high is None else high
-        self._terms = [
+        factors = [
             [(_hyperparameter(factor), factor != _hyperparameter(factor), power) for factor, power in powers.items()]
             for powers in self.products.values()
         ]
+        widths = (self.high - self.low).tolist()
+        self._terms = list(zip(factors, self.low.tolist(), widths, strict=True))
 
     @staticmethod
     def over(space: Space, products: Products, configs: Sequence[Config]) -> Features:
         """Features scaled to the configs of a table."""
         unscaled = Features(space, products)
-        logarithms = np.array([unscaled._logarithms(config) for config in configs]).reshape(len(configs), -1)
+        logarithms = unscaled.of(configs)[:, space.dim :]
         low, high = logarithms.min(axis=0), logarithms.max(axis=0)
         return Features(space, products, low, np.where(high > low, high, low + 1))
 
     def one(self, config: Config) -> Array:
         """The features of one config, shape (d,)."""
-        encoded = self._space.encode_one(config)
-        if not self._terms:
-            return np.array(encoded)
-        return np.concatenate([encoded, (np.array(self._logarithms(config)) - self.low) / (self.high - self.low)])
+        return np.array(self._numbers(config))
 
     def of(self, configs: Sequence[Config]) -> Array:
         """The features of configs, shape (n, d)."""
-        return np.array([self.one(config) for config in configs])
+        return np.array([self._numbers(config) for config in configs])
 
-    def _logarithms(self, config: Config) -> list[float]:
-        logarithms: list[float] = []
-        for terms in self._terms:
+    def _numbers(self, config: Config) -> list[float]:
+        numbers = self._space.encode_one(config)
+        for factors, low, width in self._terms:
             total = 0.0
-            for name, complement, power in terms:
+            for name, complement, power in factors:
                 if name in config:
                     value = float(config[name])
                     total += power * log(max(1 - value if complement else value, SMALLEST))
-            logarithms.append(total)
-        return logarithms
+            numbers.append((total - low) / width)
+        return numbers
 
 
 def _hyperparameter(factor: str) -> str:
     return factor.removeprefix("1-")
-

@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.randomness import stream
+from harness.space import Config
 from harness.types import End
 from surrogates.declared import Declared
 from surrogates.features import Features
+from surrogates.mean import Mean, Regressor
 from surrogates.noise import Noise
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.nearest import Nearest
 from surrogates.regressors.trees import Trees
-from surrogates.mean import Mean, Regressor
 from surrogates.scales import Components, Scale
 from surrogates.surrogate import Failures, Fitted, Surrogate
 from surrogates.table import ENDS, KEPT_OUT, TableData
@@ -31,6 +32,8 @@ from surrogates.table import ENDS, KEPT_OUT, TableData
 Array = NDArray[np.float64]
 
 FOLDS = 10
+FEWEST = 5
+"""Configs that a surrogate needs."""
 Candidate = Callable[[Array, Array], Regressor]
 CANDIDATES: dict[str, Candidate] = {
     "nearest": partial(Nearest.fit, k=1),
@@ -40,14 +43,17 @@ CANDIDATES: dict[str, Candidate] = {
 }
 SAMPLE = 10_000
 """Random configs whose expected final losses give the facts of a surrogate."""
+CLIMB = 300
+"""Steps from each of the best of them towards the optimum."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A table as regressors need it: n configs, s seeds.
 
-    rows: where the n stand in the table; x: (n, d); values: (n, s, levels, modelled), NaN where not measured;
-    diverged: (n, s), and measured: (n, s), of booleans; seconds: (n, levels), the logarithms of each level's own.
+    rows: where the n stand in the table; x: (n, d); first: the place of the first objective among the modelled;
+    values: (n, s, levels, modelled), NaN where not measured; measured and diverged: (n, s); seconds: (n, levels), the
+    logarithms of each level's own, NaN for a config of which no run was whole.
     """
 
     features: Features
@@ -56,35 +62,53 @@ class Prepared:
     metrics: tuple[str, ...]
     modelled: tuple[str, ...]
     derived: Mapping[str, tuple[str | None, float]]
+    first: int
     signs: Array
     values: Array
     measured: NDArray[np.bool_]
     diverged: NDArray[np.bool_]
     seconds: Array
 
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Which runs teach a curve, (n, s): those that were measured and did not diverge."""
+        return self.measured & ~self.diverged
+
 
 def prepared(data: TableData, declared: Declared) -> Prepared:
-    """What there is to learn in a table; ValueError where curves end early without having diverged."""
-    early = np.argwhere(data.ends == ENDS.index(End.EARLY))
-    if len(early):
-        raise ValueError(
-            f"{len(early)} curves of {data.benchmark.name!r} end early (the first is of row {early[0][0]}): a "
-            "surrogate is fitted to whole curves"
-        )
+    """What there is to learn in a table; ValueError where curves end early without having diverged, or are too few.
+
+    A run diverged where the table says so, where its final loss is above the one declared, or a metric is infinite.
+    """
+    benchmark = data.benchmark
     rows = np.array([row for row, part in enumerate(data.parts) if part not in KEPT_OUT], dtype=np.intp)
     configs = [data.configs[row] for row in rows]
-    features = Features.over(data.benchmark.space, declared.products, configs)
-    measured = data.ends[rows] >= 0
-    final = data.final_losses()[rows]
+    features = Features.over(benchmark.space, declared.products, configs)
+    ends, values, name = data.ends[rows], data.values[rows], benchmark.objectives[0].metric
+    early = np.argwhere(ends == ENDS.index(End.EARLY))
+    if len(early):
+        raise ValueError(
+            f"{len(early)} curves of {benchmark.name!r} end early (the first is of row {rows[early[0][0]]}): a "
+            "surrogate is fitted to whole curves"
+        )
+    measured = ends >= 0
+    odd = (ends == ENDS.index(End.DIVERGED)) | ~np.isfinite(values).all(axis=(2, 3))
     with np.errstate(invalid="ignore"):
-        diverged = measured & ((data.ends[rows] == ENDS.index(End.DIVERGED)) | (final > declared.diverged))
+        diverged = measured & (odd | (data.final_losses()[rows] > declared.diverged))
+    whole = int((measured & ~diverged).any(axis=1).sum())
+    if whole < FEWEST:
+        raise ValueError(
+            f"{whole} of the {len(rows)} configs of {benchmark.name!r} have a run that did not diverge: a surrogate "
+            f"needs {FEWEST}"
+        )
     seconds = data.seconds[rows]
-    steps = np.diff(seconds, axis=2, prepend=0.0) if data.benchmark.fidelity.continues else seconds
+    steps = np.diff(seconds, axis=2, prepend=0.0) if benchmark.fidelity.continues else seconds
     # Seeds differ in nothing that takes time; a run that diverged may lack the last levels, not all of them do.
-    with np.errstate(invalid="ignore"):
-        logarithms = _mean_over(np.log(steps), measured & np.isfinite(steps).all(axis=2))
+    logarithms = mean_over(np.log(steps), measured & np.isfinite(steps).all(axis=2))
     modelled, derived = _derived(data, rows)
-    maximised = {objective.metric for objective in data.benchmark.objectives if objective.maximize}
+    up = {objective.metric for objective in benchmark.objectives if objective.maximize}
+    if name in up and benchmark.test_metric is not None:
+        up.add(benchmark.test_metric)
     return Prepared(
         features=features,
         rows=rows,
@@ -92,15 +116,16 @@ def prepared(data: TableData, declared: Declared) -> Prepared:
         metrics=data.metrics,
         modelled=modelled,
         derived=derived,
-        signs=np.array([-1.0 if name in maximised else 1.0 for name in modelled]),
-        values=data.values[rows][..., [data.metrics.index(name) for name in modelled]],
+        first=modelled.index(name),
+        signs=np.array([-1.0 if metric in up else 1.0 for metric in modelled]),
+        values=values[..., [data.metrics.index(metric) for metric in modelled]],
         measured=measured,
         diverged=diverged,
         seconds=logarithms,
     )
 
 
-def _mean_over(values: Array, chosen: NDArray[np.bool_]) -> Array:
+def mean_over(values: Array, chosen: NDArray[np.bool_]) -> Array:
     """The means over seeds (n, ...) of values (n, s, ...) where chosen (n, s); NaN where none is."""
     weights = chosen.reshape(*chosen.shape, *([1] * (values.ndim - 2)))
     total = np.where(weights, values, 0.0).sum(axis=1)
@@ -109,14 +134,17 @@ def _mean_over(values: Array, chosen: NDArray[np.bool_]) -> Array:
 
 
 def _derived(data: TableData, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], dict[str, tuple[str | None, float]]]:
-    """Which metrics are modelled, and which are another one, or the seconds, times a factor."""
+    """Which metrics are modelled, and which are another one, or the seconds (None), times a factor.
+
+    The first objective is always modelled.
+    """
     modelled: list[str] = []
     derived: dict[str, tuple[str | None, float]] = {}
     sources: dict[str | None, Array] = {None: data.seconds[rows]}
-    wanted = [objective.metric for objective in data.benchmark.objectives]
-    for name in sorted(data.metrics, key=lambda name: (name not in wanted, data.metrics.index(name))):
-        column = data.values[rows][..., data.metrics.index(name)]
-        for source, known in sources.items():
+    values, wanted = data.values[rows], [objective.metric for objective in data.benchmark.objectives]
+    for name in [*wanted, *(other for other in data.metrics if other not in wanted)]:
+        column = values[..., data.metrics.index(name)]
+        for source, known in sources.items() if name != wanted[0] else ():
             with np.errstate(invalid="ignore", divide="ignore"):
                 ratios = (column / known)[np.isfinite(column) & np.isfinite(known)]
             if len(ratios) and np.isfinite(ratios).all() and np.ptp(ratios) <= 1e-5 * abs(np.median(ratios)):
@@ -130,11 +158,11 @@ def _derived(data: TableData, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], 
 
 def mean_of(data: Prepared, among: NDArray[np.intp], candidate: Candidate) -> Mean:
     """The mean fitted to some of the configs, from the start."""
-    good = data.measured & ~data.diverged
-    chosen = np.isin(np.arange(len(good)), among)
-    taught = np.flatnonzero(chosen & good.any(axis=1) & np.isfinite(data.seconds).all(axis=1))
-    scale = Scale.of(data.values[good & chosen[:, None]], data.signs)
-    curves = _mean_over(_unbounded(scale, data.values, good), good)[taught].reshape(len(taught), -1)
+    chosen = np.isin(np.arange(len(data.x)), among)
+    good = data.good & chosen[:, None]
+    taught = good.any(axis=1)
+    scale = Scale.of(data.values[good], data.signs)
+    curves = mean_over(_unbounded(scale, data.values, good), good)[taught]
     components, times = Components.of(curves), Components.of(data.seconds[taught])
     outputs = np.column_stack([components.coefficients(curves), times.coefficients(data.seconds[taught])])
     share = data.diverged[among].sum(axis=1) / data.measured[among].sum(axis=1)
@@ -147,6 +175,13 @@ def _unbounded(scale: Scale, values: Array, chosen: NDArray[np.bool_]) -> Array:
     unbounded = np.full(values.shape, np.nan)
     unbounded[chosen] = scale.unbounded(values[chosen])
     return unbounded
+
+
+def unbounded_runs(data: Prepared, scale: Scale) -> list[Array]:
+    """The good runs of each config on the scale, each (runs, levels * modelled)."""
+    width = data.values[0, 0].size
+    runs = [values[good] for values, good in zip(data.values, data.good, strict=True)]
+    return [scale.unbounded(curves).reshape(-1, width) for curves in runs]
 
 
 @dataclass(frozen=True)
@@ -165,44 +200,46 @@ class HeldOut:
     errors: Mapping[str, float]
 
 
-def cross_validated(data: Prepared, objective: str, folds: int = FOLDS) -> HeldOut:
+def cross_validated(data: Prepared) -> HeldOut:
     """Predict every config from folds without it, by each candidate, and keep the best."""
-    n, column = len(data.x), data.modelled.index(objective)
-    order = np.argsort(stream("folds").random(n), kind="stable")
-    fold = np.empty(n, dtype=int)
-    fold[order] = np.arange(n) % min(folds, n)
-    good = data.measured & ~data.diverged
+    good = data.good
+    kept: NDArray[np.bool_] = np.asarray(good.any(axis=1))
+    fold = _folds(kept)
     scale = Scale.of(data.values[good], data.signs)
-    truth = _mean_over(_unbounded(scale, data.values, good), good)[..., column]
-    kept = good.any(axis=1)
+    truth = mean_over(_unbounded(scale, data.values, good), good)[kept, ..., data.first]
     best: HeldOut | None = None
     errors: dict[str, float] = {}
     for name, candidate in CANDIDATES.items():
-        values = np.empty((n, *data.values.shape[2:]))
-        seconds, chance = np.empty(data.seconds.shape), np.empty(n)
+        values, seconds = np.empty((len(fold), *data.values.shape[2:])), np.empty(data.seconds.shape)
+        chance = np.empty(len(fold))
         for held in range(fold.max() + 1):
             left = fold == held
             mean = mean_of(data, np.flatnonzero(~left), candidate)
             unbounded, seconds[left] = mean.predict(data.x[left])
             values[left], chance[left] = mean.values(unbounded), mean.chance_to_diverge(data.x[left])
-        errors[name] = float(np.abs(scale.unbounded(values)[..., column] - truth)[kept].mean())
+        errors[name] = float(np.abs(scale.unbounded(values)[kept, ..., data.first] - truth).mean())
         if best is None or errors[name] < errors[best.candidate]:
             best = HeldOut(values, seconds, chance, name, errors)
     assert best is not None
     return best
 
 
+def _folds(good: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """A fold for each config, at random, with equal shares of those that have a good run."""
+    luck = stream("folds").random(len(good))
+    order = np.lexsort((luck, ~good))
+    fold = np.empty(len(good), dtype=np.intp)
+    fold[order] = np.arange(len(good)) % min(FOLDS, len(good))
+    return fold
+
+
 def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]:
     """The surrogate of a table, what it was fitted to, and what it predicted of held-out configs on the way."""
     learned = prepared(data, declared)
-    held_out = cross_validated(learned, _first(data, learned))
+    held_out = cross_validated(learned)
     mean = mean_of(learned, np.arange(len(learned.x)), CANDIDATES[held_out.candidate])
-    good = learned.measured & ~learned.diverged
-    unbounded = _unbounded(mean.scale, learned.values, good)
-    width = unbounded[0, 0].size
-    runs = [unbounded[i, good[i]].reshape(-1, width) for i in range(len(good))]
     failed, replicate = np.nonzero(learned.diverged)
-    rows = learned.rows[failed]
+    runs = learned.rows[failed], replicate
     fitted = Fitted(
         metrics=learned.metrics,
         modelled=learned.modelled,
@@ -211,15 +248,15 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
         low=learned.features.low,
         high=learned.features.high,
         mean=mean,
-        noise=Noise.of(learned.x, runs, width),
-        failures=Failures(learned.x[failed], data.values[rows, replicate], data.ends[rows, replicate]),
+        noise=Noise.of(learned.x, unbounded_runs(learned, mean.scale)),
+        failures=Failures(learned.x[failed], data.values[runs], data.lengths()[runs], data.ends[runs]),
         support=learned.x,
         reach=_reach(learned.x),
         facts={},
         made={
             "regressor": held_out.candidate,
             "errors": dict(held_out.errors),
-            "folds": FOLDS,
+            "folds": min(FOLDS, len(learned.x)),
             "configs": len(learned.x),
             "runs": int(learned.measured.sum()),
         },
@@ -227,15 +264,9 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     return replace(fitted, facts=_facts(data, fitted)), learned, held_out
 
 
-def _first(data: TableData, learned: Prepared) -> str:
-    """The modelled metric that the first objective is, or is derived from."""
-    name = data.benchmark.objectives[0].metric
-    return name if name in learned.modelled else str(learned.derived[name][0])
-
-
 def _reach(x: Array) -> float:
     """How far the nearest other config is from all but one in a hundred."""
-    nearest = [np.sort(((x - point) ** 2).sum(axis=1))[1] for point in x]
+    nearest = [np.partition(((x - point) ** 2).sum(axis=1), 1)[1] for point in x]
     return float(np.sqrt(np.quantile(nearest, 0.99)))
 
 
@@ -244,12 +275,12 @@ def _facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     model = Surrogate(data.benchmark, fitted, "")
     luck = stream("facts", data.benchmark.name)
     configs = data.benchmark.space.sample(luck, SAMPLE)
-    losses = np.array([model.final_loss(config) for config in configs])
+    losses = model.final_losses(configs)
     order = np.argsort(losses, kind="stable")
     optimum, config = _climbed(model, [configs[place] for place in order[:8]])
     return {
         "configs": len(data.configs),
-        "optimum": min(optimum, float(losses[order[0]])),
+        "optimum": optimum,
         "optimum_config": dict(config),
         "median": float(np.median(losses)),
         "final_losses": losses[order[:: SAMPLE // 1000]].tolist(),
@@ -265,7 +296,7 @@ def _climbed(model: Surrogate, starts: Sequence[Config]) -> tuple[float, Config]
     best = (np.inf, starts[0])
     for start in starts:
         here, config = model.final_loss(start), start
-        for width in np.geomspace(0.1, 0.003, 300):
+        for width in np.geomspace(0.1, 0.003, CLIMB):
             point = np.array(space.encode_one(config)) + width * (2 * luck.random(space.dim) - 1)
             moved = space.decode(np.clip(point, 0, 1)[None])[0]
             loss = model.final_loss(moved)

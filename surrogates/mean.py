@@ -44,13 +44,14 @@ class Mean:
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Unbounded curves (m, levels * modelled) and the seconds of each level (m, levels), for features (m, d)."""
-        outputs = self.regressor.predict(x)
-        split = len(self.curves.basis)
+        outputs, split = self.regressor.predict(x), len(self.curves.basis)
         return self.curves.curves(outputs[:, :split]), np.exp(self.times.curves(outputs[:, split:]))
 
     def chance_to_diverge(self, x: Array) -> Array:
         """The chance (m,) that a run at features (m, d) diverges."""
-        return np.zeros(len(x)) if self.chance is None else np.clip(self.chance.predict(x)[:, 0], 0.0, 1.0)
+        if self.chance is None:
+            return np.zeros(len(x))
+        return np.minimum(np.maximum(self.chance.predict(x)[:, 0], 0.0), 1.0)
 
     def values(self, unbounded: Array) -> Array:
         """Modelled metrics (..., levels, modelled) of unbounded curves (..., levels * modelled)."""
@@ -80,11 +81,13 @@ class Mean:
         curves = regressor("regressor")
         if curves is None:
             raise KeyError("regressor")
-        parts = [from_arrays(cls, arrays, part) for part, cls in _PARTS.items()]
-        return Mean(*parts, curves, regressor("chance"))
-
-
-_PARTS: dict[str, type[Any]] = {"scale": Scale, "curves": Components, "times": Components}
+        return Mean(
+            scale=from_arrays(Scale, arrays, "scale"),
+            curves=from_arrays(Components, arrays, "curves"),
+            times=from_arrays(Components, arrays, "times"),
+            regressor=curves,
+            chance=regressor("chance"),
+        )
 
 
 def arrays_of(held: Any) -> dict[str, NDArray[Any]]:

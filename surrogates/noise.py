@@ -31,39 +31,43 @@ class Noise:
     runs: NDArray[np.intp]
 
     @staticmethod
-    def of(x: Array, curves: Sequence[Array], width: int) -> Noise:
-        """The residuals of runs grouped by config: x (n, d), curves[i] (seeds of i, width)."""
-        again = [i for i, runs in enumerate(curves) if len(runs) > 1]
-        most = max((len(curves[i]) for i in again), default=0)
-        residuals = np.zeros((len(again), most, width))
+    def of(x: Array, runs: Sequence[Array]) -> Noise:
+        """The residuals of runs grouped by config: x (n, d), runs[i] (seeds of i, q)."""
+        again = [i for i, curves in enumerate(runs) if len(curves) > 1]
+        most = max((len(runs[i]) for i in again), default=0)
+        residuals = np.zeros((len(again), most, runs[0].shape[1]))
         for row, i in enumerate(again):
-            count = len(curves[i])
+            count = len(runs[i])
             # Runs scatter less around their own mean than around the truth.
-            residuals[row, :count] = np.sqrt(count / (count - 1)) * (curves[i] - curves[i].mean(axis=0))
-        return Noise(x[again], residuals, np.array([len(curves[i]) for i in again], dtype=np.intp))
+            residuals[row, :count] = np.sqrt(count / (count - 1)) * (runs[i] - runs[i].mean(axis=0))
+        return Noise(x[again], residuals, np.array([len(runs[i]) for i in again], dtype=np.intp))
 
     def near(self, point: Array) -> NDArray[np.intp]:
-        """The nearest configs that lend to a point (d,), as rows of `x`."""
-        squares = ((self.x - point) ** 2).sum(axis=1)
-        if len(squares) <= NEIGHBOURS:
-            return np.arange(len(squares))
-        return np.argpartition(squares, NEIGHBOURS - 1)[:NEIGHBOURS]
+        """The nearest configs that lend to a point (d,), as rows of `x` in rising order."""
+        if len(self.x) <= NEIGHBOURS:
+            return np.arange(len(self.x))
+        differences = self.x - point
+        squares = np.einsum("rd,rd->r", differences, differences)
+        near = squares.argpartition(NEIGHBOURS - 1)[:NEIGHBOURS]
+        near.sort()
+        return near
 
-    def drawn(self, point: Array, luck: Sequence[float]) -> Array | None:
+    def drawn(self, point: Array, luck: Sequence[float]) -> Array:
         """A residual (q,) by three numbers of [0, 1): which neighbour, which of its runs, which sign."""
         if not len(self.x):
-            return None
-        near = np.sort(self.near(point))
+            return np.zeros(self.residuals.shape[2])
+        near = self.near(point)
         row = near[int(luck[0] * len(near))]
         residual = self.residuals[row, int(luck[1] * self.runs[row])]
         return residual if luck[2] < 0.5 else -residual
 
-    def around(self, point: Array) -> Array:
-        """All that could be drawn at a point, shape (draws, q), each neighbour with the same weight in total or none.
-
-        Neighbours with fewer runs are repeated, so that every one weighs the same.
-        """
-        rows = self.near(point)
-        parts = [np.resize(self.residuals[row, : self.runs[row]], self.residuals.shape[1:]) for row in rows]
-        every = np.concatenate(parts) if parts else np.zeros((1, self.residuals.shape[2]))
-        return np.concatenate([every, -every])
+    def quantiles(self, point: Array, place: int, shares: Sequence[float]) -> Array:
+        """Quantiles of what `drawn` gives at a point, of the residuals' number `place`."""
+        near = self.near(point)
+        drawn = np.concatenate([self.residuals[row, : self.runs[row], place] for row in near])
+        weights = np.concatenate([np.full(self.runs[row], 1 / self.runs[row]) for row in near])
+        both, weights = np.concatenate([drawn, -drawn]), np.concatenate([weights, weights])
+        order = np.argsort(both, kind="stable")
+        heights = np.cumsum(weights[order])
+        # In the middle of each step of their law, straight between them (Hazen's rule).
+        return np.interp(shares, (heights - weights[order] / 2) / heights[-1], both[order])

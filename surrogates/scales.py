@@ -25,19 +25,28 @@ SMALLEST_SHARE = 1e-3
 class Scale:
     """Metrics (..., m) as numbers without bounds, and back.
 
-    signs: 1 where a metric is minimised, else -1; floors: below each signed metric; both of shape (m,).
+    signs: 1 where a metric is minimised, else -1; floors: below each signed metric, shape (m,); edges: what a signed
+    metric cannot lie below and above, shape (2, m).
     """
 
     signs: Array
     floors: Array
+    edges: Array
 
     @staticmethod
     def of(curves: Array, signs: Array) -> Scale:
-        """The scale of measured curves (n, levels, m)."""
+        """The scale of measured curves (n, levels, m).
+
+        What was never negative cannot be; a share to maximise cannot exceed one.
+        """
         signed = curves * signs
-        best = signed.min(axis=(0, 1))
+        best, worst = signed.min(axis=(0, 1)), signed.max(axis=(0, 1))
+        up = signs < 0
+        lowest = np.where(up, np.where((best >= -1) & (worst <= 0), -1.0, -np.inf), np.where(best >= 0, 0.0, -np.inf))
+        edges = np.array([lowest, np.where(up & (worst <= 0), 0.0, np.inf)])
         gap = np.median(signed[:, -1], axis=0) - best
-        return Scale(signs, best - MARGIN * np.where(gap > 0, gap, np.maximum(np.abs(best), 1.0)))
+        floors = best - MARGIN * np.where(gap > 0, gap, np.maximum(np.abs(best), 1.0))
+        return Scale(signs, np.where(best > lowest, np.maximum(floors, (best + lowest) / 2), floors), edges)
 
     def unbounded(self, values: Array) -> Array:
         """Values as logarithms of their distance to the floor; what lies below it counts as a hair above."""
@@ -45,34 +54,49 @@ class Scale:
         return np.log(np.maximum(values * self.signs - self.floors, hair))
 
     def values(self, unbounded: Array) -> Array:
-        """The inverse of `unbounded`."""
-        return (np.exp(unbounded) + self.floors) * self.signs
+        """The inverse of `unbounded`, within the edges."""
+        signed = np.exp(unbounded)
+        signed += self.floors
+        np.maximum(signed, self.edges[0], out=signed)
+        np.minimum(signed, self.edges[1], out=signed)
+        signed *= self.signs
+        return signed
 
 
 @dataclass(frozen=True)
 class Components:
     """Curves in a basis of principal components.
 
-    mean: (q,); basis: (k, q), its rows scaled so that each coefficient has variance 1 over what it was made of.
+    mean: (q,); basis: (k, q), its rows scaled so that each coefficient has variance 1 over what it was made of;
+    inverse: (q, k), from a curve's difference to the mean back to coefficients.
     """
 
     mean: Array
     basis: Array
+    inverse: Array
 
     @staticmethod
     def of(curves: Array) -> Components:
-        """The components of curves (n, q) that carry at least `SMALLEST_SHARE` of their variance, at most `MOST`."""
-        mean = curves.mean(axis=0)
-        _, singular, directions = np.linalg.svd(curves - mean, full_matrices=False)
+        """The components of curves (n, levels, metrics) that carry at least `SMALLEST_SHARE` of their variance.
+
+        Every metric weighs the same, whatever its unit; there are at most `MOST` components.
+        """
+        spread = np.sqrt(curves.var(axis=0).mean(axis=0))
+        units = np.broadcast_to(np.where(spread > 0, spread, 1.0), curves.shape[1:]).reshape(-1)
+        flat = curves.reshape(len(curves), -1)
+        mean = flat.mean(axis=0)
+        _, singular, directions = np.linalg.svd((flat - mean) / units, full_matrices=False)
         kept = max(1, min(MOST, int((singular**2 > SMALLEST_SHARE * (singular**2).sum()).sum())))
         # The sign of a direction is arbitrary: a rising sum, so that every machine agrees.
         signs = np.where(directions[:kept].sum(axis=1) < 0, -1.0, 1.0)
-        return Components(mean, directions[:kept] * (singular[:kept] / np.sqrt(len(curves)) * signs)[:, None])
+        sizes = singular[:kept] / np.sqrt(len(curves)) * signs
+        basis = directions[:kept] * sizes[:, None] * units
+        inverse = directions[:kept] / np.where(sizes == 0, np.inf, sizes)[:, None] / units
+        return Components(mean, basis, inverse.T)
 
     def coefficients(self, curves: Array) -> Array:
-        """Curves (n, q) as coefficients (n, k)."""
-        lengths = (self.basis**2).sum(axis=1)
-        return (curves - self.mean) @ self.basis.T / np.where(lengths > 0, lengths, 1.0)
+        """Curves (n, ...), as given to `of`, as coefficients (n, k)."""
+        return (curves.reshape(len(curves), -1) - self.mean) @ self.inverse
 
     def curves(self, coefficients: Array) -> Array:
         """Coefficients (..., k) as curves (..., q)."""

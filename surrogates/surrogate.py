@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 from zipfile import BadZipFile
 
 import numpy as np
@@ -29,15 +30,25 @@ from surrogates.noise import Noise
 from surrogates.table import ENDS
 
 JSON, NPZ = "surrogate.json", "surrogate.npz"
+SECONDS = -1
+"""The place of the seconds among the modelled metrics."""
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The runs that diverged: features x (f, d), all metrics values (f, levels, m), ends (f,) as indices of `ENDS`."""
+    """The runs that diverged: features x (f, d), all metrics values (f, levels, m).
+
+    lengths: (f,), how many levels they reached; ends: (f,), indices of `ENDS`.
+    """
 
     x: Array
     values: Array
+    lengths: NDArray[np.intp]
     ends: NDArray[np.int8]
+
+    def nearest(self, point: Array) -> int:
+        """The run whose config lies nearest to a point (d,)."""
+        return int(((self.x - point) ** 2).sum(axis=1).argmin())
 
 
 @dataclass(frozen=True)
@@ -72,17 +83,24 @@ class Surrogate:
     """
 
     def __init__(self, benchmark: Benchmark, fitted: Fitted, digest: str) -> None:
-        self.benchmark = benchmark
         self.fitted = fitted
         self.digest = digest
-        self._fixed: Config = {}
         self._space = benchmark.space
         self._features = Features(benchmark.space, fitted.products, fitted.low, fitted.high)
-        modelled = {name: place for place, name in enumerate(fitted.modelled)}
-        self._columns = [
-            (modelled[name], 1.0) if name in modelled else (_place(modelled, fitted.derived[name][0]), fitted.derived[name][1])
-            for name in fitted.metrics
-        ]
+        sources = {name: (name, 1.0) for name in fitted.modelled} | dict(fitted.derived)
+        places: dict[str | None, int] = {name: place for place, name in enumerate(fitted.modelled)}
+        places[None] = SECONDS
+        self._sources = np.array([places[sources[name][0]] for name in fitted.metrics])
+        """For each metric the modelled one that it is a multiple of, or the seconds."""
+        self._factors = np.array([sources[name][1] for name in fitted.metrics])
+        self._times = np.flatnonzero(self._sources == SECONDS)
+        self._stand_under(benchmark)
+
+    def _stand_under(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+        self._objectives = [self.fitted.metrics.index(objective.metric) for objective in benchmark.objectives]
+        self._signs = [-1.0 if objective.maximize else 1.0 for objective in benchmark.objectives]
+        self._fixed = {n: v for n, v in benchmark.space.constants.items() if n in self._space.domains}
 
     def under(self, benchmark: Benchmark) -> Surrogate:
         """The same model under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
@@ -92,10 +110,8 @@ class Surrogate:
                 raise ValueError(
                     f"the surrogate of {benchmark.name!r} has no metric {objective.metric!r}; it has {known}"
                 )
-        model = object.__new__(Surrogate)
-        model.__dict__.update(self.__dict__)
-        model.benchmark = benchmark
-        model._fixed = {n: v for n, v in benchmark.space.constants.items() if n in self._space.domains}
+        model = copy(self)
+        model._stand_under(benchmark)
         return model
 
     def restricted_space(self) -> Space:
@@ -117,16 +133,31 @@ class Surrogate:
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve that a study with this seed meets."""
-        values = self._space.key({**self._fixed, **config})
+        values = self._space.key({**self._fixed, **config} if self._fixed else config)
         return self._curve(self.features(config), key("luck", self.benchmark.name, seed, *map(str, values)))
+
+    def expected(self, config: Config) -> Curve:
+        """The curve without the luck of a seed."""
+        return self._curve(self.features(config), None)
 
     def final_loss(self, config: Config) -> float:
         """The first objective at the last level, to be minimised, without the luck of a seed."""
         return self.expected(config).losses[-1][0]
 
-    def expected(self, config: Config) -> Curve:
-        """The curve without the luck of a seed."""
-        return self._curve(self.features(config), None)
+    def final_losses(self, configs: Sequence[Config]) -> Array:
+        """The `final_loss` of many configs, up to rounding."""
+        x = np.array([self.features(config) for config in configs])
+        mean, place = self.fitted.mean, self._objectives[0]
+        unbounded, seconds = mean.predict(x)
+        source = self._sources[place]
+        if source == SECONDS:
+            losses = seconds.sum(axis=1) if self.benchmark.fidelity.continues else seconds[:, -1]
+        else:
+            losses = mean.values(unbounded)[:, -1, source]
+        losses = losses * (self._factors[place] * self._signs[0])
+        for row in np.flatnonzero(mean.chance_to_diverge(x) > 0.5):
+            losses[row] = self._failed(x[row], seconds[row]).losses[-1][0]
+        return losses
 
     def _curve(self, point: Array, luck: int | None) -> Curve:
         mean, noise = self.fitted.mean, self.fitted.noise
@@ -135,46 +166,65 @@ class Surrogate:
             chance = mean.chance_to_diverge(point[None])[0]
             if chance > (0.5 if luck is None else number_at(luck, 0)):
                 return self._failed(point, seconds[0])
-        if luck is not None and len(noise.x):
-            unbounded = unbounded + noise.drawn(point, [number_at(luck, place) for place in (1, 2, 3)])
-        modelled = mean.values(unbounded[0])
-        spent = self._spent(seconds[0])
-        columns = [factor * (spent if place < 0 else modelled[:, place]) for place, factor in self._columns]
-        return self._read(np.column_stack(columns), spent, End.COMPLETE)
+        if luck is not None:
+            unbounded += noise.drawn(point, [number_at(luck, place) for place in (1, 2, 3)])
+        spent, modelled = self._spent(seconds[0]), mean.values(unbounded[0])
+        values = modelled.take(self._sources, axis=1)
+        values *= self._factors
+        return self._read(values, spent, End.COMPLETE)
 
     def _failed(self, point: Array, seconds: Array) -> Curve:
         failures = self.fitted.failures
-        nearest = int(((failures.x - point) ** 2).sum(axis=1).argmin())
-        values = failures.values[nearest]
-        # A run that ended in NaN before the last level said no more.
-        length = int((~np.isnan(values).all(axis=1)).sum())
-        return self._read(values[:length], self._spent(seconds)[:length], ENDS[failures.ends[nearest]])
+        nearest = failures.nearest(point)
+        length = failures.lengths[nearest]
+        values = failures.values[nearest, :length].copy()
+        return self._read(values, self._spent(seconds[:length]), ENDS[failures.ends[nearest]])
 
     def _spent(self, seconds: Array) -> Array:
-        return np.cumsum(seconds) if self.benchmark.fidelity.continues else seconds
+        return seconds.cumsum() if self.benchmark.fidelity.continues else seconds
 
     def _read(self, values: Array, spent: Array, end: End) -> Curve:
-        benchmark, names = self.benchmark, self.fitted.metrics
-        metrics = tuple(dict(zip(names, row, strict=True)) for row in values.tolist())
-        columns: list[Array] = []
-        for objective in benchmark.objectives:
-            column = values[:, names.index(objective.metric)]
-            column = -column if objective.maximize else column
-            columns.append(np.where(np.isnan(column), np.inf, column))
-        losses = [*zip(*(column.tolist() for column in columns), strict=True)]
+        """The curve of metrics (levels, m), of which those that are times are set here."""
+        for place in self._times:
+            values[:, place] = self._factors[place] * spent
+        names, hidden, rows = self.fitted.metrics, self.benchmark.test_metric, values.tolist()
+        columns: list[list[float]] = []
+        for place, sign in zip(self._objectives, self._signs, strict=True):
+            column = values[:, place] * sign
+            column[np.isnan(column)] = np.inf
+            columns.append(column.tolist())
+        losses = list(zip(*columns, strict=True))
         if end is End.DIVERGED:
-            losses[-1] = tuple(np.inf for _ in columns)
-        return Curve(
-            nanoseconds=tuple(np.rint(spent * NANOSECONDS).astype(np.int64).tolist()),
-            losses=tuple(losses),
-            metrics=metrics,
-            visible=metrics if benchmark.test_metric is None else tuple(map(benchmark.visible, metrics)),
-            end=end,
-        )
+            losses[-1] = (np.inf,) * len(columns)
+        nanoseconds = np.rint(spent * NANOSECONDS).astype(np.int64).tolist()
+        return Curve(tuple(nanoseconds), tuple(losses), Rows(names, rows), Rows(names, rows, hidden), end)
 
 
-def _place(modelled: Mapping[str, int], source: str | None) -> int:
-    return -1 if source is None else modelled[source]
+@dataclass(frozen=True, slots=True)
+class Rows(Sequence[Mapping[str, float]]):
+    """Numbers by their names, level by level: a level's dict is made when it is asked for, and few are.
+
+    hidden: a name that is left out.
+    """
+
+    names: tuple[str, ...]
+    rows: list[list[float]]
+    hidden: str | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, float]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> Mapping[str, float] | Rows:
+        """One level, or some."""
+        if isinstance(index, slice):
+            return Rows(self.names, self.rows[index], self.hidden)
+        row = dict(zip(self.names, self.rows[index], strict=True))
+        row.pop(self.hidden, None)  # type: ignore[arg-type]
+        return row
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 PLAIN = ("metrics", "modelled", "derived", "products", "reach", "facts", "made")

@@ -14,6 +14,7 @@ from harness.compose.studies import model_of, simulate, study_of
 RANKED_SEEDS = 100
 RANKED_BUDGETS = 5
 """Between a tenth of the benchmark's budget and all of it, evenly on a log scale."""
+TABLE, ROWS, FREE = WORLDS = "table", "surrogate on the table's rows", "surrogate"
 EQUAL = 0.02
 """Methods whose mean regrets differ by less of the gap from median to best are practically equal."""
 
@@ -34,7 +35,7 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
     catalog.benchmarks.cache_clear()
     model = surrogate.load(place, replace(data.benchmark, table_miss="surrogate"), data.learned().digest())
     ranking = ranked(name, seeds, jobs)
-    plain = card.card(data, known, learned, held_out, model, ranking)
+    plain = card.card(data, known, learned, held_out, model, ranking=ranking)
     card.save(plain, place)
     return plain
 
@@ -59,35 +60,52 @@ def verdict(name: str) -> str | None:
 
 
 def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
-    """Whether methods rank on the surrogate as on the raw table: Kendall's tau-b, the mean over some budgets.
+    """Whether methods rank on the surrogate as on the raw table: Kendall's tau-b, means over some budgets.
 
-    The same methods with the same seeds in both worlds; their mean regret is that of the trial held at the time, its
-    config looked up without noise. Pairs of methods nearer than `EQUAL`, or the noise, are ties in their world.
+    Twice: on the surrogate with the table's rows as its only configs, where nothing differs but the curves, and on the
+    surrogate as it is used, free to propose any config. The same methods with the same seeds in each world; their mean
+    regret is that of the trial held at the time, its config looked up without noise. Methods nearer than `EQUAL`, or
+    than the noise, are ties in their world.
     """
     import numpy as np
 
     benchmark = catalog.find_benchmark(name).benchmark
     budgets = np.geomspace(benchmark.budget / 10, benchmark.budget, RANKED_BUDGETS)
-    means, ties = {}, {}
-    for world in ("restrict", "surrogate"):
-        facts = model_of(name, world).facts()
-        gap = facts["median"] - facts["optimum"]
+    regrets: dict[str, list[list[float]]] = {}
+    orders: dict[str, list[list[int]]] = {}
+    for world in WORLDS:
+        best, median, noise = _ruler(name, world)
         held = _held(name, world, budgets.tolist(), seeds, jobs)
-        means[world] = (np.minimum(held, facts["median"]).mean(axis=1) - facts["optimum"]) / gap
-        ties[world] = max(EQUAL, (facts["noise"] or 0.0) / gap)
-    taus = [
-        tau_b(*(_order(means[world][:, place], ties[world]) for world in means)) for place in range(len(budgets))
-    ]
-    known = [tau for tau in taus if tau is not None]
+        means = (np.minimum(held, median).mean(axis=1) - best) / (median - best)
+        equal = max(EQUAL, noise / (median - best))
+        regrets[world], orders[world] = means.tolist(), [_order(column, equal) for column in means.T.tolist()]
+    taus = {
+        world: [tau_b(*pair) for pair in zip(orders[TABLE], orders[world], strict=True)] for world in (ROWS, FREE)
+    }
     return {
-        "tau": float(np.mean(known)) if known else None,
+        "tau": {world: _mean([tau for tau in found if tau is not None]) for world, found in taus.items()},
         "taus": taus,
         "budgets": budgets.tolist(),
         "seeds": seeds,
         "methods": list(DEFAULT_METHODS),
-        "equal": ties,
-        "regret": {world: regret.tolist() for world, regret in means.items()},
+        "regret": regrets,
     }
+
+
+def _mean(taus: Sequence[float]) -> float | None:
+    return sum(taus) / len(taus) if taus else None
+
+
+def _ruler(name: str, world: str) -> tuple[float, float, float]:
+    """The best and the median noise-free final loss of a world, and how far seeds spread it."""
+    import numpy as np
+
+    facts = model_of(name, "surrogate" if world == FREE else "restrict").facts()
+    if world != ROWS:
+        return facts["optimum"], facts["median"], facts["noise"] or 0.0
+    rows = model_of(name, "restrict").restricted_space().rows or ()
+    losses = [model_of(name, "surrogate").final_loss(row) for row in rows]
+    return min(losses), float(np.median(losses)), facts["noise"] or 0.0
 
 
 def tau_b(first: Sequence[int], second: Sequence[int]) -> float | None:
@@ -98,9 +116,7 @@ def tau_b(first: Sequence[int], second: Sequence[int]) -> float | None:
 
 
 def _order(means: Any, equal: float) -> list[int]:
-    return [
-        0 if abs(a - b) < equal else 1 if a > b else -1 for i, a in enumerate(means) for b in means[i + 1 :]
-    ]
+    return [0 if abs(a - b) < equal else 1 if a > b else -1 for i, a in enumerate(means) for b in means[i + 1 :]]
 
 
 def _held(name: str, world: str, budgets: Sequence[float], seeds: int, jobs: int) -> Any:
@@ -121,6 +137,7 @@ def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[flo
     import json
     import math
 
+    import numpy as np
     from threadpoolctl import threadpool_limits
 
     from harness.comparison import Arm, Comparison
@@ -129,16 +146,17 @@ def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[flo
     from reports.incumbent import at, trajectories
 
     arm = Arm(method, method)
-    comparison = Comparison((arm,), (name,), (seed,), {"table_miss": world})
-    study = study_of(comparison, arm, name, seed)
+    miss = "surrogate" if world == FREE else "restrict"
+    study = study_of(Comparison((arm,), (name,), (seed,), {"table_miss": miss}), arm, name, seed)
+    model = model_of(name, "restrict" if world == TABLE else "surrogate")
     with threadpool_limits(1):
-        done = record(study, *simulate(study))
+        done = record(study, *simulate(study, curves=model if world == ROWS else None))
     if done.error:
         raise RuntimeError(f"{method} on {name}, seed {seed}, failed:\n{done.error}")
     _, events = frames([done])
     (held,) = trajectories(events, {name: study.benchmark.fidelity.maximum}).values()
-    trials = at(held.times, held.trials.astype(float), budgets)
-    configs, model = dict(json.loads(text) for text in done.configs), model_of(name, world)
+    trials = at(held.times, held.trials.astype(float), np.array(budgets))
+    configs = dict(json.loads(text) for text in done.configs)
     return [math.inf if math.isnan(trial) else model.final_loss(configs[int(trial)]) for trial in trials]
 
 

@@ -59,5 +59,7 @@ class Trees:
         nodes = np.broadcast_to(self.roots, (len(x), len(self.roots)))
         rows = np.arange(len(x))[:, None]
         for _ in range(self.depth):
-            nodes = np.where(narrow[rows, self.feature[nodes]] <= self.threshold[nodes], self.left[nodes], self.right[nodes])
-        return self.value[nodes].mean(axis=1)
+            left = narrow[rows, self.feature[nodes]] <= self.threshold[nodes]
+            nodes = np.where(left, self.left[nodes], self.right[nodes])
+        # One tree after another, as scikit-learn adds them: to the last bit.
+        return self.value[nodes].cumsum(axis=1)[:, -1] / len(self.roots)

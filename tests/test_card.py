@@ -1,0 +1,199 @@
+"""The quality card: its numbers against oracles and against benchmarks where they are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy.stats import kendalltau, spearmanr
+from sklearn.metrics import r2_score, root_mean_squared_error
+from test_surrogates import EDGE, GP, fit, made, quick
+
+from harness.compose.cards import tau_b
+from reports.card import spread, terminal
+from surrogates import card, fitting
+from surrogates.card import DOUBTFUL, INF, LINES, TRUSTED, USABLE, Line, verdict
+from surrogates.declared import Declared
+from surrogates.surrogate import Surrogate
+
+Made = tuple[dict[str, Any], Surrogate]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Made:
+    data = made(rows=90, seeds=3)
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch, GP)
+        patch.setattr(card, "DRAWN", 800)
+        patch.setattr(card, "POINTS", 8)
+        fitted, learned, held_out = fitting.fit(data, Declared())
+        model = Surrogate(data.benchmark, fitted, "digest")
+        return card.card(data, Declared(), learned, held_out, model, ranking=None), model
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (Line("at least", (0.9, 1.0), (0.7, 1.0)), {1.0: TRUSTED, 0.9: TRUSTED, 0.8: USABLE, 0.6: DOUBTFUL}),
+        (Line("at most", (-INF, 0.1), (-INF, 0.2)), {-3.0: TRUSTED, 0.1: TRUSTED, 0.15: USABLE, 0.3: DOUBTFUL}),
+        (
+            Line("between", (0.8, 0.9), (0.7, 0.99)),
+            {0.85: TRUSTED, 0.75: USABLE, 0.95: USABLE, 0.6: DOUBTFUL, 1.0: DOUBTFUL},
+        ),
+    ],
+)
+def test_a_line_is_judged_by_its_bounds(line: Line, words: dict[float, str]) -> None:
+    assert {value: line.judged(value) for value in words} == words
+    assert line.judged(None) == line.judged(math.nan) == USABLE, "what was not measured is usable at best"
+
+
+def test_a_card_is_its_worst_line() -> None:
+    assert verdict([TRUSTED, TRUSTED]) == TRUSTED
+    assert verdict([TRUSTED, USABLE, TRUSTED]) == USABLE
+    assert verdict([DOUBTFUL, USABLE, TRUSTED]) == DOUBTFUL
+    for line in LINES:
+        assert line.usable[0] <= line.trusted[0] <= line.trusted[1] <= line.usable[1]
+
+
+def test_errors_are_those_of_scipy_and_scikit_learn() -> None:
+    luck = np.random.default_rng(0)
+    truth = luck.integers(0, 20, 50) / 7
+    guess = truth + luck.integers(-3, 4, 50) / 9
+    assert card._errors(truth, guess) == {
+        "n": 50,
+        "rmse": pytest.approx(root_mean_squared_error(truth, guess)),
+        "r2": pytest.approx(r2_score(truth, guess)),
+        "kendall": pytest.approx(kendalltau(truth, guess).statistic),
+        "spearman": pytest.approx(spearmanr(truth, guess).statistic),
+    }
+    assert math.isnan(card._errors(truth[:2], guess[:2])["r2"])
+    assert math.isnan(card._errors(np.ones(5), np.arange(5.0))["spearman"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12))
+def test_tau_b_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    first, second = np.array(pairs).T
+
+    def order(ranks: np.ndarray) -> list[int]:
+        return [int(np.sign(a - b)) for i, a in enumerate(ranks) for b in ranks[i + 1 :]]
+
+    ours = tau_b(order(first), order(second))
+    if len(set(first)) == 1 or len(set(second)) == 1:
+        assert ours is None
+    else:
+        assert ours == pytest.approx(kendalltau(first, second).statistic)
+
+
+class Additive:
+    """Stands for a surrogate whose score is a known function of the quantiles."""
+
+    def __init__(self, data: Any) -> None:
+        self.benchmark = data.benchmark
+
+
+@pytest.mark.parametrize("interaction", [0.0, 2.0])
+def test_importance_is_that_of_sobol(monkeypatch: pytest.MonkeyPatch, interaction: float) -> None:
+    """Of 3 u + 2 v + w with u, v, w even on [0, 1], and of u v besides."""
+
+    def scores(model: Any, quantiles: np.ndarray) -> np.ndarray:
+        u, v, w, _ = quantiles.T
+        return 100 + 3 * u + 2 * v + w + interaction * (u - 0.5) * (v - 0.5)
+
+    monkeypatch.setattr(card, "_scores", scores)
+    shares = card._importance(Additive(made(rows=5)))  # type: ignore[arg-type]
+    both = interaction**2 / 144
+    whole = (9 + 4 + 1) / 12 + both
+    for name, own, joint in (("rate", 9, both), ("width", 4, both), ("rule", 1, 0), ("momentum", 0, 0)):
+        assert shares[name]["alone"] == pytest.approx(own / 12 / whole, abs=0.01)
+        assert shares[name]["total"] == pytest.approx((own / 12 + joint) / whole, abs=0.01)
+    assert list(shares)[:2] == ["rate", "width"]
+
+
+def test_configs_of_quantiles_respect_conditions() -> None:
+    space = made(rows=5).benchmark.space
+    luck = np.random.default_rng(0)
+    configs = [card._config(space, row) for row in luck.random((50, 4)).tolist()]
+    for config in configs:
+        space.check(config)
+    assert {"momentum" in config for config in configs} == {True, False}
+
+
+def test_the_band_covers_what_it_says() -> None:
+    """Known noise, many repeated configs, a mean that is nearly exact."""
+    data = made(rows=150, seeds=3, spread=0.05, edge=2.0)
+    learned = fitting.prepared(data, Declared())
+    coverage = card._coverage(learned, GP)
+    assert coverage["configs"] == 150
+    assert coverage["share"] == pytest.approx(0.9, abs=0.07)
+    assert card._coverage(fitting.prepared(made(rows=20, seeds=1), Declared()), GP)["share"] is None
+
+
+def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
+    plain, _ = drawn
+    true = -math.log10(EDGE) / 3
+    assert plain["diverged"]["true"] == pytest.approx(true, abs=0.08)
+    assert abs(plain["diverged"]["difference"]) < 0.05
+    assert plain["final"]["neither diverged nor on a plateau"]["spearman"] > 0.95
+    assert plain["time"]["surrogate"] < 0.02 and plain["time"]["table"] is None
+    assert plain["configs"] == {"iid": 90} and plain["seeds"] == {"3": 90} and plain["levels"] == 5
+    assert plain["coverage"]["share"] == pytest.approx(0.9, abs=0.1)
+    importance = plain["importance"]
+    assert next(iter(importance)) in {"rate", "width"} and importance["rate"]["total"] > 0.2
+    verdicts = [line["verdict"] for line in plain["lines"]]
+    assert [line["line"] for line in plain["lines"]] == [line.name for line in LINES]
+    assert plain["verdict"] == verdict(verdicts) != TRUSTED, "the optimum was not trained again"
+
+
+def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
+    _, model = drawn
+    data = made(rows=90, seeds=3)
+    unknown = card._optimum(data, model)
+    assert unknown["held"] is None and unknown["promised"] == model.facts()["optimum"]
+    parts = ("iid",) * 89 + ("optimum",)
+    configs = (*data.configs[:-1], model.facts()["optimum_config"])
+    again = replace(data, parts=parts, configs=configs, ends=np.zeros_like(data.ends), values=data.values.copy())
+    again.values[-1, :, -1, 0] = 0.4
+    final = again.final_losses().mean(axis=1)
+    found = card._optimum(again, model)
+    assert found["held"] == pytest.approx(0.4) and found["seeds"] == 3
+    assert found["regret"] == pytest.approx((0.4 - np.nanmin(final)) / (np.nanmedian(final[:89]) - np.nanmin(final)))
+
+
+def test_a_card_is_read_back_and_shown(drawn: Made, tmp_path: Path) -> None:
+    plain, _ = drawn
+    card.save(plain, tmp_path)
+    assert card.load(tmp_path) == plain
+    console = Console(width=100, record=True, highlight=False, markup=False)
+    console.print(*terminal(plain), sep="\n")
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 100
+    for line in plain["lines"]:
+        assert line["line"][:20] in text
+    assert "nan" not in text and "has not been trained again yet" in text
+
+
+@given(st.integers(1, 60), st.integers(2, 9))
+def test_shown_levels_hold_the_first_and_the_last(rows: int, count: int) -> None:
+    shown = spread(range(rows), count)
+    assert len(shown) <= count and shown == sorted(set(shown))
+    assert shown[0] == 0 and shown[-1] == rows - 1
+
+
+def test_a_table_with_one_seed_and_no_failure_has_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card, "DRAWN", 200)
+    monkeypatch.setattr(card, "POINTS", 5)
+    quick(monkeypatch, "nearest")
+    data = made(rows=12, seeds=1, edge=2.0)
+    fitted, learned, held_out = fitting.fit(data, Declared())
+    plain = card.card(data, Declared(), learned, held_out, Surrogate(data.benchmark, fitted, "d"), ranking=None)
+    assert plain["coverage"]["share"] is None and plain["noise"]["seed_spread"] is None
+    assert plain["diverged"] == {"true": 0.0, "predicted": 0.0, "difference": 0.0, "held_out": 0.0}
+    assert terminal(plain)
+    assert fit(data, None, "nearest").fitted.mean.chance is None

@@ -1,0 +1,637 @@
+"""Surrogates: their parts against oracles, their whole against a benchmark whose every curve is known."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from test_table import Trap
+
+from harness.randomness import stream
+from harness.space import Config, Space, choice, loguniform, uniform
+from harness.types import Benchmark, End, Fidelity, Objective
+from surrogates import declared, fitting, surrogate
+from surrogates.declared import Declared
+from surrogates.features import Features
+from surrogates.noise import NEIGHBOURS, Noise
+from surrogates.regressors.gaussian_process import GaussianProcess, likelihood
+from surrogates.regressors.nearest import Nearest
+from surrogates.regressors.trees import Trees
+from surrogates.scales import Components, Scale
+from surrogates.surrogate import Surrogate
+from surrogates.table import ENDS, TableData
+
+SPACE = Space(
+    {
+        "rate": loguniform(1e-3, 1.0),
+        "width": uniform(0.0, 1.0),
+        "rule": choice(["plain", "heavy"]),
+        "momentum": uniform(0.0, 0.9),
+    },
+    {"momentum": {"rule": ["heavy"]}},
+)
+LEVELS = (1, 2, 3, 5, 8)
+METRICS = ("loss", "accuracy", "test_loss", "bits", "seconds", "parameters")
+EDGE = 0.3
+"""A rate above it diverges at the third level."""
+
+
+def benchmark(**fields: Any) -> Benchmark:
+    fidelity = Fidelity("epoch", LEVELS)
+    plain = Benchmark(
+        "smooth", SPACE, (Objective("loss"),), fidelity, 100.0, 2, test_metric="test_loss", table_miss="surrogate"
+    )
+    return replace(plain, **fields)
+
+
+def truth(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Losses at each level, and cumulative seconds: smooth in the encoded space."""
+    rate, width = math.log10(float(config["rate"])) / 3 + 1, float(config["width"])
+    momentum = float(config.get("momentum", -0.3))
+    final = 0.2 + (rate - 0.5) ** 2 + 0.5 * (width - 0.3) ** 2 + 0.2 * (momentum - 0.5) ** 2
+    levels = np.array(LEVELS, dtype=float)
+    return final + (0.5 + rate) / levels, (1 + width) * levels
+
+
+def made(rows: int = 60, seeds: int = 2, spread: float = 0.02, edge: float = EDGE, **fields: Any) -> TableData:
+    """A table whose runs lie around the truth, a seed's luck the same at all levels, in terms of the loss's scale."""
+    luck = stream("smooth", rows, seeds)
+    configs = tuple(SPACE.sample(luck, rows))
+    values, seconds = np.empty((rows, seeds, len(LEVELS), len(METRICS))), np.empty((rows, seeds, len(LEVELS)))
+    ends = np.zeros((rows, seeds), dtype=np.int8)
+    for row, config in enumerate(configs):
+        for seed in range(seeds):
+            loss, seconds[row, seed] = truth(config)
+            loss = loss * np.exp(spread * (2 * luck.random() - 1) * math.sqrt(3))
+            size = np.full(len(LEVELS), 100 + 900 * float(config["width"]))
+            values[row, seed] = np.column_stack(
+                [loss, 1 - loss / 3, loss + 0.1, loss / math.log(2), seconds[row, seed] * 2, size]
+            )
+            if float(config["rate"]) > edge:
+                ends[row, seed] = ENDS.index(End.DIVERGED)
+                values[row, seed, 2:], seconds[row, seed, 3:] = np.nan, np.nan
+    parts, names = ("iid",) * rows, tuple(range(seeds))
+    return TableData(benchmark(**fields), configs, parts, names, METRICS, values, seconds, ends, {"how": "by hand"})
+
+
+def quick(patch: pytest.MonkeyPatch, *candidates: str) -> None:
+    """Few folds and candidates, facts of few configs."""
+    patch.setattr(fitting, "FOLDS", 3)
+    patch.setattr(fitting, "SAMPLE", 1000)
+    patch.setattr(fitting, "CLIMB", 20)
+    patch.setattr(fitting, "CANDIDATES", {name: fitting.CANDIDATES[name] for name in candidates})
+
+
+GP = "Gaussian process"
+
+
+@pytest.fixture(scope="module")
+def learnt() -> tuple[TableData, Surrogate, fitting.HeldOut]:
+    data = made(rows=100)
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch, "five nearest", GP)
+        fitted, _, held_out = fitting.fit(data, Declared())
+    return data, Surrogate(data.benchmark, fitted, "digest"), held_out
+
+
+def fit(data: TableData, known: Declared | None = None, *candidates: str) -> Surrogate:
+    """A surrogate by a cheap regressor."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch, *(candidates or ("five nearest",)))
+        return Surrogate(data.benchmark, fitting.fit(data, known or Declared())[0], "digest")
+
+
+# -- regressors -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_trees_are_those_of_scikit_learn(outputs: int) -> None:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    luck = np.random.default_rng(0)
+    x, new = luck.random((80, 4)), luck.random((50, 4))
+    y = np.column_stack([x[:, 0] ** 2 + place * x[:, 1] for place in range(outputs)])
+    forest = ExtraTreesRegressor(30, max_features=1.0, random_state=0).fit(x, y if outputs > 1 else y[:, 0])
+    assert np.array_equal(Trees.fit(x, y, 30).predict(new), forest.predict(new).reshape(50, outputs))
+
+
+def test_a_gaussian_process_is_that_of_scikit_learn() -> None:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    luck = np.random.default_rng(0)
+    x, y, new = luck.random((60, 3)), luck.standard_normal((60, 2)), luck.random((40, 3))
+    logarithms = np.array([[-0.5, 0.2, 1.0, 0.3, -3.0], [0.4, -1.0, 2.0, -1.0, -5.0]])
+    mean, spread = np.array([1.0, -2.0]), np.array([0.5, 3.0])
+    ours = GaussianProcess.with_kernels(x, y, logarithms, mean, spread).predict(new)
+    for place, (*lengths, signal, noise) in enumerate(np.exp(logarithms).tolist()):
+        kernel = ConstantKernel(signal) * Matern(lengths, nu=2.5) + WhiteKernel(noise)
+        theirs = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None).fit(x, y[:, place]).predict(new)
+        assert ours[:, place] == pytest.approx(mean[place] + spread[place] * theirs, abs=1e-8)
+
+
+def test_the_slope_of_the_likelihood_is_that_of_differences() -> None:
+    luck = np.random.default_rng(1)
+    objective = likelihood(luck.random((30, 3)), luck.standard_normal(30))
+    for _ in range(5):
+        theta = luck.standard_normal(5)
+        steps = 1e-5 * np.eye(5)
+        slopes = [(objective(theta + step)[0] - objective(theta - step)[0]) / 2e-5 for step in steps]
+        assert objective(theta)[1] == pytest.approx(slopes, rel=1e-6, abs=1e-6)
+
+
+def test_a_gaussian_process_learns_a_smooth_function_and_what_does_not_matter() -> None:
+    luck = np.random.default_rng(2)
+    x, new = luck.random((80, 3)), luck.random((200, 3))
+
+    def smooth(x: np.ndarray) -> np.ndarray:
+        return np.column_stack([np.sin(4 * x[:, 0]), x[:, 0] * x[:, 1], np.full(len(x), 7.0)])
+
+    process = GaussianProcess.fit(x, smooth(x))
+    assert process.predict(new) == pytest.approx(smooth(new), abs=0.01)
+    assert process.lengths[0, 0] < process.lengths[0, 1] / 3
+
+
+@pytest.mark.parametrize("fitted", [GaussianProcess.fit, Trees.fit, lambda x, y: Nearest.fit(x, y, 3)])
+def test_many_rows_at_once_give_what_each_gives(fitted: Callable[..., Any]) -> None:
+    luck = np.random.default_rng(3)
+    x, new = luck.random((40, 3)), luck.random((30, 3))
+    model = fitted(x, np.column_stack([x[:, 0], x[:, 1] * x[:, 2]]))
+    assert np.concatenate([model.predict(point[None]) for point in new]) == pytest.approx(model.predict(new), abs=1e-12)
+
+
+def test_the_nearest_rows_interpolate() -> None:
+    luck = np.random.default_rng(4)
+    x, y = luck.random((30, 3)), luck.random((30, 2))
+    assert Nearest.fit(x, y, 5).predict(x) == pytest.approx(y, abs=1e-6)
+    assert Nearest.fit(x, y, 99).k == 30
+    new = luck.random((20, 3))
+    closest = ((new[:, None] - x) ** 2).sum(axis=2).argmin(axis=1)
+    assert Nearest.fit(x, y, 1).predict(new) == pytest.approx(y[closest])
+
+
+# -- scales and features ----------------------------------------------------------------------------------------------
+
+
+def test_a_scale_inverts_and_keeps_what_is_possible() -> None:
+    luck = np.random.default_rng(5)
+    curves = luck.random((20, 4, 3)) * [1.0, 0.9, 5.0] + [0.0, 0.05, -2.0]
+    scale = Scale.of(curves, np.array([1.0, -1.0, 1.0]))
+    assert scale.values(scale.unbounded(curves)) == pytest.approx(curves)
+    wild = scale.values(20 * luck.standard_normal((500, 4, 3)))
+    assert wild[..., 0].min() >= 0 and wild[..., 1].min() >= 0 and wild[..., 1].max() <= 1
+    assert wild[..., 2].min() < -2 and np.isfinite(scale.unbounded(-wild)).all()
+    assert scale.unbounded(np.array([0.2, 0.2, 0.2]))[0] < scale.unbounded(np.array([0.3, 0.3, 0.3]))[0]
+    assert scale.unbounded(np.array([0.2, 0.2, 0.2]))[1] > scale.unbounded(np.array([0.3, 0.3, 0.3]))[1]
+
+
+def test_a_scale_of_what_never_changes_inverts() -> None:
+    curves = np.broadcast_to([3.0, 0.0, -4.0], (5, 2, 3))
+    scale = Scale.of(curves, np.ones(3))
+    assert scale.values(scale.unbounded(curves)) == pytest.approx(curves, abs=1e-12)
+
+
+def test_components_invert_whatever_the_units() -> None:
+    luck = np.random.default_rng(6)
+    curves = np.einsum("nk,klm->nlm", luck.standard_normal((50, 3)), luck.standard_normal((3, 6, 2))) + 5
+    parts = Components.of(curves)
+    coefficients = parts.coefficients(curves)
+    assert parts.curves(coefficients) == pytest.approx(curves.reshape(50, -1))
+    assert parts.coefficients(parts.curves(coefficients)) == pytest.approx(coefficients)
+    assert coefficients.var(axis=0) == pytest.approx(1)
+    in_other_units = curves * [1.0, 1000.0]
+    assert Components.of(in_other_units).coefficients(in_other_units) == pytest.approx(coefficients)
+    constant = Components.of(np.ones((4, 6, 2)))
+    assert constant.curves(constant.coefficients(np.ones((4, 6, 2)))) == pytest.approx(1)
+
+
+def test_features_are_the_encoding_and_scaled_products() -> None:
+    products = {"step": {"rate": 1.0, "1-momentum": -1.0}, "width": {"width": 2.0}, "always": {"rate": 0.0}}
+    configs: list[Config] = [
+        {"rate": 0.1, "width": 0.5, "rule": "plain"},
+        {"rate": 0.1, "width": 0.25, "rule": "heavy", "momentum": 0.9},
+        {"rate": 0.01, "width": 0.0, "rule": "heavy", "momentum": 0.0},
+    ]
+    features = Features.over(SPACE, products, configs)
+    x = features.of(configs)
+    assert x[:, : SPACE.dim] == pytest.approx(SPACE.encode(configs))
+    # lr / (1 - momentum): 0.1 where there is no momentum, then 1, then 0.01; a width of nought counts as a thousandth.
+    assert x[:, SPACE.dim] == pytest.approx([0.5, 1, 0])
+    assert x[:, SPACE.dim + 1] == pytest.approx([1, math.log(0.25 / 1e-3) / math.log(0.5 / 1e-3), 0])
+    assert x[:, SPACE.dim + 2] == pytest.approx(0)
+    assert np.array_equal(features.one(configs[1]), x[1])
+    again = Features(SPACE, products, features.low, features.high)
+    assert np.array_equal(again.of(configs), x)
+
+
+@pytest.mark.parametrize("factor", ["speed", "rule", "1-speed", "1-rule"])
+def test_a_product_of_what_is_no_number_of_the_space_is_refused(factor: str) -> None:
+    with pytest.raises(ValueError, match=f"'step' is made of '{factor}'.*there are rate, width, momentum"):
+        Features(SPACE, {"step": {factor: 1.0}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        '{"products": []}',
+        '{"products": {"step": 1}}',
+        '{"products": {"a": {"b": "c"}}}',
+        '{"plateau": "high"}',
+        '{"plateau": [1]}',
+        '{"diverges": 1}',
+    ],
+)
+def test_what_is_declared_wrongly_is_refused_with_its_file(tmp_path: Path, text: str) -> None:
+    assert declared.read(tmp_path) == Declared()
+    (tmp_path / declared.FILE).write_text(text)
+    with pytest.raises(ValueError, match=r"declared\.json: expected products .*plateau and diverged"):
+        declared.read(tmp_path)
+
+
+def test_what_is_declared_is_read(tmp_path: Path) -> None:
+    (tmp_path / declared.FILE).write_text('{"products": {"step": {"lr": 1, "1-momentum": -1}}, "diverged": 6.5}')
+    assert declared.read(tmp_path) == Declared({"step": {"lr": 1.0, "1-momentum": -1.0}}, math.inf, 6.5)
+
+
+# -- noise ------------------------------------------------------------------------------------------------------------
+
+
+def test_noise_gives_back_the_spread_of_seeds() -> None:
+    luck = np.random.default_rng(7)
+    x, counts = luck.random((300, 2)), luck.integers(1, 5, 300)
+    runs = [x[i].sum() + 0.3 * luck.standard_normal((n, 1)) * np.ones(4) for i, n in enumerate(counts)]
+    noise = Noise.of(x, runs)
+    assert len(noise.x) == (counts > 1).sum()
+    drawn = np.array([noise.drawn(point, luck.random(3).tolist()) for point in luck.random((4000, 2))])
+    assert drawn.std(axis=0) == pytest.approx(0.3, rel=0.05)
+    assert abs(drawn.mean()) < 0.02
+    assert (drawn == drawn[:, :1]).all(), "the levels of a run hang together"
+
+
+def test_noise_is_what_was_measured_nearby() -> None:
+    luck = np.random.default_rng(8)
+    x = luck.random((200, 1))
+    runs = [np.where(point > 0.5, 1.0, 0.01) * luck.standard_normal((3, 1)) for point in x]
+    noise = Noise.of(x, runs)
+    spread = [np.std([noise.drawn(np.array([at]), luck.random(3).tolist()) for _ in range(300)]) for at in (0.2, 0.8)]
+    assert spread[0] < 0.02 and spread[1] > 0.5
+    near = noise.near(np.array([0.3]))
+    assert set(near) == set(np.argsort(abs(x[:, 0] - 0.3))[:NEIGHBOURS])
+
+
+def test_quantiles_of_noise_are_those_of_its_draws() -> None:
+    luck = np.random.default_rng(9)
+    x = luck.random((20, 2))
+    noise = Noise.of(x, [luck.standard_normal((2 + i % 3, 1)) for i in range(20)])
+    point = np.array([0.5, 0.5])
+    drawn = [noise.drawn(point, luck.random(3).tolist())[0] for _ in range(20_000)]
+    shares = [0.1, 0.25, 0.5, 0.9]
+    below = [np.mean(np.array(drawn) <= value) for value in noise.quantiles(point, 0, shares)]
+    assert below == pytest.approx(shares, abs=0.03)
+
+
+def test_without_repeated_seeds_there_is_no_noise() -> None:
+    noise = Noise.of(np.random.default_rng(0).random((5, 2)), [np.ones((1, 3))] * 5)
+    assert (noise.drawn(np.zeros(2), [0.9, 0.9, 0.9]) == 0).all()
+    model = fit(made(rows=20, seeds=1))
+    config = model.benchmark.space.sample(stream("one"), 1)[0] | {"rate": 0.01}
+    assert model.curve(config, 0) == model.curve(config, 1) == model.expected(config)
+
+
+# -- the whole --------------------------------------------------------------------------------------------------------
+
+
+def fresh(count: int, space: Space = SPACE) -> list[dict[str, Any]]:
+    return space.sample(stream("fresh"), count)
+
+
+def test_it_predicts_configs_that_it_has_not_seen(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    data, model, held_out = learnt
+    assert held_out.candidate == GP
+    alive = [row for row, config in enumerate(data.configs) if config["rate"] <= EDGE]
+    true = np.array([truth(data.configs[row]) for row in alive])
+    assert spearmanr(true[:, 0, -1], held_out.values[alive, -1, 0]).statistic > 0.95
+    configs = [config for config in fresh(300) if config["rate"] <= 0.8 * EDGE]
+    expected = [model.expected(config) for config in configs]
+    errors = [
+        np.abs(np.array(curve.losses)[:, 0] / truth(config)[0] - 1).max()
+        for config, curve in zip(configs, expected, strict=True)
+        if len(curve.losses) == len(LEVELS)
+    ]
+    assert np.median(errors) < 0.02
+    for config, curve in zip(configs[:50], expected[:50], strict=True):
+        assert np.array(curve.nanoseconds) == pytest.approx(truth(config)[1] * 1e9, rel=0.02)
+
+
+def test_as_many_runs_diverge_as_did(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    _, model, held_out = learnt
+    configs = fresh(1500)
+    share = np.mean([model.curve(config, 3).end is End.DIVERGED for config in configs])
+    assert share == pytest.approx(-math.log10(EDGE) / 3, abs=0.02)
+    assert held_out.chance.min() >= 0 and held_out.chance.max() <= 1
+    safe = [config for config in configs if config["rate"] < 0.03]
+    assert all(model.curve(config, 3).end is End.COMPLETE for config in safe)
+
+
+def test_every_curve_is_possible(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    _, model, _ = learnt
+    for config in fresh(300):
+        curve = model.curve(config, 1)
+        assert (np.diff([0, *curve.nanoseconds]) > 0).all()
+        assert len(curve.nanoseconds) == len(curve.losses) == len(curve.metrics) == len(curve.visible)
+        for level, said in enumerate(curve.metrics):
+            assert tuple(said) == METRICS
+            assert tuple(curve.visible[level]) == METRICS[:2] + METRICS[3:]
+            assert said["seconds"] == pytest.approx(2e-9 * curve.nanoseconds[level])
+            if not math.isnan(said["loss"]):
+                assert min(said[name] for name in METRICS if name != "accuracy") >= 0
+                assert said["bits"] == pytest.approx(said["loss"] / math.log(2))
+                assert curve.losses[level] == (said["loss"],)
+        if curve.end is End.DIVERGED:
+            assert len(curve.losses) == 3 and math.isnan(curve.metrics[2]["loss"])
+            assert curve.losses[-1] == (math.inf,) and math.isfinite(curve.losses[-2][0])
+            assert math.isinf(model.final_loss(config)) or config["rate"] < 2 * EDGE
+        else:
+            assert len(curve.losses) == len(LEVELS)
+            sizes = {round(said["parameters"], 6) for said in curve.metrics}
+            assert len(sizes) == 1, "what no level changes, no level changes"
+
+
+def test_the_modelled_metrics_are_those_that_no_factor_explains(
+    learnt: tuple[TableData, Surrogate, fitting.HeldOut],
+) -> None:
+    _, model, _ = learnt
+    assert model.fitted.modelled == ("loss", "accuracy", "test_loss", "parameters")
+    assert set(model.fitted.derived) == {"bits", "seconds"}
+    assert model.fitted.derived["seconds"] == (None, pytest.approx(2))
+    assert model.fitted.derived["bits"] == ("loss", pytest.approx(1 / math.log(2)))
+
+
+def test_a_seed_is_a_curve_and_another_seed_another(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    _, model, _ = learnt
+    spreads: list[float] = []
+    for config in fresh(30):
+        if config["rate"] < 0.1:
+            curves = [model.curve(config, seed) for seed in range(100)]
+            assert model.curve(dict(reversed(config.items())), 2) == curves[2]
+            assert len({curve.losses for curve in curves[:5]}) > 2
+            assert len({curve.nanoseconds for curve in curves}) == 1
+            spreads.append(float(np.std([curve.losses[-1][0] for curve in curves])) / model.final_loss(config))
+    assert np.median(spreads) == pytest.approx(0.02, rel=0.5)
+
+
+def test_an_inactive_hyperparameter_says_nothing(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    _, model, _ = learnt
+    plain = {"rate": 0.02, "width": 0.3, "rule": "plain"}
+    best = model.final_loss(plain | {"rule": "heavy", "momentum": 0.5})
+    assert best < model.final_loss(plain | {"rule": "heavy", "momentum": 0.0}) < model.final_loss(plain)
+
+
+def test_many_final_losses_are_those_of_each(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    _, model, _ = learnt
+    configs = fresh(60)
+    assert model.final_losses(configs) == pytest.approx([model.final_loss(config) for config in configs], abs=1e-9)
+    facts = model.facts()
+    assert facts["optimum"] == model.final_loss(facts["optimum_config"]) <= min(facts["final_losses"])
+    best = min(0.2 + (rate - 0.5) ** 2 + (0.5 + rate) / 8 for rate in np.linspace(0, 1, 100))
+    assert facts["optimum"] == pytest.approx(best, abs=0.02)
+
+
+def test_far_from_what_was_measured_is_outside(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    data, model, _ = learnt
+    assert not any(model.outside(config) for config in data.configs)
+    assert np.mean([model.outside(config) for config in fresh(200)]) < 0.2
+    rows = [row for row, config in enumerate(data.configs) if config["width"] < 0.5]
+    half = replace(model.fitted, support=model.fitted.support[rows])
+    assert Surrogate(data.benchmark, half, "").outside({"rate": 0.1, "width": 1.0, "rule": "plain"})
+
+
+def test_it_stands_under_other_declarations(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
+    data, model, _ = learnt
+    config = {"rate": 0.02, "width": 0.3, "rule": "heavy", "momentum": 0.5}
+    part = Space.from_json({**SPACE.to_json(), "width": 0.3})
+    narrow = model.under(data.benchmark.with_space(part))
+    rest = {name: value for name, value in config.items() if name != "width"}
+    assert narrow.curve(rest, 4) == model.curve(config, 4)
+    assert narrow.final_loss(rest) == model.final_loss(config)
+    assert narrow.restricted_space() == part
+    objectives = (Objective("accuracy", maximize=True), Objective("seconds"))
+    other = model.under(replace(data.benchmark, objectives=objectives, test_metric=None))
+    curve = other.expected(config)
+    assert curve.losses[-1] == (-curve.metrics[-1]["accuracy"], curve.metrics[-1]["seconds"])
+    assert other.final_losses([config])[0] == pytest.approx(other.final_loss(config), abs=1e-12)
+    assert curve.visible[0] == curve.metrics[0]
+    with pytest.raises(ValueError, match="has no metric 'speed'; it has loss, accuracy"):
+        model.under(replace(data.benchmark, objectives=(Objective("speed"),)))
+
+
+def test_a_maximised_metric_is_modelled_and_stays_a_share() -> None:
+    model = fit(made(rows=40, objectives=(Objective("accuracy", maximize=True),), test_metric=None), None, GP)
+    accuracies = [model.curve(config, 0).metrics[-1]["accuracy"] for config in fresh(200) if config["rate"] < 0.1]
+    assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+    config = {"rate": 0.03, "width": 0.3, "rule": "heavy", "momentum": 0.5}
+    assert model.final_loss(config) == pytest.approx(-(1 - (0.2 + 1 / 8) / 3), abs=0.02)
+
+
+def test_a_fidelity_that_does_not_continue_has_seconds_of_its_own() -> None:
+    data = made(rows=30, edge=2.0, fidelity=Fidelity("fold", LEVELS, continues=False))
+    falling = replace(
+        data, seconds=data.seconds[..., ::-1].copy(), values=data.values[..., :4].copy(), metrics=METRICS[:4]
+    )
+    model = fit(falling, None, "nearest")
+    for row in range(5):
+        spent = np.array(model.curve(falling.configs[row], 0).nanoseconds) / 1e9
+        assert spent == pytest.approx(falling.seconds[row, 0], rel=1e-4)
+
+
+def test_what_is_declared_to_diverge_does_and_teaches_no_curve() -> None:
+    data = made(rows=40, edge=2.0)
+    ceiling = float(np.quantile(data.final_losses(), 0.8))
+    model = fit(data, Declared(diverged=ceiling), GP)
+    assert len(model.fitted.failures.x) == (data.final_losses() > ceiling).sum()
+    finals = [model.curve(config, 0).losses[-1][0] for config in fresh(200)]
+    assert np.mean(np.array(finals) > ceiling) == pytest.approx(0.2, abs=0.1)
+    assert all(model.curve(config, 0).end is End.COMPLETE for config in fresh(50))
+
+
+def test_five_rows_are_enough_and_fewer_refused() -> None:
+    five = made(rows=5, seeds=1, edge=2.0)
+    assert math.isfinite(fit(five, None, "nearest", GP).final_loss(five.configs[0]))
+    with pytest.raises(ValueError, match=r"4 of the 4 configs of 'smooth' have a run that did not diverge.* needs 5"):
+        fit(made(rows=4, edge=2.0))
+    early = made(rows=8, edge=2.0)
+    early.ends[6, 1] = ENDS.index(End.EARLY)
+    with pytest.raises(ValueError, match=r"1 curves of 'smooth' end early \(the first is of row 6\)"):
+        fit(early)
+
+
+def test_a_run_that_diverged_at_once_is_a_curve_of_one_level() -> None:
+    data = made(rows=30)
+    gone = data.ends == ENDS.index(End.DIVERGED)
+    data.values[gone], data.seconds[gone, 1:] = np.nan, np.nan
+    data.check("here")
+    model = fit(data, None, "nearest")
+    row = int(np.argmax(gone.any(axis=1)))
+    curve = model.curve(data.configs[row], 0)
+    assert curve.losses == ((math.inf,),) and curve.end is End.DIVERGED and len(curve.nanoseconds) == 1
+
+
+def test_rows_that_test_it_teach_it_nothing() -> None:
+    data = made(rows=30)
+    parts = ("iid",) * 24 + ("held_out",) * 3 + ("optimum",) * 3
+    kept = fit(replace(data, parts=parts), None, "nearest")
+    alone = fit(data.of_parts(lambda _: True), None, "nearest")
+    assert len(kept.fitted.support) == 24 and len(alone.fitted.support) == 30
+    spoilt = replace(data, parts=parts, values=data.values.copy())
+    spoilt.values[24:] *= 3
+    again = fit(spoilt, None, "nearest")
+    assert again.expected(data.configs[0]) == kept.expected(data.configs[0])
+
+
+# -- on disk ----------------------------------------------------------------------------------------------------------
+
+
+def test_saved_and_read_again_it_answers_bit_for_bit(
+    learnt: tuple[TableData, Surrogate, fitting.HeldOut], tmp_path: Path
+) -> None:
+    data, model, _ = learnt
+    surrogate.save(model.fitted, "table", tmp_path)
+    again = surrogate.load(tmp_path, data.benchmark, "table")
+    for config in fresh(40):
+        ours, theirs = model.curve(config, 5), again.curve(config, 5)
+        assert repr(list(ours.metrics)) == repr(list(theirs.metrics))
+        assert ours._replace(metrics=(), visible=()) == theirs._replace(metrics=(), visible=())
+        assert again.outside(config) == model.outside(config)
+    assert again.facts() == model.facts()
+    surrogate.save(again.fitted, "table", tmp_path)
+    assert surrogate.load(tmp_path, data.benchmark, "table").digest == again.digest
+
+
+@pytest.mark.parametrize("candidate", ["trees", "nearest"])
+def test_every_regressor_is_saved(tmp_path: Path, candidate: str) -> None:
+    grown = partial(Trees.fit, trees=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fitting.CANDIDATES, "trees", grown)
+        model = fit(made(rows=25), None, candidate)
+    surrogate.save(model.fitted, "table", tmp_path)
+    again = surrogate.load(tmp_path, model.benchmark, "table")
+    assert [again.curve(config, 0).losses for config in fresh(20)] == [model.curve(c, 0).losses for c in fresh(20)]
+
+
+def test_what_cannot_be_trusted_is_refused(tmp_path: Path) -> None:
+    model = fit(made(rows=20), None, "nearest")
+    with pytest.raises(FileNotFoundError, match="no surrogate of 'smooth' is fitted: `fit smooth` makes one"):
+        surrogate.load(tmp_path, model.benchmark, "table")
+    surrogate.save(model.fitted, "table", tmp_path)
+    with pytest.raises(ValueError, match="'smooth' was fitted to another state of its table"):
+        surrogate.load(tmp_path, model.benchmark, "grown")
+    npz, text = tmp_path / surrogate.NPZ, tmp_path / surrogate.JSON
+    whole, said = npz.read_bytes(), json.loads(text.read_text())
+    with np.load(npz) as stored:
+        arrays = dict(stored)
+    marker = tmp_path / "PWNED"
+    trap = np.array([Trap(marker)], dtype=object)
+
+    def refused(words: str, **changed: Any) -> None:
+        np.savez(npz, **(arrays | changed))
+        with pytest.raises(ValueError, match=words):
+            surrogate.load(tmp_path, model.benchmark, "table")
+
+    refused("do not have the digest", support=arrays["support"] + 1e-9)
+    refused("are not a surrogate.*[Oo]bject array", support=trap)
+    refused("are not a surrogate.*[Oo]bject array", extra=trap)
+    assert not marker.exists()
+    for raw in (whole[:-300], b"", b"garbage"):
+        npz.write_bytes(raw)
+        with pytest.raises(ValueError, match=r"surrogate\.json and surrogate\.npz are not a surrogate"):
+            surrogate.load(tmp_path, model.benchmark, "table")
+    npz.unlink()
+    with pytest.raises(FileNotFoundError, match=r"surrogate\.npz"):
+        surrogate.load(tmp_path, model.benchmark, "table")
+    npz.write_bytes(whole)
+    without: Mapping[str, Any] = {name: value for name, value in said.items() if name != "modelled"}
+    for wrong in ("{", "[]", json.dumps(without)):
+        text.write_text(wrong)
+        with pytest.raises(ValueError, match=r"are not a surrogate"):
+            surrogate.load(tmp_path, model.benchmark, "table")
+    text.write_text(json.dumps(said | {"reach": 9.0}))
+    with pytest.raises(ValueError, match="do not have the digest"):
+        surrogate.load(tmp_path, model.benchmark, "table")
+
+
+STUDIES = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_surrogates import benchmark, digests
+from surrogates import surrogate
+print(json.dumps(digests(surrogate.load(Path(sys.argv[1]), benchmark(), "table"))))
+"""
+
+
+def digests(model: Surrogate) -> dict[str, str]:
+    """Of studies on a surrogate by the ordinary loop."""
+    from toys import nanoseconds, study
+
+    from harness import catalog
+    from harness.loop import run
+    from harness.simulated import Simulated
+    from harness.study import record
+
+    found: dict[str, str] = {}
+    for method in ("rs", "asha", "asha-stop"):
+        wanted = study(method, 1, model.benchmark)
+        problem = model.benchmark.with_space(model.restricted_space())
+        scheduler = catalog.build(catalog.parse_method(method), problem, stream(method))
+        log = run(problem, scheduler, Simulated(model, 2, 1, problem.delays), nanoseconds(100))
+        assert not log.error and len(log.events) > 20
+        found[method] = record(wanted, log, 0.0).digest()
+    return found
+
+
+def test_studies_on_it_are_the_same_in_every_process(
+    learnt: tuple[TableData, Surrogate, fitting.HeldOut], tmp_path: Path
+) -> None:
+    _, model, _ = learnt
+    surrogate.save(model.fitted, "table", tmp_path)
+    other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    done = subprocess.run(
+        [sys.executable, "-c", STUDIES, str(tmp_path), str(Path(__file__).parent)],
+        env={**os.environ, "PYTHONHASHSEED": other},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == digests(model)
+
+
+@given(st.floats(1e-3, 0.2), st.floats(0, 1), st.integers(0, 3))
+def test_a_level_is_read_as_if_all_were(rate: float, width: float, level: int) -> None:
+    data = made(rows=12, edge=2.0)
+    curve = _cached(data).curve({"rate": rate, "width": width, "rule": "plain"}, 0)
+    assert curve.metrics[level] == list(curve.metrics)[level] == curve.metrics[level:][0]
+    assert curve.visible[-1] == {name: value for name, value in curve.metrics[-1].items() if name != "test_loss"}
+
+
+_MODELS: list[Surrogate] = []
+
+
+def _cached(data: TableData) -> Surrogate:
+    if not _MODELS:
+        _MODELS.append(fit(data, None, "nearest"))
+    return _MODELS[0]
