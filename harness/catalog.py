@@ -308,13 +308,18 @@ def scripted(name: str) -> Benchmark:
 
 
 def table_entry(folder: Path) -> Entry:
-    """The benchmark of a table in a folder, read from its `table.json`; where it has a surrogate, that answers."""
+    """The benchmark of a table in a folder, read from its `table.json`.
+
+    Where it has a surrogate, that answers by default, unless its card says that it is not for conclusions.
+    """
     from harness.types import Benchmark
 
     plain = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     benchmark = Benchmark.from_json(plain["benchmark"])
-    if (folder / "surrogate.json").exists():
-        benchmark = replace(benchmark, table_miss="surrogate")
+    if (folder / "surrogate.json").exists() and (folder / "card.json").exists():
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        if card["verdict"] != "not for conclusions":
+            benchmark = replace(benchmark, table_miss="surrogate")
     return Entry(benchmark, None, folder)
 
 

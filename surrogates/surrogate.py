@@ -190,11 +190,9 @@ class Surrogate:
         names, hidden, rows = self.fitted.metrics, self.benchmark.test_metric, values.tolist()
         columns: list[list[float]] = []
         for place, sign in zip(self._objectives, self._signs, strict=True):
-            column = values[:, place] * sign
-            column[np.isnan(column)] = np.inf
-            columns.append(column.tolist())
+            columns.append((values[:, place] * sign).tolist())
         losses = list(zip(*columns, strict=True))
-        if end is End.DIVERGED:
+        if end is End.DIVERGED:  # only here a level may lack a metric, the last
             losses[-1] = (np.inf,) * len(columns)
         nanoseconds = np.rint(spent * NANOSECONDS).astype(np.int64).tolist()
         return Curve(tuple(nanoseconds), tuple(losses), Rows(names, rows), Rows(names, rows, hidden), end)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtri
 from scipy.stats import spearmanr
 from test_table import Trap
 
@@ -75,7 +76,7 @@ def made(rows: int = 60, seeds: int = 2, spread: float = 0.02, edge: float = EDG
     for row, config in enumerate(configs):
         for seed in range(seeds):
             loss, seconds[row, seed] = truth(config)
-            loss = loss * np.exp(spread * (2 * luck.random() - 1) * math.sqrt(3))
+            loss = loss * np.exp(spread * float(ndtri(luck.random())))
             size = np.full(len(LEVELS), 100 + 900 * float(config["width"]))
             values[row, seed] = np.column_stack(
                 [loss, 1 - loss / 3, loss + 0.1, loss / math.log(2), seconds[row, seed] * 2, size]
@@ -196,6 +197,13 @@ def test_a_scale_inverts_and_keeps_what_is_possible() -> None:
     assert wild[..., 2].min() < -2 and np.isfinite(scale.unbounded(-wild)).all()
     assert scale.unbounded(np.array([0.2, 0.2, 0.2]))[0] < scale.unbounded(np.array([0.3, 0.3, 0.3]))[0]
     assert scale.unbounded(np.array([0.2, 0.2, 0.2]))[1] > scale.unbounded(np.array([0.3, 0.3, 0.3]))[1]
+
+
+def test_what_may_be_nought_is_never_less() -> None:
+    curves = np.linspace(0, 1, 20).reshape(10, 2, 1)
+    scale = Scale.of(curves, np.ones(1))
+    assert scale.values(scale.unbounded(curves)) == pytest.approx(curves)
+    assert scale.values(np.full((1, 1, 1), -9.0)) == 0
 
 
 def test_a_scale_of_what_never_changes_inverts() -> None:

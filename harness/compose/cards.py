@@ -79,9 +79,7 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
         means = (np.minimum(held, median).mean(axis=1) - best) / (median - best)
         equal = max(EQUAL, noise / (median - best))
         regrets[world], orders[world] = means.tolist(), [_order(column, equal) for column in means.T.tolist()]
-    taus = {
-        world: [tau_b(*pair) for pair in zip(orders[TABLE], orders[world], strict=True)] for world in (ROWS, FREE)
-    }
+    taus = {world: [tau_b(*pair) for pair in zip(orders[TABLE], orders[world], strict=True)] for world in (ROWS, FREE)}
     return {
         "tau": {world: _mean([tau for tau in found if tau is not None]) for world, found in taus.items()},
         "taus": taus,
