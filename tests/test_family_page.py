@@ -50,6 +50,7 @@ class Model:
 
     def __init__(self, loss: Any) -> None:
         self.loss = loss
+        self.digest = ""
 
     def final_losses(self, configs: Any) -> np.ndarray:
         return np.array([self.loss(config) for config in configs])
@@ -82,6 +83,13 @@ def member(name: str, data: TableData | None = None, known: Declared | None = No
         "card": card(names),
     }
     return Member(name, **{**shown, **fields})
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save time: nothing here depends on how fine a surface is."""
+    monkeypatch.setattr(pages, "CELLS", 6)
+    monkeypatch.setattr(pages, "POINTS", 8)
 
 
 @pytest.fixture
@@ -196,6 +204,31 @@ def test_a_table_without_a_surrogate_shows_its_curves_and_says_what_to_do(tmp_pa
     assert "There is no table of ours of transformer_wikitext2 yet: `tabulate" in markdown
     assert [path.name for path in (tmp_path / "page/figures").glob("*.svg")] == ["measured-curves-toy.svg"]
     assert "up to date" in CliRunner().invoke(app, call).output
+
+
+def test_a_card_of_another_surrogate_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "toy"
+    table.save(toy_data(), folder)
+    (folder / "surrogate.json").write_text("{}")
+    model = Model(sum_of_all)
+    model.digest = "new"
+    monkeypatch.setattr(pages, "model_of", lambda *_: model)
+    monkeypatch.setattr(pages, "described", lambda _: card(["lr"]) | {"surrogate": "old"})
+    shown = pages.member(str(folder))
+    assert (shown.card, list(shown.panels)) == (None, [])
+    assert shown.notes[0].startswith("The card judges another surrogate")
+    monkeypatch.setattr(pages, "described", lambda _: card(["lr"]) | {"surrogate": "new"})
+    shown = pages.member(str(folder))
+    assert [panel.hyperparameters[0][0] for panel in shown.panels] == ["lr", "act"]
+    assert (shown.card or {})["surrogate"] == "new"
+
+
+def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
+    folders = [tmp_path / place / "toy" for place in ("a", "b")]
+    for folder in folders:
+        table.save(toy_data(rows=2, seeds=1), folder)
+    with pytest.raises(ValueError, match="several of the benchmarks are called toy"):
+        pages.page([str(folder) for folder in folders], tmp_path / "page", command=COMMAND)
 
 
 # What the frames hold
