@@ -53,7 +53,7 @@ class Sobol:
 
     def _next(self) -> Config:
         if not self._drawn:
-            self._drawn = self._space.at_quantiles(self._sequence.random(DRAWN_AHEAD).tolist())[::-1]
+            self._drawn.extend(self._space.at_quantiles(self._sequence.random(DRAWN_AHEAD).tolist())[::-1])
         return self._drawn.pop()
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
