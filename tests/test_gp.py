@@ -22,9 +22,11 @@ from harness._parts.acquisition import (
     log_improvement_of_standard,
     refine,
 )
+from harness._parts.config_model import thinned
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters, log_marginal_likelihood
+from harness._parts.observations import standardised
 from harness.catalog import read_plug_in
-from harness.samplers.gp import GaussianProcessSampler, standardised, thinned
+from harness.samplers.gp import GaussianProcessSampler
 from harness.schedulers.asha import Asha
 from harness.space import Config, Space, choice, loguniform, randint, uniform
 from harness.types import Benchmark, Fidelity, Objective, Report, Status
@@ -386,9 +388,9 @@ def test_improvement_is_sought_at_the_highest_resource_with_three_losses() -> No
     model, rng = sampler._model, np.random.default_rng(0)
     for resource, expected in [(1, 1)] * 5 + [(3, 1), (3, 1), (3, 3), (9, 3), (9, 3), (9, 9)]:
         sampler.observe(SQUARE.sample(rng, 1)[0], resource, (float(rng.random()),))
-        assert model.target(1) == expected
+        assert model.target() == expected
     sampler.observe(SQUARE.sample(rng, 1)[0], 1, (math.inf,))
-    assert model.target(1) == 9 and model._resources[-1] == 9, "a failure counts where improvement is sought"
+    assert model.target() == 9 and model._resources[-1] == 9, "a failure counts where improvement is sought"
 
 
 def test_within_halving_the_good_region_of_the_low_rungs_is_found() -> None:
@@ -433,4 +435,9 @@ def test_the_catalog_reads_its_options_from_the_source() -> None:
 
     plug_in = read_plug_in(Path(gp.__file__))
     assert plug_in.class_name == "GaussianProcessSampler"
-    assert plug_in.options == {"initial": ("int", 3), "candidates": ("int", 512)}
+    assert plug_in.options == {
+        "initial": ("int", 3),
+        "candidates": ("int", 512),
+        "acquisition": ("str", "logei"),
+        "warp": ("bool", False),
+    }

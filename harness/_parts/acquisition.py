@@ -2,8 +2,12 @@
 """Where to look next: the logarithm of expected improvement, kept exact where the improvement itself underflows.
 
 Everything is for minimisation. The logarithm has the maximisers of expected improvement and, unlike it, a gradient
-everywhere. Source: Ament et al., "Unexpected Improvements to Expected Improvement for Bayesian Optimization" (2023),
-equations 8 and 9; several starts are refined as one problem, as in BoTorch: their sum has a gradient a start.
+everywhere; the improvement itself is here to be compared with it. Several starts are refined as one problem, as in
+BoTorch: their sum has a gradient a start. Thompson sampling looks where one function, drawn from the belief, is lowest;
+its own chance keeps workers apart.
+
+Sources: Ament et al., "Unexpected Improvements to Expected Improvement for Bayesian Optimization" (2023), equations 8
+and 9; Kandasamy et al., "Parallelised Bayesian Optimisation via Thompson Sampling" (2018), algorithm 2.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import erfcx, log_ndtr, ndtr
+from scipy.special import erfcx, log_ndtr, ndtr, ndtri
 
 from harness._parts.gp import Posterior
 
@@ -54,16 +58,39 @@ def log_expected_improvement_with_gradient(posterior: Posterior, x: Array, best:
     return np.log(deviation) + log_h, gradient
 
 
-def refine(
-    posterior: Posterior, starts: Array, best: float, bounds: list[tuple[float, float]], iterations: int
-) -> tuple[Array, Array]:
-    """Climb from the starts (s, d) to where log expected improvement is highest: points (s, d), their values (s,).
+def thompson(posterior: Posterior, x: Array, rng: np.random.Generator, most: int) -> NDArray[np.intp]:
+    """The places in x (m, d) from lowest to highest in one function drawn from the belief.
 
-    bounds: one pair a dimension, equal where it is to stay; iterations: the most that L-BFGS-B makes.
+    Of more than `most` points only the most promising are looked at, those of lowest mean less two deviations.
+    """
+    places = np.arange(len(x))
+    if len(x) > most:
+        mean, deviation = posterior.predict(x)
+        places = np.sort(np.argsort(mean - 2.0 * deviation, kind="stable")[:most])
+    drawn = posterior.sample(x[places], ndtri(np.maximum(rng.random(len(places)), 2.0**-54)))
+    return places[np.argsort(drawn, kind="stable")]
+
+
+def refine(
+    posterior: Posterior,
+    starts: Array,
+    best: float,
+    bounds: list[tuple[float, float]],
+    iterations: int,
+    *,
+    logarithm: bool = True,
+) -> tuple[Array, Array]:
+    """Climb from the starts (s, d) to where expected improvement is highest: points (s, d), the logs of theirs (s,).
+
+    bounds: one pair a dimension, equal where it is to stay; iterations: the most that L-BFGS-B makes; logarithm:
+    whether it climbs the logarithm or the improvement itself, which is flat where nothing is likely to be gained.
     """
 
     def descent(flat: Array) -> tuple[float, Array]:
         values, gradient = log_expected_improvement_with_gradient(posterior, flat.reshape(starts.shape), best)
+        if not logarithm:
+            values = np.exp(values)
+            gradient = values[:, None] * gradient
         return -float(values.sum()), -gradient.ravel()
 
     found = cast(

@@ -7,11 +7,16 @@ L-BFGS-B); between two such fits the Cholesky factor only grows, O(n^2) per obse
 and not the targets, so a rescaling of the targets costs two triangular solves. All arrays are float64; nothing here
 draws random numbers. Oracle in the tests: scikit-learn's GaussianProcessRegressor.
 
-Source: Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1 and section 5.4.1.
+A process may see some inputs through a `Warping`, which is fitted with the kernel (`fit_warped`). A warping maps [0, 1]
+to itself and has an inverse, so nothing else knows of it: who uses one gives and takes warped inputs.
+
+Sources: Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1 and section 5.4.1;
+Snoek, Swersky, Zemel & Adams, "Input Warping for Bayesian Optimization of Non-stationary Functions" (2014).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,6 +36,9 @@ NOISE_PRIOR = (float(np.log(1e-3)), 2.0)
 LENGTH_SCALE_BOUNDS = (float(np.log(0.02)), float(np.log(50.0)))
 SIGNAL_BOUNDS = (float(np.log(0.05)), float(np.log(50.0)))
 NOISE_BOUNDS = (float(np.log(1e-6)), float(np.log(1.0)))
+WARPING_DEVIATION = 0.75
+"""Of the log-normal prior of a warping's parameters, whose centre is the identity (after Snoek et al. 2014)."""
+WARPING_BOUNDS = (-float(np.log(10.0)), float(np.log(10.0)))
 _LOG_2_PI = float(np.log(2 * np.pi))
 
 
@@ -56,6 +64,61 @@ class Hyperparameters:
     def pack(self) -> Array:
         """As logarithms (d + 2,), the inverse of `unpack`."""
         return np.log(np.concatenate([self.length_scales, [self.signal, self.noise]]))
+
+
+@dataclass(frozen=True)
+class Warping:
+    """Bends some columns of [0, 1]^d by the distribution function of Kumaraswamy's law, w = 1 - (1 - x^a)^b.
+
+    columns: which, shape (w,); logarithms: of a and of b, shape (2, w), zero for the identity.
+    """
+
+    columns: NDArray[np.intp]
+    logarithms: Array
+
+    @staticmethod
+    def identity(columns: NDArray[np.intp]) -> Warping:
+        """The warping that changes nothing yet; without columns it never will."""
+        return Warping(columns, np.zeros((2, len(columns))))
+
+    def __call__(self, x: Array) -> Array:
+        """The inputs (n, d) as the process sees them."""
+        a, b = np.exp(self.logarithms)
+        return self._with(x, lambda column: _kumaraswamy(column, a, b))
+
+    def undone(self, warped: Array) -> Array:
+        """The inputs (n, d) that look like `warped`."""
+        a, b = np.exp(-self.logarithms)
+        # w = 1 - (1 - x^a)^b is solved by 1 - x = 1 - (1 - (1 - w)^(1 / b))^(1 / a).
+        return self._with(warped, lambda column: 1.0 - _kumaraswamy(1.0 - column, b, a))
+
+    def _with(self, x: Array, change: Callable[[Array], Array]) -> Array:
+        if len(self.columns) == 0:
+            return x
+        changed = x.copy()
+        changed[:, self.columns] = change(x[:, self.columns])
+        return changed
+
+    def slopes(self, x: Array) -> Array:
+        """How the warped columns of x (n, d) change with the logarithms of a and of b, shape (2, n, w)."""
+        a, b = np.exp(self.logarithms)
+        log_power, log_rest = _powers(x[:, self.columns], a)
+        by_a = b * np.exp((b - 1.0) * log_rest + log_power) * log_power
+        by_b = -b * np.exp(b * log_rest) * log_rest
+        inside = (x[:, self.columns] > 0.0) & (x[:, self.columns] < 1.0)
+        return np.where(inside, [by_a, by_b], 0.0)
+
+
+def _kumaraswamy(x: Array, a: Array, b: Array) -> Array:
+    """1 - (1 - x^a)^b for x (n, w) in [0, 1], exact at both ends."""
+    _, log_rest = _powers(x, a)
+    return np.where((x > 0.0) & (x < 1.0), -np.expm1(b * log_rest), x)
+
+
+def _powers(x: Array, a: Array) -> tuple[Array, Array]:
+    """log x^a and log(1 - x^a) for x (n, w) within (0, 1)."""
+    log_power = a * np.log(np.clip(x, 1e-300, 1.0 - 2.0**-53))
+    return log_power, np.log(-np.expm1(log_power))
 
 
 def _kernel_and_slope(a: Array, b: Array, signal: float) -> tuple[Array, Array]:
@@ -102,6 +165,12 @@ def log_marginal_likelihood(logarithms: Array, x: Array, targets: Array) -> tupl
     -inf where the kernel matrix is numerically singular. Source: Rasmussen & Williams (2006), equation 5.9, all length
     scales from one weight matrix by matrix products.
     """
+    value, gradient, constant, _ = _likelihood(logarithms, x, targets, by_inputs=False)
+    return value, gradient, constant
+
+
+def _likelihood(logarithms: Array, x: Array, targets: Array, by_inputs: bool) -> tuple[float, Array, float, Array]:
+    """As `log_marginal_likelihood`, and where asked for the gradient by the inputs, (n, d), else zeros."""
     hyper = Hyperparameters.unpack(logarithms)
     n = len(x)
     scaled = x / hyper.length_scales
@@ -109,7 +178,7 @@ def log_marginal_likelihood(logarithms: Array, x: Array, targets: Array) -> tupl
     kernel[np.diag_indices(n)] = hyper.signal + hyper.noise
     factor = _cholesky(kernel)
     if factor is None:
-        return -np.inf, np.zeros(len(logarithms)), 0.0
+        return -np.inf, np.zeros(len(logarithms)), 0.0, np.zeros(x.shape)
     weights, constant = _weights(factor, targets)
     residual = targets - constant
     half_log_determinant = float(np.log(factor.diagonal()).sum())
@@ -123,10 +192,31 @@ def log_marginal_likelihood(logarithms: Array, x: Array, targets: Array) -> tupl
     pairs *= slope
     both = pairs.sum(axis=0) + pairs.sum(axis=1)
     gradient = np.empty(len(logarithms))
-    gradient[:-2] = both @ scaled**2 - 2.0 * np.einsum("ij,ij->j", scaled, pairs @ scaled)
+    pulled = pairs @ scaled
+    gradient[:-2] = both @ scaled**2 - 2.0 * np.einsum("ij,ij->j", scaled, pulled)
     gradient[-2] = 0.5 * (float(residual @ weights) - hyper.noise * square - n + hyper.noise * trace)
     gradient[-1] = 0.5 * hyper.noise * (square - trace)
-    return value, gradient, constant
+    if not by_inputs:
+        return value, gradient, constant, np.zeros(x.shape)
+    return value, gradient, constant, (pulled + pairs.T @ scaled - both[:, None] * scaled) / hyper.length_scales
+
+
+def log_marginal_likelihood_of_warped(
+    logarithms: Array, columns: NDArray[np.intp], x: Array, targets: Array
+) -> tuple[float, Array, float]:
+    """As `log_marginal_likelihood` where some columns (w,) are warped.
+
+    logarithms: (d + 2 + 2 w,), those of the kernel and then of each column's a and each column's b.
+    """
+    kernel = x.shape[1] + 2
+    warping = Warping(columns, logarithms[kernel:].reshape(2, -1))
+    value, gradient, constant, by_inputs = _likelihood(
+        logarithms[:kernel], warping(x), targets, by_inputs=len(columns) > 0
+    )
+    if len(columns) == 0:
+        return value, gradient, constant
+    by_warping = (warping.slopes(x) * by_inputs[:, columns]).sum(axis=1)
+    return value, np.concatenate([gradient, by_warping.ravel()]), constant
 
 
 def _weights(factor: Array, targets: Array) -> tuple[Array, float]:
@@ -139,10 +229,12 @@ def _weights(factor: Array, targets: Array) -> tuple[Array, float]:
     return columns[:, 0] - constant * columns[:, 1], constant
 
 
-def _priors(dimension: int) -> tuple[Array, Array, list[tuple[float, float]]]:
+def _priors(dimension: int, warped: int) -> tuple[Array, Array, list[tuple[float, float]]]:
     """Prior means and standard deviations of the logarithms, and the bounds within which they are sought."""
-    means, deviations = zip(*[LENGTH_SCALE_PRIOR] * dimension, SIGNAL_PRIOR, NOISE_PRIOR, strict=True)
-    return np.array(means), np.array(deviations), [LENGTH_SCALE_BOUNDS] * dimension + [SIGNAL_BOUNDS, NOISE_BOUNDS]
+    priors = [LENGTH_SCALE_PRIOR] * dimension + [SIGNAL_PRIOR, NOISE_PRIOR] + [(0.0, WARPING_DEVIATION)] * (2 * warped)
+    bounds = [LENGTH_SCALE_BOUNDS] * dimension + [SIGNAL_BOUNDS, NOISE_BOUNDS] + [WARPING_BOUNDS] * (2 * warped)
+    means, deviations = zip(*priors, strict=True)
+    return np.array(means), np.array(deviations), bounds
 
 
 def fit_hyperparameters(x: Array, targets: Array, starts: list[Hyperparameters], iterations: int) -> Hyperparameters:
@@ -150,23 +242,34 @@ def fit_hyperparameters(x: Array, targets: Array, starts: list[Hyperparameters],
 
     iterations: the most that L-BFGS-B makes from each start.
     """
-    means, deviations, bounds = _priors(x.shape[1])
+    unwarped = Warping.identity(np.empty(0, dtype=np.intp))
+    return fit_warped(x, targets, [(start, unwarped) for start in starts], iterations)[0]
+
+
+def fit_warped(
+    x: Array, targets: Array, starts: Sequence[tuple[Hyperparameters, Warping]], iterations: int
+) -> tuple[Hyperparameters, Warping]:
+    """As `fit_hyperparameters`, with the most probable warping of the columns that all starts warp."""
+    columns = starts[0][1].columns
+    kernel = x.shape[1] + 2
+    means, deviations, bounds = _priors(x.shape[1], len(columns))
 
     def loss(logarithms: Array) -> tuple[float, Array]:
-        likelihood, gradient, constant = log_marginal_likelihood(logarithms, x, targets)
+        likelihood, gradient, constant = log_marginal_likelihood_of_warped(logarithms, columns, x, targets)
         if likelihood == -np.inf:
-            return 1e10, gradient
+            return 1e10, np.zeros(len(logarithms))
         offset = (logarithms - means) / deviations
         return 0.5 * float(offset @ offset) + 0.5 * constant**2 - likelihood, offset / deviations - gradient
 
     best, lowest = starts[0], np.inf
-    for start in starts:
+    for hyperparameters, warping in starts:
+        start = np.concatenate([hyperparameters.pack(), warping.logarithms.ravel()])
         found = cast(
-            Any,
-            minimize(loss, start.pack(), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations}),
+            Any, minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
         )
         if found.fun < lowest:
-            best, lowest = Hyperparameters.unpack(found.x), float(found.fun)
+            bent = Warping(columns, found.x[kernel:].reshape(2, -1))
+            best, lowest = (Hyperparameters.unpack(found.x[:kernel]), bent), float(found.fun)
     return best
 
 
@@ -253,6 +356,23 @@ class Posterior:
         mean_gradient = pulled(slope * self.weights)
         deviation_gradient = -pulled(slope * full) / deviation[:, None]
         return mean, deviation, mean_gradient, deviation_gradient
+
+    def sample(self, x: Array, normals: Array) -> Array:
+        """One function drawn from the belief, at x (m, d), shape (m,), from independent standard normals (m,)."""
+        hyper = self.factor.hyperparameters
+        scaled = x / hyper.length_scales
+        cross, _ = _kernel_and_slope(scaled, self.factor.scaled, hyper.signal)
+        half = _solve(self.factor.cholesky, cross.T)
+        covariance, _ = _kernel_and_slope(scaled, scaled, hyper.signal)
+        covariance -= half.T @ half
+        # Points that lie close together make it singular: a jitter far below what a loss is known to mends that.
+        jitter = 1e-9 * hyper.signal
+        while True:
+            covariance[np.diag_indices(len(x))] += jitter
+            root = _cholesky(covariance.copy())
+            if root is not None:
+                return cross @ self.weights + self.constant + root @ normals
+            jitter *= 10.0
 
     def believing(self, x: Array) -> Posterior:
         """The belief after seeing its own mean at x (k, d): the mean stays as it is, the deviation falls.
