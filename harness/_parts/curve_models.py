@@ -241,8 +241,8 @@ class Pool:
         """Set the candidate at a place to a point (d,); the place after the last is a new one."""
         if place == len(self._scaled):
             room = _roomy(place) - place
-            self._scaled = np.pad(self._scaled, ((0, room), (0, 0)))
-            self._half = np.pad(self._half, ((0, room), (0, 0)))
+            self._scaled = np.concatenate([self._scaled, np.zeros((room, self._scaled.shape[1]))])
+            self._half = np.concatenate([self._half, np.zeros((room, self._half.shape[1]))])
             self._explained = np.pad(self._explained, (0, room))
         self._m = max(self._m, place + 1)
         self._write(slice(place, place + 1), point[None])
@@ -261,7 +261,9 @@ class Pool:
         if more == n:
             return
         if more > self._half.shape[1]:
-            self._half = np.pad(self._half, ((0, 0), (0, _roomy(more) - self._half.shape[1])))
+            self._half = np.concatenate(
+                [self._half, np.zeros((len(self._half), _roomy(more) - self._half.shape[1]))], axis=1
+            )
         cross, _ = _kernel_and_slope(factor.scaled[n:], self._scaled[: self._m], factor.hyperparameters.signal)
         cross -= factor.cholesky[n:, :n] @ self._half[: self._m, :n].T
         rows = _solve(np.asfortranarray(factor.cholesky[n:, n:]), cross).T
