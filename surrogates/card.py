@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.randomness import stream
-from harness.space import Config, Space
 from surrogates.declared import Declared
 from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, mean_over, unbounded_runs
 from surrogates.noise import Noise
@@ -293,18 +292,10 @@ def _scores(model: Surrogate, quantiles: Array) -> Array:
 
     quantiles: (n, hyperparameters), of configs; those of inactive hyperparameters change nothing.
     """
-    configs = [_config(model.benchmark.space, row) for row in quantiles.tolist()]
+    configs = model.benchmark.space.at_quantiles(quantiles.tolist())
     unbounded, seconds = model.fitted.mean.predict(np.array([model.features(config) for config in configs]))
     place = model.fitted.modelled.index(model.benchmark.objectives[0].metric)
     return unbounded.reshape(*seconds.shape, -1)[:, -1, place]
-
-
-def _config(space: Space, quantiles: Sequence[float]) -> Config:
-    config: dict[str, Any] = {}
-    for (name, domain), quantile in zip(space.domains.items(), quantiles, strict=True):
-        if space.active(name, config):
-            config[name] = domain.draw(quantile)
-    return config
 
 
 def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:

@@ -116,15 +116,6 @@ def test_importance_is_that_of_sobol(monkeypatch: pytest.MonkeyPatch, interactio
     assert list(shares)[:2] == ["rate", "width"]
 
 
-def test_configs_of_quantiles_respect_conditions() -> None:
-    space = made(rows=5).benchmark.space
-    luck = np.random.default_rng(0)
-    configs = [card._config(space, row) for row in luck.random((50, 4)).tolist()]
-    for config in configs:
-        space.check(config)
-    assert {"momentum" in config for config in configs} == {True, False}
-
-
 def test_the_band_covers_what_it_says() -> None:
     """Known noise, many repeated configs, a mean that is nearly exact."""
     data = made(rows=150, seeds=3, spread=0.05, edge=2.0)

@@ -249,3 +249,8 @@ def test_texts_become_values_and_arguments_of_a_script() -> None:
     add_to_argparse(parser, space)
     found = parser.parse_args(["--lr", "0.01", "--n", "3", "--act", "a"])
     assert vars(found) == {"lr": 0.01, "n": 3, "act": "a", "seed": 7}
+
+
+def test_configs_at_quantiles_are_those_of_each_law_and_respect_conditions() -> None:
+    space = Space({"act": choice(["a", "b"]), "x": uniform(0, 2)}, {"x": {"act": ["b"]}})
+    assert space.at_quantiles([[0.2, 0.9], [0.7, 0.25]]) == [{"act": "a"}, {"act": "b", "x": 0.5}]
