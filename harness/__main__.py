@@ -12,12 +12,25 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import json
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harness.compose import cards, comparisons, declarations, inspection, merging, pages, studies, tables, trainings
+from harness.compose import (
+    cards,
+    comparisons,
+    declarations,
+    fetching,
+    inspection,
+    merging,
+    pages,
+    scripts,
+    studies,
+    tables,
+    trainings,
+)
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -37,6 +50,8 @@ def compare(
     budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
     table: Annotated[str | None, typer.Option(help="what a config outside the table means: restrict or snap")] = None,
     decision_time: Annotated[str | None, typer.Option(help="none, constant:SECONDS or measured")] = None,
+    prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
+    history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
     out: Annotated[Path | None, typer.Option(help="where results go; the same place again continues")] = None,
     jobs: Annotated[int, typer.Option(help="processes; by default one a core")] = 0,
 ) -> None:
@@ -52,10 +67,12 @@ def compare(
         methods=_split(methods),
         benchmarks=_split(benchmarks),
         seeds=_seeds(seeds),
-        overrides={name: value for name, value in overrides.items() if value is not None},
+        overrides={name: value for name, value in overrides.items() if value is not None}
+        | declarations.known_beforehand(prior or (), history),
         decision_time=decision_time,
     )
     folder = out or Path("results") / declarations.name_of(comparison)
+    declarations.check_apart(comparison, folder)
     console = Console(stderr=True)
     try:
         with ComparisonProgress() as progress:
@@ -228,16 +245,20 @@ def replay(
     budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
     speed: Annotated[float | None, typer.Option(help="simulated seconds a second; else at once")] = None,
     verify: Annotated[Path | None, typer.Option(help="run the studies of this store again and compare digests")] = None,
+    journal: Annotated[Path | None, typer.Option(help="a real study, by its journal or its folder")] = None,
 ) -> None:
-    """Watch a study unfold on the simulated clock, or verify that a store repeats."""
+    """Watch a study unfold on the simulated clock, real ones from their journal, or verify that a store repeats."""
     if verify is not None:
         differing = comparisons.verify(verify)
         for name, difference in differing.items():
             typer.echo(f"{name}: {difference}")
         typer.echo("every study repeats bit for bit" if not differing else f"{len(differing)} studies differ")
         raise typer.Exit(SOME_FAILED if differing else 0)
+    if journal is not None:
+        _replay_journal(journal, speed)
+        return
     if benchmark is None:
-        raise ValueError("replay needs a benchmark, or --verify STORE")
+        raise ValueError("replay needs a benchmark, --journal FILE or --verify STORE")
     overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
     given = {name: value for name, value in overrides.items() if value is not None}
     from harness.terminal import Unfolding
@@ -250,33 +271,163 @@ def replay(
         raise typer.Exit(SOME_FAILED)
 
 
-@app.command(name="run")
-def run_(
-    benchmark: Annotated[str, typer.Argument(help="a benchmark with a training script")],
-    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
-    workers: Annotated[int | None, typer.Option(help="processes side by side")] = None,
-    budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
-    seed: Annotated[int, typer.Option(help="of the study and of the trainings")] = 0,
-    out: Annotated[Path | None, typer.Option(help="where checkpoints, outputs and the study go")] = None,
-) -> None:
-    """Run a study for real: trials as processes on this machine."""
-    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
-    given = {name: value for name, value in overrides.items() if value is not None}
+def _replay_journal(path: Path, speed: float | None) -> None:
+    """Replay a real study and say whether every decision is the same."""
     from harness.terminal import Unfolding
 
-    study = declarations.single_study(benchmark, method, seed, given, real=True)
-    folder = out or Path("results") / f"run-{study.benchmark.name}-{study.arm}-{seed}".replace(":", "-")
-    unfolding = Unfolding(study.benchmark)
-    log, record = trainings.run_real(study, folder, watch=unfolding.show)
-    unfolding.end(log)
-    for failure in record.failures:
-        trial, reason = json.loads(failure)
-        typer.echo(f"trial {trial} failed: {reason}", err=True)
+    unfolding: list[Unfolding] = []
+
+    def begin(benchmark: Any) -> Any:
+        unfolding.append(Unfolding(benchmark, speed))
+        return unfolding[0].show
+
+    log, difference = trainings.replay_journal(path, begin)
+    unfolding[0].end(log)
+    typer.echo(difference or f"all {len(log.events)} events are those of the real study, at the same times")
+    if difference:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command(name="run")
+def run_(
+    what: Annotated[str, typer.Argument(help="a benchmark with a training script, or your script, with --space")],
+    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
+    workers: Annotated[int | None, typer.Option(min=1, help="processes side by side")] = None,
+    budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
+    seed: Annotated[int, typer.Option(help="of the study and of the trainings")] = 0,
+    prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
+    history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
+    space: Annotated[Path | None, typer.Option(help="TOML with [space]: the hyperparameters of your script")] = None,
+    metric: Annotated[str | None, typer.Option(help="that your script reports")] = None,
+    maximize: Annotated[bool, typer.Option("--maximize", help="the metric; else it is minimised")] = False,
+    resource: Annotated[str, typer.Option(help="what your script counts in its reports")] = "epoch",
+    maximum: Annotated[int | None, typer.Option("--max", min=1, help="of the resource: a full training")] = None,
+    max_arg: Annotated[str | None, typer.Option(help="your script's argument for how far to train")] = None,
+    seed_arg: Annotated[str | None, typer.Option(help="your script's argument for its seed")] = None,
+    values: Annotated[str, typer.Option(help="arguments, or json: all values as one argument")] = "arguments",
+    warm: Annotated[bool, typer.Option("--warm", help="keep processes and their imports between trials")] = False,
+    patience: Annotated[str | None, typer.Option(help="without a report a script counts as hanging, as 10m")] = None,
+    retries: Annotated[int, typer.Option(min=0, help="of a trial that crashed, from its checkpoint")] = 0,
+    retrain: Annotated[int, typer.Option(min=0, help="so many of the best configs again, over seeds")] = 0,
+    retrain_seeds: Annotated[int, typer.Option(min=1, help="how many of them")] = 3,
+    out: Annotated[Path | None, typer.Option(help="where checkpoints, outputs and the study go")] = None,
+    follow_journal: Annotated[bool, typer.Option(help="continue as the journal says, though decisions differ")] = False,
+) -> None:
+    """Run a study for real: trials as processes on this machine; of a benchmark, or of a script of yours."""
+    from harness.terminal import watching
+
+    options: dict[str, Any] = {"warm": warm, "retries": retries}
+    if patience:
+        options["patience"] = declarations.seconds_of(patience)
+    hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
+    script = None
+    if space is None and (Path(what).is_file() or what.endswith(".py")):
+        raise ValueError(f"to tune {what}, say what: --space space.toml --metric loss --max 9 --budget 10m")
+    if space is None:
+        of_scripts = (retrain, seed_arg, max_arg, maximum, metric, maximize)
+        if any(of_scripts) or (values, resource) != ("arguments", "epoch"):
+            raise ValueError(
+                "a benchmark says itself what it reports and how it is called; leave out what scripts need"
+            )
+        study = _benchmarks_study(what, method, seed, workers, budget, history, prior or ())
+    else:
+        missing = {"--metric": metric, "--max": maximum, "--budget": budget}
+        if lacking := [name for name, value in missing.items() if value is None]:
+            raise ValueError(f"to tune {what}, also say {', '.join(lacking)}")
+        if values not in ("arguments", "json"):
+            raise ValueError(f"--values takes arguments or json, given {values!r}")
+        script = scripts.declare(
+            Path(what),
+            scripts.with_priors(scripts.read_space(space), prior or ()),
+            metric=metric or "",
+            maximize=maximize,
+            resource=resource,
+            maximum=maximum or 1,
+            max_arg=max_arg,
+            seed_arg=seed_arg,
+            as_json=values == "json",
+            method=method,
+            workers=workers or 1,
+            budget=declarations.seconds_of(budget or ""),
+            seed=seed,
+            options=options,
+        )
+        study = script.study
+    name = re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
+    folder = out or Path("results") / name
+    with watching(study.benchmark, f"{study.arm} on {study.benchmark.name}", hours) as view:
+        if script is not None:
+            log, record = scripts.run(script, folder, view.show, follow_journal=follow_journal)
+        else:
+            log, record = trainings.run_real(study, folder, view.show, follow_journal=follow_journal, options=options)
+    view.end(log)
+    _show_failures(record.failures)
+    if script is not None and not log.error:
+        _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
     typer.echo(f"study, outputs and checkpoints: {folder}")
     if log.why == "interrupted":
+        typer.echo("interrupted; the same command continues", err=True)
         raise typer.Exit(INTERRUPTED)
     if log.error:
         raise typer.Exit(SOME_FAILED)
+
+
+def _benchmarks_study(
+    name: str, method: str, seed: int, workers: int | None, budget: str | None, history: str, priors: Sequence[str]
+) -> scripts.Study:
+    overrides: dict[str, Any] = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
+    given = {field: value for field, value in overrides.items() if value is not None}
+    given |= declarations.known_beforehand((), history)
+    study = declarations.single_study(name, method, seed, given, real=True)
+    if not priors:
+        return study
+    given["space"] = scripts.with_priors(study.benchmark.space, priors).to_json()
+    return declarations.single_study(name, method, seed, given, real=True)
+
+
+SHOWN_FAILURES = 5
+
+
+def _show_failures(failures: Sequence[str]) -> None:
+    """The reasons why trials failed, with the last lines that they printed; what is the same is said once."""
+    reasons: dict[str, list[int]] = {}
+    for failure in failures:
+        trial, reason = json.loads(failure)
+        reasons.setdefault(reason, []).append(trial)
+    for reason, trials in list(reasons.items())[:SHOWN_FAILURES]:
+        named = ", ".join(map(str, trials[:5])) + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
+        typer.echo(f"trial{'s' * (len(trials) > 1)} {named} failed: {reason}", err=True)
+    if len(reasons) > SHOWN_FAILURES:
+        typer.echo(f"and {len(reasons) - SHOWN_FAILURES} other reasons, in the folder of the study", err=True)
+
+
+def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain: int, seeds: int) -> None:
+    """The best configs, trained again where asked for, what mattered, and the command that trains the winner."""
+    from harness.terminal import shares
+
+    best, benchmark = scripts.found(script, log), script.study.benchmark
+    if not best:
+        typer.echo("no trial reported anything: there is no best config")
+        return
+    metric, unit = benchmark.objectives[0].metric, benchmark.fidelity.unit
+    typer.echo()
+    for one in best[: max(5, retrain)]:
+        config = "  ".join(f"{name}={value}" for name, value in one.config.items())
+        typer.echo(f"trial {one.trial:<4} {metric} {one.value:.6g} at {unit} {one.resource:<3} {config}")
+    level, importances = scripts.importances(script, log)
+    typer.echo("\n".join(shares(importances, unit, level)))
+    winner = best[0]
+    if retrain:
+        first = script.study.seed + 1
+        if not script.seed_arg:
+            typer.echo("the script is not told its seed (--seed-arg): it draws its own luck each time")
+        repeated = scripts.retrain(script, best[:retrain], range(first, first + seeds), folder / "again")
+        for again in repeated:
+            said = ", ".join(f"{value:.6g}" for value in again.values)
+            typer.echo(f"trial {again.found.trial:<4} again until {unit} {benchmark.fidelity.maximum}: {metric} {said}")
+        winner = repeated[0].found
+    scripts.written(script, best, folder)
+    typer.echo(f"to train the best config, trial {winner.trial}:\n  {script.line(winner.config)}")
 
 
 @app.command()
@@ -289,6 +440,19 @@ def check(
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(f"{name}: {said}" for name, said in found.items()))
     if found.get("broken"):
         raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def fetch(
+    family: Annotated[str, typer.Argument(help="of tables, such as fcnet")],
+    source: Annotated[Path | None, typer.Option("--from", help="where its data lies; else where it is found")] = None,
+) -> None:
+    """Bring a family of tables: check its data and convert it once into plain files in the user's cache."""
+    fetched = fetching.fetch(family, source)
+    typer.echo(f"benchmarks: {', '.join(fetched.benchmarks)}")
+    typer.echo(f"licence: {fetched.licence}")
+    typer.echo(f"cite: {fetched.citation}")
+    typer.echo(f"converted: {fetched.folder}")
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -324,9 +488,10 @@ def main() -> None:
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
-        if type(error).__name__ == "StorageError":  # named, so that the store is not imported for `list`
+        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE}  # named: `list` imports no store, no journal
+        if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
-            sys.exit(STORAGE_FAILED)
+            sys.exit(ends[type(error).__name__])
         if hasattr(error, "format_message"):  # what typer says of bad usage
             typer.echo(f"harness: {error.format_message()}", err=True)  # type: ignore[attr-defined]
             sys.exit(BAD_USAGE)

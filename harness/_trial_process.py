@@ -25,6 +25,8 @@ LINE_LIMIT = 64 * 1024
 UNANSWERED_LIMIT = 4 * LINE_LIMIT
 OUTPUT_LIMIT = 1024 * 1024
 LAST_LINES = 20
+RESTS = b"=rests\n"
+"""What a warm worker says when a job is over; a report begins with a brace."""
 SWEEP_SECONDS = 5.0
 """How long to wait for killed descendants to vanish: one may hang in the kernel."""
 
@@ -35,6 +37,7 @@ class TrialProcess:
     pipe_variable: the environment variable that tells the script its two ends of the pipes; mark: what the process
     and its children carry; output: where its stdout and stderr go; grace: seconds that it has to leave.
     A command that cannot be started makes a process that is gone from the first, with the reason.
+    A warm worker is given jobs by `work`: between two of them it is `resting`, and gone for whoever asks.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class TrialProcess:
         self._polite = False
         self._buffer = bytearray()
         self._exit_time = 0.0
+        self.resting = False
+        self._code: int | None = None
         self._output = CappedFile(output)
         self._popen: subprocess.Popen[bytes] | None = None
         self._trouble = ""
@@ -88,6 +93,7 @@ class TrialProcess:
                 # A script that does not read its answers must not block the study.
                 os.set_blocking(end, False)
             self._resources = ours.pop_all()
+        self._pipes = (reports, printed)
         self._watch(reports, lambda: self._hear(reports))
         self._watch(printed, lambda: self._record(printed))
         with suppress(AttributeError, OSError):  # Linux 5.3 and later; elsewhere `check` has to ask
@@ -148,6 +154,40 @@ class TrialProcess:
         except OSError:
             return False
 
+    # -- a warm worker ----------------------------------------------------------------------------------------------
+
+    def work(self, job: bytes, output: Path | None = None) -> bool:
+        """Give a warm worker a job, a line; output: where it prints from now on. False where it is here no more."""
+        if self._popen is None:
+            return False
+        if output is not None:
+            self._output = CappedFile(output)
+        self.gone = self.resting = False
+        self._code, self._awaits_answer = None, False
+        self._buffer.clear()
+        with suppress(OSError):
+            if not self.exited and os.write(self._answers, job) == len(job):
+                return True
+        self.end()
+        return False
+
+    def _rest(self, popen: subprocess.Popen[bytes]) -> None:
+        """Close the books of a job whose process stays; what it left running is killed."""
+        del self._buffer[-len(RESTS) :]
+        self._empty_pipes()
+        end = monotonic() + SWEEP_SECONDS
+        while kill_marked(self._mark, popen.pid, spare=popen.pid) and monotonic() < end:
+            sleep(0.002)
+        self._output.close()
+        self._code, self.due = 0, None
+        self.gone = self.resting = True
+
+    def end(self) -> None:
+        """Kill it at once, wherever it stands."""
+        if self._popen is not None and self._popen.returncode is None:
+            self._sweep(self._popen.pid)
+            self._bury(self._popen)
+
     # -- how it leaves ----------------------------------------------------------------------------------------------
 
     def dismiss(self, answer: str | None = None) -> None:
@@ -162,6 +202,9 @@ class TrialProcess:
     def check(self) -> bool:
         """Lose patience where it is time to, and look after what it left behind; gives whether all of it is gone."""
         if self.gone or self._popen is None:
+            return True
+        if not self.exited and self._buffer.endswith(RESTS):
+            self._rest(self._popen)
             return True
         if not self.notices_exit and self._popen.poll() is not None and not self.exited:
             self._note_exit()
@@ -189,23 +232,26 @@ class TrialProcess:
         _signal_group(leader, signal.SIGKILL)
         return kill_marked(self._mark, leader)
 
-    def _bury(self, popen: subprocess.Popen[bytes]) -> None:
-        popen.wait()
+    def _empty_pipes(self) -> None:
         for _ in range(100):  # more than the pipes hold, and an end where somebody goes on writing
-            for handler in list(self._watched.values()):
-                handler()
+            for descriptor in self._pipes:
+                if descriptor in self._watched:
+                    self._watched[descriptor]()
+
+    def _bury(self, popen: subprocess.Popen[bytes]) -> None:
+        self._code = popen.wait()
+        self._empty_pipes()
         for descriptor in list(self._watched):
             self._unwatch(descriptor)
         self._resources.close()
         self._output.close()
-        self.due, self.gone = None, True
+        self.due, self.gone, self.resting = None, True, False
 
     def how_it_ended(self) -> str:
         """Why it is gone, with the last lines that it printed."""
-        code = self._popen.returncode if self._popen is not None else None
-        if code is None:
+        if self._code is None:
             return self._trouble
-        reason = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
+        reason = f"exit code {self._code}" if self._code >= 0 else f"killed by signal {-self._code}"
         return f"{reason}\n{lines}" if (lines := self.last_lines()) else reason
 
     def last_lines(self) -> str:
@@ -234,7 +280,9 @@ class CappedFile:
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
-        """Keep a chunk, or let it push out what is neither first nor last."""
+        """Keep a chunk, or let it push out what is neither first nor last; once closed, forget it."""
+        if self._file.closed:
+            return
         self._write_all(chunk[: max(OUTPUT_LIMIT - self.size, 0)])
         self.size += len(chunk)
         self._tail += chunk
@@ -251,7 +299,9 @@ class CappedFile:
         return "\n".join(line[-500:] for line in lines)
 
     def close(self) -> None:
-        """Write the last MiB, and how much was left out before it."""
+        """Write the last MiB, and how much was left out before it; once is enough."""
+        if self._file.closed:
+            return
         tail = bytes(self._tail[-OUTPUT_LIMIT:])
         left_out = self.size - len(tail) - OUTPUT_LIMIT
         if left_out > 0:
@@ -260,14 +310,16 @@ class CappedFile:
         self._file.close()
 
 
-def kill_marked(mark: str, session: int | None = None) -> int:
+def kill_marked(mark: str, session: int | None = None, *, spare: int = 1) -> int:
     """Kill every process whose mark begins with `mark`, or that belongs to `session`; gives how many still lived.
+
+    spare: the one process among them that stays.
 
     Whatever may go wrong, nothing else is hit: a mark names one study, and a session one process that we started.
     """
     if len(mark) < 16 or (session is not None and session <= 1):
         raise ValueError(f"too vague to kill by: mark {mark!r}, session {session}")
-    spared = {1, os.getpid()}
+    spared = {1, os.getpid(), spare}
     needle, living = f"\0{MARK_VARIABLE}={mark}".encode(), 0
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         if not name.isdigit() or int(name) in spared:

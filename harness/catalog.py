@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.space import Config
+    from harness.history import History
+    from harness.space import Config, Space
     from harness.types import Benchmark, Sampler, Scheduler
 
 ROOT = Path(__file__).resolve().parent
@@ -35,6 +36,14 @@ COMPOSITIONS = {
     ),
     "mobster": ("asha:sampler=gp", "ASHA with a Gaussian process that sees the resource"),
 }
+
+
+PRIOR_AWARE = frozenset({"priorband"})
+"""Methods that use the priors of the space themselves; all others are given proposals from them."""
+PRIOR_WEIGHT = 10
+"""After so many proposals half of them come from the prior; the weight of Hvarfner et al. 2022 (arXiv 2204.11051)."""
+PRIOR_TRIES = 16
+"""After so many draws of the prior in a row that were proposed before, the sampler is asked."""
 
 
 class UnknownName(ValueError):
@@ -51,7 +60,8 @@ class UnknownName(ValueError):
 class PlugIn:
     """A class in a file: what a source says of itself.
 
-    options: name to (type, default) of each keyword-only argument that a user may set.
+    options: name to (type, default) of each keyword-only argument that a user may set; learns: whether it takes past
+    tasks as `history`.
     """
 
     name: str
@@ -61,6 +71,7 @@ class PlugIn:
     summary: str
     options: Mapping[str, tuple[str, Any]]
     version: int
+    learns: bool = False
 
     @property
     def of_the_house(self) -> bool:
@@ -112,9 +123,9 @@ def read_plug_in(path: Path) -> PlugIn:
     summary = (ast.get_docstring(node) or ast.get_docstring(tree) or "").strip().split("\n")[0]
     if module_text := ast.get_docstring(tree):
         summary = module_text.strip().split("\n")[0]
-    return PlugIn(
-        path.stem.replace("_", "-"), kind, path, names[0], summary, _options(methods.get("__init__")), version
-    )
+    init = methods.get("__init__")
+    learns = init is not None and any(argument.arg == "history" for argument in init.args.kwonlyargs)
+    return PlugIn(path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns)
 
 
 def _options(init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
@@ -146,6 +157,11 @@ class Method:
     sampler: PlugIn | None
     scheduler_options: Mapping[str, Any]
     sampler_options: Mapping[str, Any]
+
+    @property
+    def learns(self) -> str:
+        """The name of the part that learns from past tasks, or nothing."""
+        return next((part.name for part in (self.scheduler, self.sampler) if part and part.learns), "")
 
     def to_json(self) -> dict[str, Any]:
         """All that the method's decisions depend on besides its inputs."""
@@ -255,12 +271,59 @@ class FirstConfigs:
         return self._waiting.pop() if self._waiting else self._sampler.suggest(pending)
 
 
-def build(method: Method, benchmark: Benchmark, rng: np.random.Generator, first: Iterable[Config] = ()) -> Scheduler:
-    """A scheduler ready to be asked; `first` are configs of the benchmark's space to propose before all others."""
+class PriorConfigs:
+    """Proposes configs from a user's prior among those of the sampler, ever fewer of them.
+
+    The n-th proposal comes from the prior with probability w / (w + n - 1), w = 10: the first always does, and a prior
+    that misleads costs a share of the proposals that goes to nothing. The sampler learns from all of them.
+    """
+
+    def __init__(self, sampler: Sampler, space: Space, rng: np.random.Generator) -> None:
+        self._sampler, self._space, self._rng = sampler, space, rng
+        self._proposed = 0
+        self.observe = sampler.observe
+
+    def suggest(self, pending: Collection[Config]) -> Config | None:
+        """A config from the prior that was not proposed yet, or what the sampler says."""
+        space, share = self._space, PRIOR_WEIGHT / (PRIOR_WEIGHT + self._proposed)
+        self._proposed += 1
+        if self._rng.random() < share:
+            for _ in range(PRIOR_TRIES):
+                config = space.fresh_near(space.encode(space.sample_prior(self._rng, 1))[0])
+                if config is not None:
+                    return config
+        return self._sampler.suggest(pending)
+
+
+def build(
+    method: Method,
+    benchmark: Benchmark,
+    rng: np.random.Generator,
+    first: Iterable[Config] = (),
+    history: History | None = None,
+) -> Scheduler:
+    """A scheduler ready to be asked; ValueError where it learns from past tasks and there are none.
+
+    first: configs of the benchmark's space to propose before all others; history: past tasks. Priors of the space
+    reach every method that asks a sampler.
+    """
+    if method.learns and (history is None or not history.tasks):
+        raise ValueError(
+            f"{method.learns} learns from past tasks, and there are none: name benchmarks with a table, other than "
+            "this one, or folders of results with --history"
+        )
+
+    def made(plug_in: PlugIn, options: Mapping[str, Any], **given: Any) -> Any:
+        past = {"history": history} if plug_in.learns else {}
+        return plug_in.load()(benchmark, rng, **given, **past, **options)
+
     if method.sampler is None:
-        return method.scheduler.load()(benchmark, rng, **method.scheduler_options)
-    sampler = FirstConfigs(method.sampler.load()(benchmark, rng, **method.sampler_options), first)
-    return method.scheduler.load()(benchmark, rng, sampler=sampler, **method.scheduler_options)
+        return made(method.scheduler, method.scheduler_options)
+    sampler = made(method.sampler, method.sampler_options)
+    has_prior = any(domain.prior is not None for domain in benchmark.space.domains.values())
+    if has_prior and not {method.scheduler.name, method.sampler.name} & PRIOR_AWARE:
+        sampler = PriorConfigs(sampler, benchmark.space, rng)
+    return made(method.scheduler, method.scheduler_options, sampler=FirstConfigs(sampler, first))
 
 
 @dataclass(frozen=True)
@@ -324,9 +387,12 @@ def table_entry(folder: Path) -> Entry:
 
 
 def find_benchmark(name: str) -> Entry:
-    """The benchmark of this name, or the table in the folder of this path, named after the folder."""
+    """The benchmark of this name, the table in the folder of this path, or what a family makes of `FAMILY:TEXT`."""
     if name in benchmarks():
         return benchmarks()[name]
+    family, colon, _ = name.partition(":")
+    if colon and (PROJECT / "surrogates" / "families" / f"{family}.py").exists():
+        return Entry(import_module(f"surrogates.families.{family}").named(name), None, None, family)
     if (Path(name) / "table.json").exists():
         entry = table_entry(Path(name).resolve())
         return replace(entry, benchmark=replace(entry.benchmark, name=Path(name).resolve().name))

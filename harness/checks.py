@@ -29,16 +29,33 @@ from harness.simulated import Simulated
 from harness.space import Config, Space, choice, loguniform, ordinal, randint, uniform
 from harness.store import Store
 from harness.study import Record, Study, record
-from harness.toys import MIXED, Toy, falling, toy_benchmark
+from harness.toys import MIXED, StatefulToy, Toy, falling, toy_benchmark
 from harness.trace import check_trace
-from harness.types import NANOSECONDS, Benchmark, Decision, End, Job, Report, Sampler, Scheduler
+from harness.types import (
+    NANOSECONDS,
+    Benchmark,
+    Constraint,
+    Decision,
+    End,
+    Job,
+    Objective,
+    Report,
+    Sampler,
+    Scheduler,
+    refuses,
+)
 
 
 class Finding(NamedTuple):
-    """What became of one check; an empty problem: it holds."""
+    """What became of one check; an empty problem: it holds, or, where a reason is given, it does not apply."""
 
     check: str
     problem: str
+    refusal: str = ""
+
+
+class Refusal(ValueError):
+    """A method said at the door, in words, that it cannot run on a benchmark."""
 
 
 # -- one study of a method --------------------------------------------------------------------------------------------
@@ -80,6 +97,7 @@ class _Watched:
 
 def _study(method: catalog.Method, toy: Toy, seed: int = 0) -> tuple[Record, str]:
     """One study of a method on a toy, and what is wrong with it."""
+    toy = _suited(method, toy)
     space = toy.restricted_space()
     benchmark = toy.benchmark.with_space(space)
     watched = _watched(method, benchmark, stream("check", seed))
@@ -87,6 +105,24 @@ def _study(method: catalog.Method, toy: Toy, seed: int = 0) -> tuple[Record, str
     log = run(benchmark, watched, executor, round(benchmark.budget * NANOSECONDS))
     done = record(Study("check", method.to_json(), benchmark, toy.digest, seed), log, 0.0)
     return done, "; ".join(_wrong(done, space, watched))
+
+
+def _suited(method: catalog.Method, toy: Toy) -> Toy:
+    """The toy as the method can run it: with a second objective, or a constraint, where it asks for one."""
+    if getattr(method.scheduler.load(), "NEEDS_STATE", False):
+        toy = StatefulToy(toy.benchmark, toy.loss, toy.seconds, toy.ends)
+    plain, refusals = toy.benchmark, list[ValueError]()
+    several = replace(plain, objectives=(*plain.objectives, Objective("size")))
+    for benchmark in (plain, several, replace(plain, constraints=(Constraint("size", 0.7),))):
+        try:
+            _watched(method, benchmark.with_space(benchmark.space.opened()), stream("door"))
+        except ValueError as refusal:
+            refusals.append(refusal)
+        else:
+            return toy.under(benchmark)
+    if all(refuses(refusal, plain) for refusal in refusals):
+        raise Refusal(str(refusals[0]))
+    raise refusals[0]
 
 
 def _watched(method: catalog.Method, benchmark: Benchmark, rng: np.random.Generator) -> _Watched:
@@ -143,12 +179,16 @@ def _repeats_elsewhere(method: catalog.Method) -> str:
         "PYTHONHASHSEED": "12345",
         "PYTHONPATH": os.pathsep.join([str(catalog.PROJECT), os.environ.get("PYTHONPATH", "")]),
     }
+    here = digest_of(method.to_json())
     command = [sys.executable, "-c", code, json.dumps(method.to_json())]
     other = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if other.returncode:
         return other.stderr.strip().splitlines()[-1]
-    same = other.stdout.strip() == digest_of(method.to_json())
-    return "" if same else "another process gives another study: sets, hashes, identities or a clock decide"
+    return (
+        ""
+        if other.stdout.strip() == here
+        else "another process gives another study: sets, hashes, identities or a clock decide"
+    )
 
 
 def digest_of(method: dict[str, Any]) -> str:
@@ -258,11 +298,16 @@ def check_method(method: catalog.Method) -> list[Finding]:
     """Whether a method keeps the contract: one finding a law."""
     findings: list[Finding] = []
     for law in LAWS:
+        refusal = ""
         try:
             problem = law(method)
+        except Refusal as reason:
+            problem, refusal = "", str(reason)
         except Exception as error:  # a stranger's constructor may raise anything
             problem = f"{type(error).__name__}: {error}"
-        findings.append(Finding((law.__doc__ or "").strip(), problem))
+        findings.append(Finding((law.__doc__ or "").strip(), problem, refusal))
+    if all(finding.refusal for finding in findings):
+        findings = [finding._replace(problem=f"it runs on no toy: {finding.refusal}") for finding in findings]
     return findings
 
 

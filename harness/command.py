@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ class Command:
 
     prefix: the program and its fixed arguments; max_arg: the argument that says how far to train, such as "epochs";
     None for a script that trains until it is told to stop. Every hyperparameter and constant becomes `--name=value`
-    (one argument, so that a value may begin with a dash).
+    (one argument, so that a value may begin with a dash), or with `as_json` all of them one JSON object, the last
+    argument.
     """
 
     prefix: tuple[str, ...]
     max_arg: str | None = None
+    as_json: bool = False
 
     def __post_init__(self) -> None:
         if not self.prefix or shutil.which(self.prefix[0]) is None:
@@ -28,4 +31,6 @@ class Command:
     def arguments(self, config: Config, constants: Mapping[str, Value], until: int) -> list[str]:
         """The whole call, for one job."""
         named = {**constants, **config} | ({self.max_arg: until} if self.max_arg else {})
+        if self.as_json:
+            return [*self.prefix, json.dumps(named)]
         return [*self.prefix, *(f"--{name}={value}" for name, value in named.items())]

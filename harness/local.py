@@ -11,10 +11,12 @@ What a script does wrong (dies, breaks the protocol, diverges) is a report of it
 `failures`; it never ends the study. Processes and their ends are in `_trial_process`.
 """
 
+import json
 import math
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -28,8 +30,9 @@ from harness._trial_process import TrialProcess, kill_marked, start_keeper
 from harness.command import Command
 from harness.gpus import GPU_VARIABLE, visible_devices
 from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, decode_metrics
-from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Status
+from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Standing, Status
 
+WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 FEW_MILLISECONDS = 10_000_000
 LONGEST_WAIT = 60 * NANOSECONDS
@@ -56,19 +59,31 @@ class _Run:
         self.told = now
         """When the loop last heard of it, in nanoseconds of the study."""
         self.process = process
+        self.since = now
+        """Since when it has nothing to wait for but its own work."""
         self.last = -1
         """The index of the level that this process reported last."""
         self.heard: _Heard | None = None
         self.queued = False
         self.over = False
+        self.restored = False
+        """The study was interrupted while it ran: its checkpoint may be ahead of what the loop has heard."""
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the checkpoint may be to blame for what the process does: it has not yet said a thing that fits."""
+        return self.restored and self.last < 0
 
 
 class Local:
     """An executor whose trials are processes of a training script.
 
     workers: how many processes at a time, and where there are GPUs each sees one of them; folder: where trials keep
-    checkpoints and output, new or empty; retries: how often a trial that crashed is started again from its last
-    checkpoint, unseen by the scheduler; grace: seconds that a process has to leave before it is killed.
+    checkpoints and output, new or empty; standing: where a study goes on from in the folder that it had; retries: how
+    often a trial that crashed is started again from its last checkpoint, unseen by the scheduler; grace: seconds that
+    a process has to leave before it is killed; patience: seconds without a report after which a script counts as
+    hanging, None for any; warm: whether a worker keeps its process, with what it has imported, from trial to trial,
+    which only a Python script can.
     """
 
     def __init__(
@@ -78,20 +93,31 @@ class Local:
         workers: int,
         folder: Path,
         *,
+        standing: Standing | None = None,
         retries: int = 0,
         grace: float = 5.0,
+        patience: float | None = None,
+        warm: bool = False,
     ) -> None:
-        self.failures: dict[int, str] = {}
+        self.failures: dict[int, str] = dict(standing.failures) if standing else {}
         """Why trials failed, with the last lines that they printed."""
         self.restarts: dict[int, list[str]] = {}
         """Why trials were started again, or trained again what the scheduler knew: a crash, a lost checkpoint."""
         self._benchmark = benchmark
         self._command = command
         self._trials = folder.resolve() / "trials"
-        if self._trials.exists() and any(self._trials.iterdir()):
+        if standing is None and self._trials.exists() and any(self._trials.iterdir()):
             raise ValueError(f"{self._trials} holds the trials of another study: give a new folder")
         self._retries = retries
         self._grace = grace
+        self._patience = None if patience is None else round(patience * NANOSECONDS)
+        if warm and command.prefix[0] != sys.executable:
+            raise ValueError(
+                f"only a Python script can stay in its process, this is {command.prefix[0]}: leave it cold"
+            )
+        self._warm = warm
+        self._resting: dict[int, TrialProcess] = {}
+        """Warm processes that wait for a job, by worker."""
         self._levels = benchmark.fidelity.levels
         self._index_of = {level: index for index, level in enumerate(self._levels)}
         self._devices = visible_devices(os.environ)
@@ -99,7 +125,7 @@ class Local:
         self._runs: dict[int, _Run] = {}
         self._ready: deque[_Run] = deque()
         self._current: _Run | None = None
-        self._reached: dict[int, int] = {}
+        self._reached: dict[int, int] = dict(standing.reached) if standing else {}
         self._processes: Counter[int] = Counter()
         self._crashes: Counter[int] = Counter()
         self._study = uuid.uuid4().hex
@@ -108,6 +134,24 @@ class Local:
         self._began = monotonic_ns()
         self._latest = self._touched = 0
         self._stands_at: int | None = None
+        if standing is not None:
+            self._go_on(standing)
+
+    def _go_on(self, standing: Standing) -> None:
+        """Set the clock to where the study stood, and start again what ran then, each trial from its checkpoint."""
+        self._latest = self._touched = standing.now
+        self._began = monotonic_ns() - standing.now
+        for printed in self._trials.glob("*/job-*.out"):
+            self._processes[int(printed.parent.name)] += 1
+        for trial in standing.stopped:
+            shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+        for trial, (job, worker, told) in standing.running.items():
+            self._checkpoints(trial).mkdir(parents=True, exist_ok=True)
+            self._free.remove(worker)
+            run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker))
+            run.restored, run.since = True, standing.now
+            self._note_restart(trial, "the study was interrupted")
+            self._attend(run)
 
     # -- the clock --------------------------------------------------------------------------------------------------
 
@@ -182,6 +226,9 @@ class Local:
             run.process.dismiss()
         while not all(run.process.gone for run in self._runs.values()):
             self._watch(self._clock() + LONGEST_WAIT)
+        for process in [*self._resting.values(), *(run.process for run in self._runs.values())]:
+            process.end()
+        self._resting.clear()
         self._runs.clear()
         self._ready.clear()
         self._current = None
@@ -207,15 +254,24 @@ class Local:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
         if self._devices:
             environment[GPU_VARIABLE] = self._devices[worker % len(self._devices)]
-        return TrialProcess(
-            self._command.arguments(job.config, self._benchmark.space.constants, job.until),
+        arguments = self._command.arguments(job.config, self._benchmark.space.constants, job.until)
+        output = self._trials / str(job.trial) / f"job-{number}.out"
+        work = {"arguments": arguments[1:], "checkpoints": environment[CHECKPOINT_VARIABLE]}
+        line = json.dumps(work).encode("ascii") + b"\n"
+        if worker in self._resting and (resting := self._resting.pop(worker)).work(line, output):
+            return resting
+        process = TrialProcess(
+            WARM_WORKER if self._warm else arguments,
             environment,
             self._selector,
             pipe_variable=PIPE_VARIABLE,
             mark=f"{self._study}.{job.trial}.{number}.",
-            output=self._trials / str(job.trial) / f"job-{number}.out",
+            output=output,
             grace=self._grace,
         )
+        if self._warm:
+            process.work(line)
+        return process
 
     def _checkpoints(self, trial: int) -> Path:
         return self._trials / str(trial) / "checkpoints"
@@ -232,6 +288,8 @@ class Local:
         if run is self._current:
             self._current = None
         del self._runs[run.job.trial]
+        if run.process.resting:
+            self._resting[run.worker] = run.process
         self._free = sorted([*self._free, run.worker], reverse=True)
 
     def _watch(self, until: int) -> None:
@@ -241,6 +299,8 @@ class Local:
         for run in present:
             if run.process.due is not None:
                 until = min(until, run.process.due - self._began)
+            elif self._patience is not None:
+                until = min(until, max(run.since + self._patience, self._clock() + FEW_MILLISECONDS))
             if run.process.exited or not run.process.notices_exit:
                 until = min(until, self._clock() + FEW_MILLISECONDS)
         for key, _ in self._selector.select(max(until - self._clock(), 0) / NANOSECONDS):
@@ -257,6 +317,7 @@ class Local:
         if run is not None:
             run.heard, run.queued = None, False
             run.process.answer("continue")
+            run.since = self._clock()
             self._attend(run)
 
     def _attend(self, run: _Run) -> None:
@@ -279,27 +340,46 @@ class Local:
                 line = run.process.line()
                 heard = self._understand(run, line) if line is not None else None
             except ValueError as error:
+                if run.ahead:
+                    run.process.dismiss("stop")
+                    return None
                 lines = run.process.last_lines()
                 return self._failure(run, f"protocol: {str(error)[:REASON_LIMIT]}\n{lines}".rstrip())
             if heard is not None:
                 return heard
             if line is not None:
                 run.process.answer("continue")
+                run.since = self._clock()
             elif not run.process.gone:
-                return None
+                return self._hanging(run)
             elif (failure := self._crashed(run)) is not None:
                 return failure
+
+    def _hanging(self, run: _Run) -> _Heard | None:
+        """The failure of a script that has said nothing for longer than there is patience."""
+        if self._patience is None or self._clock() <= run.since + self._patience:
+            return None
+        lines = run.process.last_lines()
+        return self._failure(run, f"hangs: no report for {self._patience / NANOSECONDS:g} s\n{lines}".rstrip())
 
     def _crashed(self, run: _Run) -> _Heard | None:
         """What became of a process that left unasked: a failure, or nothing where it is started again."""
         trial, job = run.job.trial, run.job
         stands = f"at {self._benchmark.fidelity.unit} {self._reached.get(trial, 0)} of {job.until}"
         reason = f"left {stands}: {run.process.how_it_ended()}"
+        if run.ahead:
+            self._note_restart(trial, f"{reason}; it is trained again from its start")
+            shutil.rmtree(self._checkpoints(trial))
+            self._checkpoints(trial).mkdir()
+            run.process, run.restored = self._launch(job, run.worker), False
+            return None
         if self._crashes[trial] == self._retries:
             return self._failure(run, reason)
         self._crashes[trial] += 1
         self._note_restart(trial, reason)
-        run.process, run.last = self._launch(job, run.worker), -1
+        if run.process.resting:
+            self._resting[run.worker] = run.process
+        run.process, run.last, run.since = self._launch(job, run.worker), -1, self._clock()
         return None
 
     def _note_restart(self, trial: int, reason: str) -> None:

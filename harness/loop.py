@@ -86,7 +86,8 @@ class _Trial:
 DecisionTime = Callable[[int], int]
 """From the nanoseconds that an ask really took to those that it shall take in the study."""
 
-Watch = Callable[[Started | Event | Ended], None]
+Happening = Started | Event | Ended
+Watch = Callable[[Happening], None]
 
 CONTINUE, PAUSE, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
 RUNNING, FAILED = Status.RUNNING, Status.FAILED

@@ -12,11 +12,13 @@ Non-finite numbers are sent as the strings "nan", "inf" and "-inf": strict JSON 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import sys
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from harness.lines import sync
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 PIPE_VARIABLE = "FORETUNE_REPORT_PIPE"
 CHECKPOINT_VARIABLE = "FORETUNE_CHECKPOINT_DIR"
 CHECKPOINT_NAME = "checkpoint-{number}.pt"
+SEAL = b"\nsha256 "
+"""Stands behind what PyTorch wrote, and the digest behind it: PyTorch itself does not notice a changed bit."""
+SEAL_LENGTH = len(SEAL) + 64
 
 
 class Reporter:
@@ -36,13 +41,17 @@ class Reporter:
     checkpoint_dir: where this trial keeps its checkpoints, or None where the script runs by hand.
     """
 
+    _one_at_a_time = Lock()
+    """Of all reporters of a process: a report and its answer belong together, whatever thread sends it."""
+
     def __init__(self) -> None:
         pipe = os.environ.get(PIPE_VARIABLE)
         self._out, self._answers = None, None
         if pipe:
             write, read = (int(number) for number in pipe.split(","))
-            self._out = os.fdopen(write, "w", encoding="ascii", buffering=1)
-            self._answers = os.fdopen(read, encoding="ascii")
+            # The pipes belong to the process, which may have other reporters, and trials, after this one.
+            self._out = os.fdopen(write, "w", encoding="ascii", closefd=False)
+            self._answers = os.fdopen(read, encoding="ascii", closefd=False)
         directory = os.environ.get(CHECKPOINT_VARIABLE)
         self.checkpoint_dir = Path(directory) if directory else None
 
@@ -51,9 +60,11 @@ class Reporter:
         if self._out is None or self._answers is None:
             print("  ".join(f"{name} {value:.6g}" for name, value in metrics.items()), flush=True)
             return
-        self._out.write(encode_metrics(metrics) + "\n")
-        self._out.flush()
-        answer = self._answers.readline().strip()
+        line = encode_metrics(metrics) + "\n"
+        with self._one_at_a_time:
+            self._out.write(line)
+            self._out.flush()
+            answer = self._answers.readline().strip()
         if answer != "continue":
             # An empty answer: the executor is gone, and with it the reason to train.
             raise SystemExit(0 if answer in ("pause", "stop") else 1)
@@ -120,8 +131,10 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
     numbers = _checkpoint_numbers(directory)
     path = directory / CHECKPOINT_NAME.format(number=numbers[0] + 1 if numbers else 1)
     temporary = path.with_suffix(f".tmp-{os.getpid()}")
-    with open(temporary, "wb") as file:
+    with open(temporary, "w+b") as file:
         torch.save(state, file)
+        file.seek(0)
+        file.write(SEAL + hashlib.file_digest(file, "sha256").hexdigest().encode("ascii"))
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -137,10 +150,22 @@ def load_checkpoint(directory: Path) -> dict[str, Any] | None:
     for number in _checkpoint_numbers(directory):
         path = directory / CHECKPOINT_NAME.format(number=number)
         try:
+            _check_seal(path)
             return torch.load(path, weights_only=True)
         except Exception as error:
             print(f"checkpoint {path} is broken ({type(error).__name__}); trying the one before", file=sys.stderr)
     return None
+
+
+def _check_seal(path: Path) -> None:
+    """Refuse a file that does not end with the digest of all that comes before it."""
+    digest, left = hashlib.sha256(), path.stat().st_size - SEAL_LENGTH
+    with open(path, "rb") as file:
+        while left > 0 and (chunk := file.read(min(left, 1 << 20))):
+            digest.update(chunk)
+            left -= len(chunk)
+        if file.read() != SEAL + digest.hexdigest().encode("ascii"):
+            raise ValueError("the digest at its end does not fit")
 
 
 def _checkpoint_numbers(directory: Path) -> list[int]:

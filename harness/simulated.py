@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
 
-from harness.types import NANOSECONDS, Curve, CurveModel, Delays, End, Event, Job, Report, Status
+from harness.space import Config
+from harness.types import NANOSECONDS, Curve, CurveModel, Delays, End, Event, Job, Report, StatefulModel, Status
 
 RUNNING, REACHED, FAILED, DIVERGED = Status.RUNNING, Status.REACHED, Status.FAILED, End.DIVERGED
 new = tuple.__new__
@@ -55,6 +56,10 @@ class Simulated:
         self._tickets = 0
         self._decided = 0
         self._runs: dict[int, _Run] = {}
+        self._stateful = model if isinstance(model, StatefulModel) else None
+        self._configs: dict[int, Config] = {}
+        self._schedules: dict[int, tuple[tuple[Config, int], ...]] = {}
+        """Of a model with state: each trial's config, and those which the trainings it goes on from had before."""
 
     def start(self, job: Job) -> tuple[int, int]:
         """Put a job on the idle worker with the lowest number; gives its start in nanoseconds, and that number."""
@@ -64,8 +69,10 @@ class Simulated:
             curve, reached = former.curve, former.reached
         elif parent is None:
             curve, reached = self._model.curve(config, self._seed), -1
+            if self._stateful is not None:
+                self._configs[trial] = config
         else:
-            raise ValueError(f"a table holds whole trainings: trial {trial} cannot start from trial {parent}")
+            curve, reached = self._copied(trial, config, parent)
         begin = self._decided if self._decided > self.now else self.now
         nanoseconds = curve.nanoseconds
         last = min(self._index_of[until], len(nanoseconds) - 1)
@@ -86,6 +93,16 @@ class Simulated:
         due = origin + nanoseconds[index] + (index + 1) * self._each_level
         heappush(self._heap, (due, self._tickets, index, run))
         return begin, worker
+
+    def _copied(self, trial: int, config: Config, parent: int) -> tuple[Curve, int]:
+        """The curve of a trial that starts from a copy of another, and the index of the level where it starts."""
+        if self._stateful is None:
+            raise ValueError(f"a table holds whole trainings: trial {trial} cannot start from trial {parent}")
+        reached, schedule = self._runs[parent].reached, self._schedules.get(parent, ())
+        if reached >= 0:
+            schedule = (*schedule, (self._configs[parent], self._levels[reached]))
+        self._configs[trial], self._schedules[trial] = config, schedule
+        return self._stateful.scheduled(schedule, config, self._seed), reached
 
     def next(self, deadline: int) -> Event | None:
         """The next report up to `deadline`, at which the clock then stands; None where there is none."""

@@ -31,9 +31,11 @@ class Study:
     """What is run, and all that its outcome depends on.
 
     method: as `Method.to_json` gives it; benchmark: with the arm's own space, workers, budget and delays;
-    data: digest of the table or surrogate, or `real`; source: where that data is found, by name or path, the one
-    ingredient that is no part of the key; shared: how many first configs all arms have in common;
-    points: start configs of this arm; finished_trials: end after so many, instead of at the budget only.
+    data: digest of the table or surrogate, or `real`; source: where that data is found, by name or path, no part of
+    the key; shared: how many first configs all arms have in common;
+    points: start configs of this arm; finished_trials: end after so many, instead of at the budget only;
+    history: digest of the past tasks that the method learns from, where it does; past: where those are found, as
+    `source` no part of the key.
     """
 
     arm: str
@@ -46,10 +48,12 @@ class Study:
     points: tuple[Config, ...] = ()
     finished_trials: int | None = None
     source: str = ""
+    history: str = ""
+    past: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
-        """All ingredients as plain JSON."""
-        return {
+        """All ingredients as plain JSON; past tasks stand there only where there are some."""
+        spec: dict[str, Any] = {
             "simulation_version": SIMULATION_VERSION,
             "arm": self.arm,
             "method": dict(self.method),
@@ -62,6 +66,7 @@ class Study:
             "finished_trials": self.finished_trials,
             "source": self.source,
         }
+        return spec | {"history": self.history, "past": list(self.past)} if self.history else spec
 
     @staticmethod
     def from_spec(spec: Mapping[str, Any]) -> Study:
@@ -69,6 +74,7 @@ class Study:
         fields: dict[str, Any] = {name: value for name, value in spec.items() if name != "simulation_version"}
         fields["benchmark"] = Benchmark.from_json(fields["benchmark"])
         fields["points"] = tuple(fields["points"])
+        fields["past"] = tuple(fields.get("past", ()))
         return Study(**fields)
 
     @property
@@ -80,7 +86,9 @@ class Study:
 def key_of(spec: Mapping[str, Any]) -> str:
     """The hash of a study's ingredients, wherever its data lies."""
     text = json.dumps(
-        {name: value for name, value in spec.items() if name != "source"}, separators=(",", ":"), allow_nan=False
+        {name: value for name, value in spec.items() if name not in ("source", "past")},
+        separators=(",", ":"),
+        allow_nan=False,
     )
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from harness.loop import Ended, Log, Reason, Started
 from harness.types import NANOSECONDS, Benchmark, Event, Status
@@ -50,12 +55,15 @@ class ComparisonProgress:
 class Unfolding:
     """Prints a study as it happens: each job's end, each new best, and at the end the rungs.
 
-    speed: simulated seconds a second, None for as fast as it goes.
+    speed: simulated seconds a second, None for as fast as it goes; quiet: print nothing before the end.
     """
 
-    def __init__(self, benchmark: Benchmark, speed: float | None = None) -> None:
+    def __init__(self, benchmark: Benchmark, speed: float | None = None, *, quiet: bool = False) -> None:
         self._console = Console(highlight=False, markup=False, soft_wrap=True)
+        self._quiet = quiet
         self._unit = benchmark.fidelity.unit
+        objective = benchmark.objectives[0]
+        self._sign, self._metric = (-1, objective.metric) if objective.maximize else (1, "loss")
         self._speed = speed
         self._began = time.monotonic()
         self._best = float("inf")
@@ -80,7 +88,7 @@ class Unfolding:
                 event.time,
                 event.worker,
                 event.trial,
-                f"{_WORDS[event.reason]} at {self._unit} {level}, loss {loss:.5g}",
+                f"{_WORDS[event.reason]} at {self._unit} {level}, {self._metric} {self._sign * loss:.5g}",
             )
             if event.reason is not Reason.CUT:
                 self._came[level] += 1
@@ -91,18 +99,23 @@ class Unfolding:
             self._stands[report.trial] = (report.resource, loss)
             if loss < self._best and report.status is not Status.FAILED:
                 self._best = loss
-                best = f"best so far, loss {loss:.5g} at {self._unit} {report.resource}"
+                best = f"best so far, {self._metric} {self._sign * loss:.5g} at {self._unit} {report.resource}"
                 self._line(event.time, event.worker, report.trial, best, "*")
 
     def _line(self, nanoseconds: int, worker: int, trial: int, text: str, mark: str = " ") -> None:
+        if self._quiet:
+            return
         self._console.print(f"{nanoseconds / NANOSECONDS:10.2f} s  worker {worker:<2} trial {trial:<4}{mark} {text}")
+
+    def rungs(self) -> list[tuple[int, int, float, int]]:
+        """Of each level where jobs ended: the level, how many did, the best loss there, and of which trial."""
+        return [(level, self._came[level], *self._best_at[level]) for level in sorted(self._came)]
 
     def end(self, log: Log) -> None:
         """Print where jobs ended, and why the study did."""
-        self._console.print(f"\n{self._unit:>8}  jobs ended  best loss  of trial")
-        for level in sorted(self._came):
-            loss, trial = self._best_at[level]
-            self._console.print(f"{level:>8}  {self._came[level]:>10}  {loss:>9.5g}  {trial:>8}")
+        self._console.print(f"\n{self._unit:>8}  jobs ended  {f'best {self._metric}':>9}  of trial")
+        for level, came, loss, trial in self.rungs():
+            self._console.print(f"{level:>8}  {came:>10}  {self._sign * loss:>{len(self._metric) + 5}.5g}  {trial:>8}")
         resumed = sum(jobs > 1 for jobs in self._jobs.values())
         seconds = log.time / NANOSECONDS
         self._console.print(
@@ -119,3 +132,122 @@ _WORDS = {
     Reason.FAILED: "failed",
     Reason.CUT: "is cut by the end of the study",
 }
+
+
+class LiveStudy:
+    """A real study as one picture that is drawn anew as it goes on: workers, rungs, the best so far, time and cost.
+
+    hours: what workers spend, such as "GPU-hours".
+    """
+
+    def __init__(self, benchmark: Benchmark, title: str, hours: str) -> None:
+        self._benchmark = benchmark
+        self._title = title
+        self._hours = hours
+        self._plain = Unfolding(benchmark, quiet=True)
+        self._shift = time.monotonic()
+        self._jobs: dict[int, Started] = {}
+        self._stands: dict[int, tuple[int, float]] = {}
+        self._configs: dict[int, Mapping[str, object]] = {}
+        self._ended: Counter[Reason] = Counter()
+        self._spent = 0.0
+        self._best: tuple[int, float, int] | None = None
+
+    def show(self, event: Started | Event | Ended) -> None:
+        """Take note of an event."""
+        self._plain.show(event)
+        self._shift = time.monotonic() - event.time / NANOSECONDS
+        if isinstance(event, Started):
+            self._jobs[event.worker] = event
+            self._configs[event.job.trial] = event.job.config
+        elif isinstance(event, Ended):
+            self._jobs.pop(event.worker, None)
+            self._ended[event.reason] += 1
+        else:
+            report = event.report
+            self._spent += report.cost
+            if report.status is not Status.FAILED:
+                self._stands[report.trial] = (report.resource, report.losses[0])
+                standing = (-report.resource, report.losses[0], report.trial)
+                self._best = standing if self._best is None else min(self._best, standing)
+
+    def end(self, log: Log) -> None:
+        """Print where jobs ended, and why the study did."""
+        self._plain.end(log)
+
+    def picture(self) -> Group:
+        """The study as it stands now."""
+        now = min(time.monotonic() - self._shift, self._benchmark.budget)
+        unit = self._benchmark.fidelity.unit
+        left = max(self._benchmark.budget - now, 0.0)
+        running = sum(now - job.time / NANOSECONDS for job in self._jobs.values())
+        failed = self._ended[Reason.FAILED]
+        head = (
+            f"{self._title}   {_duration(now)} gone, {_duration(left)} left   {len(self._configs)} trials"
+            f"{f', {failed} failed' if failed else ''}   {max(self._spent, running) / 3600:.3f} {self._hours}"
+        )
+        rungs = Table(unit, "jobs ended", self._metric, "trial", box=None, pad_edge=False, header_style="dim")
+        for level, came, loss, trial in self._plain.rungs():
+            rungs.add_row(str(level), str(came), f"{self._sign * loss:.5g}", str(trial))
+        return Group(Text(head, style="bold"), self._workers(now), rungs, Text(self._said_of_best()))
+
+    def _workers(self, now: float) -> Table:
+        table = Table("worker", "trial", "until", "stands at", self._metric, "for", box=None, pad_edge=False)
+        table.header_style = "dim"
+        for worker in range(self._benchmark.workers):
+            started = self._jobs.get(worker)
+            if started is None:
+                table.add_row(str(worker), "-")
+                continue
+            level, loss = self._stands.get(started.job.trial, (0, float("nan")))
+            seconds = _duration(now - started.time / NANOSECONDS)
+            said = f"{self._sign * loss:.5g}" if level else ""
+            table.add_row(str(worker), str(started.job.trial), str(started.job.until), str(level), said, seconds)
+        return table
+
+    def _said_of_best(self) -> str:
+        if self._best is None:
+            return "nothing reported yet"
+        level, loss, trial = self._best
+        config = ", ".join(f"{name} {_short(value)}" for name, value in self._configs[trial].items())
+        unit = self._benchmark.fidelity.unit
+        return f"best: {self._metric} {self._sign * loss:.5g} at {unit} {-level}, trial {trial}: {config}"
+
+    @property
+    def _metric(self) -> str:
+        return self._benchmark.objectives[0].metric
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self._benchmark.objectives[0].maximize else 1
+
+
+@contextmanager
+def watching(benchmark: Benchmark, title: str, hours: str) -> Generator[Unfolding | LiveStudy]:
+    """What shows a real study: a live picture on a terminal, else a line for each thing that happens."""
+    console = Console()
+    if not console.is_terminal:
+        yield Unfolding(benchmark)
+        return
+    view = LiveStudy(benchmark, title, hours)
+    with Live(get_renderable=view.picture, console=console, refresh_per_second=4, transient=True):
+        yield view
+
+
+def shares(importances: Mapping[str, float], unit: str, level: int) -> Sequence[str]:
+    """Lines that say what mattered."""
+    if not importances:
+        return ["importances: too few trials to tell"]
+    said = ", ".join(f"{name} {share:.0%}" for name, share in importances.items())
+    return [f"share of the variance at {unit} {level}, interactions included: {said}"]
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    return (
+        f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02}"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

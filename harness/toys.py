@@ -7,7 +7,7 @@ Everything is exact and costs nothing, so a law can be checked on thousands of s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,17 +68,27 @@ class Toy:
         place = math.fsum(coordinates) / len(coordinates)
         levels, end = self.benchmark.fidelity.levels, self.ends(place)
         levels = levels if end is End.COMPLETE else levels[:2]
-        visible = tuple({"loss": self.loss(place, level)} for level in levels)
+        size = 1.0 - coordinates[0]
+        visible = tuple({"loss": self.loss(place, level), "size": size} for level in levels)
+        lost = (math.inf,) * len(self.benchmark.objectives)
         return Curve(
             nanoseconds=tuple(round(level * self.seconds(place) * NANOSECONDS) for level in levels),
             losses=tuple(
-                (math.inf if end is End.DIVERGED and level == levels[-1] else self.loss(place, level),)
-                for level in levels
+                lost if end is End.DIVERGED and level == levels[-1] else self.benchmark.losses(metrics)
+                for level, metrics in zip(levels, visible, strict=True)
             ),
             metrics=tuple(metrics | {"test": 1.0} for metrics in visible),
             visible=visible,
             end=end,
         )
+
+
+class StatefulToy(Toy):
+    """A toy for methods that change configs in the midst of a training: from then on the new config's own curve."""
+
+    def scheduled(self, schedule: Sequence[tuple[Config, int]], config: Config, seed: int) -> Curve:
+        """The curve of a config, whatever was trained before."""
+        return self.curve(config, seed)
 
 
 MIXED = Space(

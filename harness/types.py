@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.space import Config, Space
 
@@ -254,8 +254,25 @@ class CurveModel(Protocol):
         ...
 
 
+@runtime_checkable
+class StatefulModel(Protocol):
+    """A curve model of trainings whose config may change on the way: what was trained before carries over."""
+
+    def scheduled(self, schedule: Sequence[tuple[Config, int]], config: Config, seed: int) -> Curve:
+        """The curve of a training that follows a schedule of configs, each up to a level, and from there `config`."""
+        ...
+
+
+def refuses(error: ValueError, benchmark: Benchmark) -> bool:
+    """Whether a method's error at the door refuses the benchmark, which it then names, and not an option alone."""
+    return repr(benchmark.name) in str(error)
+
+
 class Scheduler(Protocol):
-    """Decides what runs next, in two verbs."""
+    """Decides what runs next, in two verbs.
+
+    What cannot run on a benchmark says so at the door: a ValueError that names the benchmark and what is possible.
+    """
 
     def ask(self) -> Job | None:
         """The next job, or None: nothing to start until another report arrives."""
@@ -324,3 +341,18 @@ class Executor(Protocol):
     def close(self) -> None:
         """Give everything back."""
         ...
+
+
+@dataclass
+class Standing:
+    """Where a study stands that goes on: the clock, how far each trial is, and the jobs that run.
+
+    running: of each trial its job, the worker, and when the loop last heard of it, in nanoseconds; stopped: trials
+    whose checkpoints may go; failures: why trials failed.
+    """
+
+    now: int = 0
+    reached: dict[int, int] = field(default_factory=dict)
+    running: dict[int, tuple[Job, int, int]] = field(default_factory=dict)
+    stopped: set[int] = field(default_factory=set)
+    failures: dict[int, str] = field(default_factory=dict)

@@ -51,19 +51,20 @@ def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
         figure, seed = learning_curves_figure(summary, events, benchmark)
         trials = save(figure)
     return [
-        Drawn(f"anytime-{stem}", _caption(anytime, f"{benchmark}."), overall),
-        Drawn(f"learning-curves-{stem}", _caption(learning_curves, f"{benchmark}, seed {seed}."), trials),
+        Drawn(f"anytime-{stem}", caption(anytime, f"{benchmark}."), overall),
+        Drawn(f"learning-curves-{stem}", caption(learning_curves, f"{benchmark}, seed {seed}."), trials),
     ]
 
 
-def _caption(module: ModuleType, what: str) -> str:
+def caption(module: ModuleType, what: str) -> str:
+    """What stands under a figure: what it is of, and the docstring of the file that draws it."""
     return f"{what} {' '.join((module.__doc__ or '').split())}"
 
 
 def anytime_figure(summary: Summary, benchmark: str) -> Figure:
     """The anytime figure of one benchmark."""
     facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
-    figure = _figure(style.WIDTH, 3.3)
+    figure = figure_of(style.WIDTH, 3.3)
     axes = figure.add_subplot()
     anytime.draw(
         curves.anytime(summary, benchmark),
@@ -89,7 +90,7 @@ def learning_curves_figure(summary: Summary, events: pd.DataFrame, benchmark: st
     losses = np.concatenate([frame.loc[frame["kind"] == "report", "loss"].to_numpy(dtype=float) for frame in frames])
     budget, columns = float(here["budget"].max()), min(len(arms), 2)
     rows = -(-len(arms) // 2)
-    figure = _figure(style.WIDTH, 0.9 + 2.1 * rows)
+    figure = figure_of(style.WIDTH, 0.9 + 2.1 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     levels, bounds = list(facts["levels"]), learning_curves.limits(losses)
     for arm, frame, axes in zip(arms, frames, panels.flat, strict=False):
@@ -116,7 +117,8 @@ def save(figure: Figure) -> dict[str, bytes]:
     return files
 
 
-def _figure(width: float, height: float) -> Figure:
+def figure_of(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import text
 from reports.card import AGREEMENT, ERRORS, SHOWN_LEVELS, sentences, spread
-from reports.markdown import _bullets, _grid
+from reports.markdown import bullets, grid
 from reports.member import Member
-from reports.page import _publish, _versions
+from reports.page import publish, rendered
 from reports.tables import Words
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def write(folder: Path, members: Sequence[Member], *, command: str, digest: str)
     }
     for figure in (figure for figures in drawn.values() for figure in figures):
         files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
-    _publish(folder, files, digest)
+    publish(folder, files, digest)
 
 
 def title(members: Sequence[Member]) -> str:
@@ -147,15 +146,12 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _page(members: Sequence[Member], drawn: Mapping[str, Sequence[Drawn]], command: str) -> str:
-    here = Path(__file__)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(here.with_suffix(".html").read_text(encoding="utf-8")).render(
+    return rendered(
+        "family.html",
         title=title(members),
-        style=Markup(here.with_name("style.html").read_text(encoding="utf-8")),
         command=command,
         family=overview(members),
         how_to_read=HOW_TO_READ,
-        versions=_versions(),
         benchmarks=[_benchmark(member, drawn[member.name]) for member in members],
     )
 
@@ -193,17 +189,17 @@ def _alt(figure: Drawn, name: str) -> str:
 def _markdown(members: Sequence[Member], drawn: Mapping[str, Sequence[Drawn]], command: str) -> str:
     tick = "``" if "`" in command else "`"
     made = f"Made by {tick}{command}{tick}."
-    parts = [f"# {_escaped(title(members))}", _grid(_plain(overview(members))), HOW_TO_READ, made]
+    parts = [f"# {_escaped(title(members))}", grid(_plain(overview(members))), HOW_TO_READ, made]
     for member in members:
         parts += [f"## {_escaped(member.name)}"]
         parts += [f"> {_escaped(verdict(member.card))}"] if member.card else []
         parts += [_escaped(note) for note in member.notes]
-        parts += [_bullets([_escaped(said) for said in sentences(member.card)])] if member.card else []
+        parts += [bullets([_escaped(said) for said in sentences(member.card)])] if member.card else []
         for figure in drawn[member.name]:
             parts += [f"![{_escaped(_alt(figure, member.name))}](figures/{figure.name}.svg)"]
             parts += [f"{_escaped(figure.caption)} {made}"]
         for head, table in tables(member.card) if member.card else []:
-            parts += [f"### {_escaped(head)}", _grid(_plain(table))]
+            parts += [f"### {_escaped(head)}", grid(_plain(table))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

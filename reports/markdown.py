@@ -10,17 +10,18 @@ from reports.tables import HOW_TO_READ, Words, benchmarks, completeness, errors,
 
 def markdown(summary: Summary, title: str) -> str:
     """The whole summary as a Markdown text."""
-    parts = [f"# {title}", f"Incumbent rule: `{summary.rule}`.", "## Completeness", _grid(completeness(summary))]
-    parts.append(_bullets(errors(summary)))
+    parts = [f"# {title}", f"Incumbent rule: `{summary.rule}`.", "## Completeness", grid(completeness(summary))]
+    parts.append(bullets(errors(summary)))
     for benchmark in benchmarks(summary):
-        parts += [f"## {benchmark}", _grid(numbers(summary, benchmark)), _bullets(summary.statements(benchmark))]
+        parts += [f"## {benchmark}", grid(numbers(summary, benchmark)), bullets(summary.statements(benchmark))]
         verdict = summary.facts[benchmark].get("verdict")
         parts += [f"> {verdict}"] if verdict else []
     parts += ["## How to read this", *notes(summary), HOW_TO_READ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _grid(table: Words) -> str:
+def grid(table: Words) -> str:
+    """A table in Markdown."""
     rows = [[f"**{cell}**" if i == 0 and bold else cell for i, cell in enumerate(row)]
             for row, bold in zip(table.rows, table.bold, strict=True)]  # fmt: skip
     return "\n".join(_line(cells) for cells in (table.head, ["---"] * len(table.head), *rows))
@@ -30,5 +31,6 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _bullets(lines: Sequence[str]) -> str:
+def bullets(lines: Sequence[str]) -> str:
+    """A list in Markdown."""
     return "\n".join(f"- {line}" for line in lines)

@@ -2,7 +2,8 @@
 
 Wanted are all arms on all benchmarks with all seeds that occur on the benchmark. A failed study counts as the median
 random config, whatever it held when it failed; so does one without a finite loss. A missing one (never run, or
-interrupted: the next run continues it) counts with nothing and is shown as missing.
+interrupted: the next run continues it) counts with nothing and is shown as missing. An arm that cannot run on a
+benchmark is not wanted there: it has no rows, and stands with its reason in the facts.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], fact
         _outcome((arm, benchmark, seed), known.get((arm, benchmark, seed)), trajectories, facts)
         for benchmark in unique(studies["benchmark"])
         for arm in unique(studies["arm"])
+        if arm not in not_applicable(facts, benchmark)
         for seed in sorted({name[2] for name in names if name[1] == benchmark})
     ]
     columns = [
@@ -56,6 +58,11 @@ def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], fact
         *COUNTS,
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def not_applicable(facts: Facts, benchmark: str) -> Mapping[str, str]:
+    """The arms that cannot run on a benchmark, each with the reason in words."""
+    return facts.get(benchmark, {}).get("not_applicable", {})
 
 
 def state(why: str | None) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from reports.incumbent import DEFAULT_RULE
 from reports.markdown import markdown
@@ -60,7 +61,7 @@ def write(
     }
     for figure in (figure for figures in drawn.values() for figure in figures):
         files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
-    _publish(folder, files, digest)
+    publish(folder, files, digest)
     return summary
 
 
@@ -71,7 +72,8 @@ def up_to_date(folder: Path, digest: str) -> bool:
     return stamp.get("digest") == digest and stamp.get("form") == FORM and whole
 
 
-def _publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
+def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
+    """Write a report whole, with a stamp of what it was made from; files of a former report are removed."""
     former = _stamp(folder).get("files", [])
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
@@ -102,10 +104,18 @@ def _json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
-def _page(summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, command: str) -> str:
-    source = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
+def rendered(template: str, **content: Any) -> str:
+    """A page of HTML from one of the templates beside this file, in the style that all pages share."""
+    here = Path(__file__)
+    style = Markup(here.with_name("style.html").read_text(encoding="utf-8"))
+    source = here.with_name(template).read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(
+    return environment.from_string(source).render(style=style, versions=_versions(), **content)
+
+
+def _page(summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, command: str) -> str:
+    return rendered(
+        "page.html",
         title=title,
         command=command,
         rule=summary.rule,
@@ -113,7 +123,6 @@ def _page(summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, co
         errors=errors(summary),
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
-        versions=_versions(),
         benchmarks=[_benchmark(summary, name, drawn[name]) for name in benchmarks(summary)],
     )
 

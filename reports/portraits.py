@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reports import style
-from reports.drawing import Drawn, _caption, _figure, save
+from reports.drawing import Drawn, caption, figure_of, save
 from reports.figures import held_out, importance, landscape, learning_curves, levels, measured_curves
 from reports.member import Member, Panel
 
@@ -40,7 +40,7 @@ def draw(member: Member) -> list[Drawn]:
         for module, figure in figures(member):
             name = module.__name__.rpartition(".")[2].replace("_", "-")
             figure.suptitle(member.name, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
-            drawn.append(Drawn(f"{name}-{stem}", _caption(module, f"{member.name}."), save(figure)))
+            drawn.append(Drawn(f"{name}-{stem}", caption(module, f"{member.name}."), save(figure)))
     return drawn
 
 
@@ -95,7 +95,7 @@ def _limits(finals: Floats, top: float) -> tuple[float, float]:
 def curves_figure(member: Member, metric: str, shades: tuple[Colormap, BoundaryNorm], top: float) -> Figure:
     """All measured curves of a benchmark."""
     assert member.curves is not None
-    figure = _figure(style.WIDTH, 4.0)
+    figure = figure_of(style.WIDTH, 4.0)
     axes = figure.add_subplot()
     colours, norm = shades
     losses = member.curves["loss"].to_numpy(dtype=float)
@@ -122,7 +122,7 @@ def landscape_figure(
     narrow = [panel for panel in panels if len(panel.hyperparameters) == 1]
     columns = COLUMNS if wide else 1
     heights = [3.2] * len(wide) + [1.8 if wide else 3.2] * -(-len(narrow) // columns)
-    figure = _figure(style.WIDTH, 0.5 + sum(heights))
+    figure = figure_of(style.WIDTH, 0.5 + sum(heights))
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     places = [figure.add_subplot(grid[0, :]) for _ in wide]
     for place in range(len(narrow)):
@@ -142,7 +142,7 @@ def landscape_figure(
 
 def small_figure(height: float, drawing: Callable[[Any], None]) -> Figure:
     """A figure of one panel, narrow enough for a column."""
-    figure = _figure(SMALL, height)
+    figure = figure_of(SMALL, height)
     drawing(figure.add_subplot())
     return figure
 

@@ -20,7 +20,10 @@ from reports.intervals import mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
 
-HELD = {"optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds"}
+HELD = {
+    "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
+    "not_applicable",
+}  # fmt: skip
 """The facts that the JSON repeats (not the table's thousand losses)."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from reports import text
 from reports.intervals import ALPHA, POWER
-from reports.outcomes import DONE, FAILED, MISSING, records
+from reports.outcomes import DONE, FAILED, MISSING, not_applicable, records
 from reports.summary import Summary
 
 HOW_TO_READ = (
@@ -38,7 +38,7 @@ def benchmarks(summary: Summary) -> list[str]:
 
 
 def completeness(summary: Summary) -> Words:
-    """What became of the studies of each method on each benchmark."""
+    """What became of the studies of each method on each benchmark; of one that cannot run there, why."""
     rows: list[list[str]] = []
     for row in records(summary.table):
         mine = (summary.studies["benchmark"] == row["benchmark"]) & (summary.studies["arm"] == row["arm"])
@@ -46,6 +46,11 @@ def completeness(summary: Summary) -> Words:
         ended = ", ".join(f"{why} {reasons[why]}" for why in sorted(reasons))
         counts = [str(row[name]) for name in ("wanted", DONE, FAILED, MISSING)]
         rows.append([str(row["benchmark"]), str(row["arm"]), *counts, ended])
+    rows += [
+        [benchmark, arm, *["0"] * 4, f"not applicable: {why}"]
+        for benchmark in benchmarks(summary)
+        for arm, why in not_applicable(summary.facts, benchmark).items()
+    ]
     return Words(["benchmark", "method", "wanted", DONE, FAILED, MISSING, "ended by"], rows, [False] * len(rows))
 
 
@@ -89,6 +94,11 @@ def notes(summary: Summary) -> list[str]:
             f"{text.plural(len(failed), 'failed study')} counted as the median random config." if len(failed) else "",
             f"{uncounted} of them without a number: no median is known." if uncounted else "",
             f"{text.plural(missing, 'study')} missing." if missing else "",
+            *(
+                f"{arm} on {benchmark} not applicable: {why}."
+                for benchmark in benchmarks(summary)
+                for arm, why in not_applicable(summary.facts, benchmark).items()
+            ),
             summary.across,
             _totals(summary),
         )

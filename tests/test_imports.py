@@ -16,6 +16,7 @@ TREES = ("harness", "surrogates", "real_benchmarks", "reports")
 
 GROUND = (
     "harness.types", "harness.space", "harness.domains", "harness.report", "harness.randomness", "harness.lines",
+    "harness.history",
 )  # fmt: skip
 RUNNING = (*GROUND, "harness.loop", "harness.study")
 
@@ -33,8 +34,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.report": ("harness.lines",),
     "harness.randomness": (),
     "harness.lines": (),
+    "harness.history": ("harness.space",),
     "harness.configspace": GROUND,
     "harness.call": ("harness.report",),
+    "harness._warm_worker": ("harness.report", "harness._trial_process"),
     # methods
     "harness._parts": (*GROUND, "harness._parts"),
     "harness.samplers": (*GROUND, "harness._parts"),
@@ -47,6 +50,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.gpus": (),
     "harness._trial_process": (),
     "harness.study": (*GROUND, "harness.loop"),
+    "harness.journal": RUNNING,
     "harness.catalog": GROUND,
     "harness.tabulate": (*GROUND, "harness._table_process"),
     "harness._table_process": ("harness.gpus",),

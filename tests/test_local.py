@@ -1,5 +1,6 @@
 """Trials as processes: the handshake, what goes wrong, and that nothing is left behind."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,20 +8,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness._trial_process import MARK_VARIABLE, OUTPUT_LIMIT, CappedFile, kill_marked
 from harness.command import Command
 from harness.gpus import visible_devices
-from harness.local import Local
+from harness.local import Local, _Run
 from harness.loop import Ended, Log, Reason, Started, Why, run
 from harness.randomness import stream
+from harness.report import SEAL, Reporter, decode_metrics, load_checkpoint, save_checkpoint
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
 from harness.simulated import Simulated
@@ -331,6 +337,7 @@ def test_spending_counts_what_a_decision_has_taken(tmp_path: Path) -> None:
 
 
 def test_values_reach_the_script_as_they_are(tmp_path: Path) -> None:
+    """Fault 39."""
     values = ["; rm -rf /", "$(id)", "--flag", "a b", "quo\"te'", "new\nline", "ümläut", "-1e-05"]
     code = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[1], 'w'))"
     target = str(tmp_path / "seen")
@@ -377,6 +384,7 @@ FAILURES = {
 
 
 def test_every_trouble_fails_its_trial_once_and_no_other(tmp_path: Path) -> None:
+    """Faults 18 to 24 and 29, each in the way that `FAILURES` says."""
     jobs = [Job(trial, {"trouble": trouble}, 3) for trial, trouble in enumerate([*FAILURES, "none"])]
     with troubled(tmp_path, workers=3) as executor:
         log = run(TROUBLED, Given(jobs), executor, MINUTE)
@@ -397,6 +405,7 @@ def test_every_trouble_fails_its_trial_once_and_no_other(tmp_path: Path) -> None
 
 
 def test_what_a_script_prints_is_kept_and_never_parsed(tmp_path: Path) -> None:
+    """Faults 18 and 19."""
     with troubled(tmp_path, "prints", "prints without end") as executor:
         for trial in range(2):
             assert [e.report.losses for e in events(executor) if e.report.trial == trial] in ([(1.0,)] * 3, [])
@@ -424,6 +433,7 @@ def test_a_capped_file_keeps_the_first_and_the_last(tmp_path: Path, size: int) -
 
 
 def test_a_script_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
+    """Fault 26, for a script that will not leave."""
     with troubled(tmp_path, "ignores SIGTERM", grace=0.3) as executor:
         assert executor.next(MINUTE) is not None
         assert executor.next(MINUTE) is not None
@@ -434,6 +444,7 @@ def test_a_script_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path)
 
 
 def test_children_of_children_die_with_a_stopped_trial(tmp_path: Path) -> None:
+    """Fault 27."""
     with troubled(tmp_path, "never reports") as executor:
         pids = wait_for_pids(trial_folder(tmp_path))
         assert all(map(lives, pids)) and len(pids) == 3
@@ -450,6 +461,7 @@ def test_close_kills_everything_and_may_be_repeated(tmp_path: Path) -> None:
 
 
 def test_only_what_is_marked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 30: nothing is killed by a number alone."""
     killed: list[int] = []
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
     mark = "0123456789abcdef0123456789abcdef."
@@ -473,6 +485,7 @@ def test_only_what_is_marked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_study_takes_its_trials_along(tmp_path: Path) -> None:
+    """Fault 28."""
     parent = subprocess.Popen([sys.executable, str(SCRIPTS / "killed_parent.py"), str(tmp_path / "study")])
     try:
         pids = wait_for_pids(trial_folder(tmp_path))
@@ -531,6 +544,251 @@ def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
     trial_folder(tmp_path).mkdir(parents=True)
     with pytest.raises(ValueError, match="give a new folder"):
         Local(TROUBLED, Command((sys.executable,), "epochs"), 1, tmp_path / "study")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
+@settings(max_examples=100)
+def test_any_text_is_one_argument(as_json: bool, text: str) -> None:
+    """Fault 39, whatever the value."""
+    config = {"text": text, "other": "--text=x"}
+    *prefix, last = Command((sys.executable, "-c"), "epochs", as_json).arguments(config, {"text": "constant"}, 3)
+    if as_json:
+        assert json.loads(last) == {**config, "epochs": 3}
+    else:
+        assert prefix[2:] == [f"--text={text}", "--other=--text=x"]
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3)
+
+
+@given(value=JSON)
+def test_a_metric_is_a_number_or_refused(value: object) -> None:
+    """Fault 20: over all JSON values, and what Python takes for JSON."""
+    line = json.dumps({"epoch": 1, "loss": value})
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value in ("nan", "inf", "-inf") or (number and abs(value) < 1e300):  # type: ignore[arg-type, operator]
+        assert decode_metrics(line)["loss"] == pytest.approx(float(value), nan_ok=True)  # type: ignore[arg-type]
+    elif not number:
+        with pytest.raises(ValueError, match="must be a number"):
+            decode_metrics(line)
+    for wrong in ('{"epoch": 1, "epoch": 2}', '{"loss": NaN}', "[1]", "", '{"loss": 1' + "0" * 5000 + "}"):
+        with pytest.raises(ValueError):
+            decode_metrics(wrong)
+
+
+def level_of(executor: Local, said: list[float], until: int) -> list[int]:
+    """What the loop would hear of a script that says these levels, one after another."""
+    executor._reached.clear()
+    run, heard = _Run(Job(0, {"x": 0.5}, until), 0, 0, None), []  # type: ignore[arg-type]
+    for level in said:
+        line = json.dumps({"epoch": level, "loss": 1.0}).encode()
+        try:
+            understood = executor._understand(run, line)
+        except ValueError:
+            break
+        if understood is not None:
+            heard.append(understood.resource)
+            executor._reached[0] = understood.resource
+            if understood.status is not Status.RUNNING:
+                break
+    return heard
+
+
+def test_levels_reach_the_loop_in_order_or_not_at_all(tmp_path: Path) -> None:
+    """Faults 22 and 23: of any sequence, exactly the levels from 1 on that come in order, up to the job's end."""
+    with toy(tmp_path) as executor:
+
+        @given(said=st.lists(st.sampled_from([-1, 0, 1, 1.5, 2, 3, 4, 5, 9, 10, 1e300])), until=st.integers(1, 9))
+        def check(said: list[float], until: int) -> None:
+            expected = 0
+            while expected < min(len(said), until) and said[expected] == expected + 1:
+                expected += 1
+            assert level_of(executor, said, until) == list(range(1, expected + 1))
+
+        check()
+
+
+def test_what_is_said_too_late_is_dropped(tmp_path: Path) -> None:
+    """Fault 24: a child keeps the pipe and goes on talking when its trial is over, and when it runs again."""
+    script = tmp_path / "late.py"
+    script.write_text(
+        "import os, sys, time\nfrom harness import Reporter\nreport = Reporter()\n"
+        "pipe = int(os.environ['FORETUNE_REPORT_PIPE'].split(',')[0])\n"
+        "until = int(sys.argv[1].partition('=')[2])\n"
+        "if until == 2 and os.fork() == 0:\n    os.setsid()\n    time.sleep(0.3)\n"
+        '    os.write(pipe, b\'{"epoch": 3, "loss": 0}\\n\')\n    time.sleep(60)\n'
+        "for epoch in range(1, until + 1):\n    report(epoch=epoch, loss=1.0)\n"
+    )
+    benchmark = replace(toy_benchmark(), space=Space({"x": uniform(0.0, 1.0)}))
+    executor = Local(benchmark, Command((sys.executable, "-c", LATE, str(script)), "until"), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 2))
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.REACHED)]
+        executor.start(Job(0, {"x": 0.5}, 4))
+        heard = events(executor)
+        assert said(heard) == [(3, Status.RUNNING), (4, Status.REACHED)]
+        assert [event.report.losses for event in heard] == [(1.0,)] * 2
+    finally:
+        executor.close()
+
+
+LATE = "import runpy, sys; sys.argv = sys.argv[1:]; sys.argv[1] = sys.argv[-1]; runpy.run_path(sys.argv[0])"
+
+
+def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 25: 8 threads with reporters of their own, 250 reports each, one at a time."""
+    (reports, their_reports), (their_answers, answers) = os.pipe(), os.pipe()
+    monkeypatch.setenv("FORETUNE_REPORT_PIPE", f"{their_reports},{their_answers}")
+    padding = {f"metric_{k}": float(k) for k in range(300)}
+
+    def talk(number: int) -> None:
+        report = Reporter()
+        for step in range(250):
+            report(epoch=step, loss=number, **padding)
+
+    threads = [Thread(target=talk, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    heard: Counter[float] = Counter()
+    with os.fdopen(reports, encoding="ascii") as lines:
+        for _ in range(8 * 250):
+            metrics = decode_metrics(lines.readline())
+            assert metrics["epoch"] == heard[metrics["loss"]]
+            heard[metrics["loss"]] += 1
+            os.write(answers, b"continue\n")
+    for thread in threads:
+        thread.join()
+    for descriptor in (their_reports, their_answers, answers):
+        os.close(descriptor)
+    assert set(heard.values()) == {250} and len(heard) == 8
+
+
+def test_a_script_that_says_nothing_hangs(tmp_path: Path) -> None:
+    """Fault 26: one that sleeps and one that ignores SIGTERM, both silent; who waits for the loop does not hang."""
+    with troubled(tmp_path, "hangs", workers=1, patience=1.0, grace=0.3) as executor:
+        first = executor.next(MINUTE)
+        assert first is not None
+        time.sleep(1.2)
+        second = executor.next(executor.now + 20 * NANOSECONDS)
+        assert second is not None and second.report.status is Status.FAILED
+        assert second.report.cost > 2.0
+        assert executor.failures[0].startswith("hangs: no report for 1 s")
+        assert executor.idle == 1
+
+
+def test_an_exit_code_counts_only_where_levels_are_missing(tmp_path: Path) -> None:
+    """Fault 29: whoever reached its job's end may leave as it likes."""
+    code = (
+        "import sys; from harness import Reporter\n"
+        "try:\n    for e in (1, 2, 3): Reporter()(epoch=e, loss=1.0)\nfinally: sys.exit(7)"
+    )
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", code)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor))[-1] == (3, Status.REACHED)
+        executor.start(Job(1, {"x": 0.5}, 5))
+        assert said(events(executor))[-1] == (3, Status.FAILED)
+        assert "left at epoch 3 of 5: exit code 7" in executor.failures[1]
+    finally:
+        executor.close()
+
+
+def test_a_broken_checkpoint_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Faults 31 and 32: cut, empty, a bit flipped, or one that would run code: the one before is used, or none."""
+    torch = pytest.importorskip("torch")
+    for epoch in (1, 2, 3):
+        save_checkpoint(tmp_path, {"epoch": epoch, "weights": torch.arange(200.0)})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2.pt", "checkpoint-3.pt"]
+    newest = tmp_path / "checkpoint-3.pt"
+    whole = newest.read_bytes()
+    flipped = [bytes([*whole[:place], whole[place] ^ 4, *whole[place + 1 :]]) for place in range(0, len(whole), 97)]
+    for broken in [b"", whole[:-1], *(whole[:size] for size in range(100, len(whole), 500)), *flipped]:
+        newest.write_bytes(broken)
+        assert (load_checkpoint(tmp_path) or {})["epoch"] == 2
+    assert "is broken" in capsys.readouterr().err
+    newest.write_bytes(whole)
+    assert (load_checkpoint(tmp_path) or {})["epoch"] == 3
+    marker = tmp_path / "marker"
+    evil = b"cposix\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR."
+    newest.write_bytes(evil + SEAL + hashlib.sha256(evil).hexdigest().encode())
+    assert (load_checkpoint(tmp_path) or {})["epoch"] == 2
+    assert not marker.exists()
+
+
+# -- warm workers ---------------------------------------------------------------------------------------------------
+
+
+def test_a_warm_worker_keeps_its_process(tmp_path: Path) -> None:
+    with toy(tmp_path, workers=2, warm=True) as executor:
+        for trial in (0, 1):
+            executor.start(Job(trial, {"x": 0.5}, 2))
+        assert sorted(said(events(executor))) == [(1, Status.RUNNING)] * 2 + [(2, Status.REACHED)] * 2
+        executor.start(Job(0, {"x": 0.5}, 9))
+        assert executor.next(MINUTE) is not None
+        executor.pause(0)
+        executor.start(Job(2, {"x": 0.5}, 2))
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.REACHED)]
+        pids = [process["pid"] for trial in range(3) for process in processes(tmp_path, trial)]
+        assert len(pids) == 4 and len(set(pids)) == 2
+        assert all(map(lives, pids))
+        output = (trial_folder(tmp_path) / "job-2.out").read_text(encoding="utf-8")
+        assert output == "starting after epoch 2\n"
+    assert not any(map(lives, pids))
+
+
+def test_a_warm_worker_that_fails_or_is_killed_is_replaced(tmp_path: Path) -> None:
+    with toy(tmp_path, "--crash-once", warm=True, retries=1) as executor:
+        executor.start(Job(0, {"x": 0.5}, 4))
+        assert said(events(executor)) == [(level, Status.RUNNING) for level in (1, 2, 3)] + [(4, Status.REACHED)]
+        assert executor.restarts[0][0].endswith("RuntimeError: this happens once")
+        first, second = (process["pid"] for process in processes(tmp_path))
+        assert not lives(first) and lives(second)
+        os.kill(second, signal.SIGKILL)
+        assert all_die([second], 5.0)
+        executor.start(Job(0, {"x": 0.5}, 5))
+        assert said(events(executor)) == [(5, Status.REACHED)]
+        third = processes(tmp_path)[2]["pid"]
+        assert third not in (first, second) and executor.failures == {}
+
+
+def test_what_fails_cold_fails_warm(tmp_path: Path) -> None:
+    chosen = ("signal 9", "exit code 3", "exit code 0", "NaN", "text", "flood", "none")
+    jobs = [Job(trial, {"trouble": trouble}, 3) for trial, trouble in enumerate(chosen)]
+    with troubled(tmp_path, workers=1, warm=True) as executor:
+        log = run(TROUBLED, Given(jobs), executor, MINUTE)
+    ends = {event.trial: event.reason for event in log.events if isinstance(event, Ended)}
+    assert ends == {
+        trial: Reason.FAILED if trouble != "none" else Reason.REACHED for trial, trouble in enumerate(chosen)
+    }
+    for trial, trouble in enumerate(chosen[:-1]):
+        assert FAILURES[trouble][1].splitlines()[0] in executor.failures[trial], trouble
+
+
+def test_a_warm_worker_leaves_nothing_to_the_next_trial(tmp_path: Path) -> None:
+    """Fault 27, where the process stays: children go; so do arguments, environment, folder and names."""
+    script = tmp_path / "leaky.py"
+    script.write_text(
+        "import os, subprocess, sys\nfrom harness import Reporter\n"
+        "assert 'LEFT' not in os.environ and 'left' not in globals() and os.getcwd() != '/'\n"
+        "left = os.environ['LEFT'] = 'here'\nos.chdir('/')\nreport = Reporter()\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "(report.checkpoint_dir / 'pids').write_text(f'{os.getpid()} {child.pid}')\n"
+        "report(epoch=1, loss=1.0)\n"
+    )
+    executor = Local(toy_benchmark(), Command((sys.executable, str(script))), 1, tmp_path / "study", warm=True)
+    try:
+        seen: list[list[int]] = []
+        for trial in range(2):
+            executor.start(Job(trial, {"x": 0.5}, 1))
+            assert said(events(executor)) == [(1, Status.REACHED)]
+            seen.append(wait_for_pids(trial_folder(tmp_path, trial)))
+            assert lives(seen[-1][0]) and not lives(seen[-1][1])
+        assert seen[0][0] == seen[1][0]
+    finally:
+        executor.close()
+    with pytest.raises(ValueError, match="only a Python script"):
+        Local(toy_benchmark(), Command(("true",)), 1, tmp_path / "other", warm=True)
 
 
 # -- GPUs -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
-FOR_REAL = ("harness run", "harness tabulate")
+FOR_REAL = ("harness run", "harness tabulate", "--journal results/run-")
 INSTALLS = ("python3 -m venv",)
 
 
@@ -49,6 +49,10 @@ def test_the_simulated_commands_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_real_commands_run(tmp_path: Path) -> None:
     pytest.importorskip("torch")
+    for _, block in BLOCKS:
+        if named := re.search(r"^# (\w+\.(?:py|sh|toml))$", block, re.M):
+            (tmp_path / named[1]).write_text(block, encoding="utf-8")
+            (tmp_path / named[1]).chmod(0o755)
     for line in commands():
         if any(real in line for real in FOR_REAL):
             done = call(line, tmp_path)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.comparison import Comparison, Outcome
+    from harness.store import Store
     from harness.study import Record
     from harness.types import Benchmark
 
@@ -40,7 +41,10 @@ DECLARATION = "comparison.json"
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison came to: how many studies are wanted and were there, and what was run now."""
+    """What a comparison came to: how many studies are wanted and were there, and what was run now.
+
+    Not wanted are those of arms that cannot run on a benchmark.
+    """
 
     wanted: int
     there: int
@@ -70,12 +74,12 @@ def compare(
     from harness.comparison import carry_out, missing, stale
     from harness.store import Store
 
-    studies = studies_of(comparison)
     store = Store(folder / STUDIES)
+    refused = refusals(comparison, store)
+    studies = [study for study in studies_of(comparison) if (study.source, study.arm) not in refused]
     left = missing(studies, store)
     reasons: dict[str, str] = {}
     if left:
-        _try_methods(comparison)
         store.sweep()
         reasons = stale(left, store)
     _declare(comparison, command, folder)
@@ -84,16 +88,36 @@ def compare(
     return Compared(len(studies), len(studies) - len(left), reasons, outcomes)
 
 
-def _try_methods(comparison: Comparison) -> None:
-    """Build each arm once, so that an option without sense is bad usage and not forty failed studies."""
+def refusals(comparison: Comparison, store: Store) -> dict[tuple[str, str], str]:
+    """Why an arm cannot run on a benchmark, by the names of the benchmark and of the arm.
+
+    Each arm of which a study is missing is built once, so that an option without sense is bad usage and not forty
+    failed studies: ValueError for that, and for a benchmark on which no arm can run.
+    """
+    from harness.comparison import missing
+    from harness.types import refuses
+
+    decision_time(comparison.decision_time)
+    refused: dict[tuple[str, str], str] = {}
     for name in comparison.benchmarks:
         for arm in comparison.arms:
-            study = study_of(comparison, arm, name, comparison.seeds[0])
-            decision_time(study.decision_time)
+            studies = [study_of(comparison, arm, name, seed) for seed in comparison.seeds]
+            if not missing(studies, store):
+                continue
+            study = studies[0]
+            model = model_of(name, study.benchmark.table_miss).under(study.benchmark)
             try:
-                prepared(study, model_of(name, study.benchmark.table_miss).under(study.benchmark))
+                prepared(study, model)
             except ValueError as error:
-                raise ValueError(f"arm {arm.label!r}: {error}") from error
+                if not refuses(error, study.benchmark):
+                    raise ValueError(f"arm {arm.label!r}: {error}") from error
+                refused[name, arm.label] = str(error)
+        said = [
+            f"arm {arm.label!r}: {refused[name, arm.label]}" for arm in comparison.arms if (name, arm.label) in refused
+        ]
+        if len(said) == len(comparison.arms):
+            raise ValueError("; ".join(said))
+    return refused
 
 
 def _declare(comparison: Comparison, command: str, folder: Path) -> None:
@@ -117,8 +141,8 @@ def declared(folder: Path) -> tuple[Comparison, str]:
     return Comparison.from_json(plain["comparison"]), plain["command"]
 
 
-def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
-    """What is known of each benchmark of a comparison besides its studies."""
+def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> dict[str, dict[str, Any]]:
+    """What is known of each benchmark of a comparison besides its studies, and which arms it has refused, and why."""
     facts: dict[str, dict[str, Any]] = {}
     for name in comparison.benchmarks:
         benchmark = overridden(catalog.find_benchmark(name).benchmark, comparison.overrides)
@@ -133,6 +157,7 @@ def facts_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
             "real": False,
             "verdict": _said_of(name, benchmark),
             "digest": model.digest,
+            "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
         } | model.facts()
     return facts
 
@@ -174,14 +199,15 @@ def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
     from reports.summary import summarise
 
     comparison, command = declared(folder)
-    wanted = [study.key for study in studies_of(comparison)]
     store = Store(folder / STUDIES)
+    refused = refusals(comparison, store)
+    wanted = [study.key for study in studies_of(comparison) if (study.source, study.arm) not in refused]
     records = store.records(wanted)
     if not records:
         raise FileNotFoundError(
             f"none of the {len(wanted)} studies of {folder} is in its store yet: run `compare` first"
         )
-    facts = facts_of(comparison)
+    facts = facts_of(comparison, refused)
     digests = {key: records[key].digest() for key in wanted if key in records}
     inputs = json.dumps([digests, wanted, facts, command, store.broken])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
@@ -215,10 +241,11 @@ def compared_frame(
         unstored = [outcome for outcome in done.failed if not outcome.stored]
         if unstored:
             raise RuntimeError(f"{len(unstored)} studies could not be run: {unstored[0].error}")
-        records = Store(folder / STUDIES).records()
-        wanted = [records[study.key] for study in studies_of(comparison)]
-        studies, events = _frames(wanted)
-    return studies.merge(summarise(studies, events, facts_of(comparison)).studies)
+        store = Store(folder / STUDIES)
+        records, refused = store.records(), refusals(comparison, store)
+        wanted = [study for study in studies_of(comparison) if (study.source, study.arm) not in refused]
+        studies, events = _frames([records[study.key] for study in wanted])
+    return studies.merge(summarise(studies, events, facts_of(comparison, refused)).studies)
 
 
 def verify(folder: Path) -> dict[str, str]:

@@ -26,8 +26,10 @@ ARM_FIELDS = ("method", "points")
 def comparison_from_toml(path: Path) -> dict[str, Any]:
     """The declaration in a TOML file, its names checked.
 
-    `[arms.LABEL]` has a `method`, start configs as `points` and any field of a benchmark; `[benchmark]` sets fields
-    for all arms; beside them stand `benchmarks`, `seeds`, `decision_time`, `shared` and `finished_trials`.
+    `[arms.LABEL]` has a `method`, start configs as `points` and any field of a benchmark, and what is known beforehand:
+    `prior`, a table of `VALUE` or `VALUE:SPREAD` by hyperparameter, and `history`, names of benchmarks with a table or
+    folders of results; `[benchmark]` sets these for all arms; beside them stand `benchmarks`, `seeds`,
+    `decision_time`, `shared` and `finished_trials`.
     """
     import tomllib
 
@@ -49,10 +51,11 @@ def comparison_of(
     seeds: Sequence[int] = (),
     overrides: Mapping[str, Any] | None = None,
     decision_time: str | None = None,
+    real: bool = False,
 ) -> Comparison:
     """A comparison from a declaration, from what is given beside it, and from the defaults; the names are checked.
 
-    methods: each a method's text, or `LABEL=TEXT`.
+    methods: each a method's text, or `LABEL=TEXT`; real: of trainings, which need no table.
     """
     from harness.comparison import Arm, Comparison
 
@@ -71,7 +74,7 @@ def comparison_of(
         shared=plain.get("shared"),
         finished_trials=plain.get("finished_trials"),
     )
-    studies_of(comparison)  # raises for every name that is not there
+    studies_of(comparison, real=real)  # raises for every name that is not there
     return comparison
 
 
@@ -84,7 +87,33 @@ def _arm(text: str) -> Arm:
 
 
 def _coerced(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: seconds_of(v) if name == "budget" and isinstance(v, str) else v for name, v in fields.items()}
+    coerced = {name: seconds_of(v) if name == "budget" and isinstance(v, str) else v for name, v in fields.items()}
+    if isinstance(coerced.get("history"), str):
+        coerced["history"] = [coerced["history"]]
+    if not isinstance(coerced.get("prior", {}), Mapping):
+        raise ValueError(f"a prior is a table such as prior.lr = '1e-3:0.5', given {coerced['prior']!r}")
+    return coerced
+
+
+def known_beforehand(prior: Sequence[str], history: str) -> dict[str, Any]:
+    """The fields that `--prior lr=1e-3:0.5 --prior momentum=0.9` and `--history a,results/b` set, as in TOML."""
+    priors = dict(map(_named, prior))
+    past = [source.strip() for source in history.split(",") if source.strip()]
+    return ({"prior": priors} if priors else {}) | ({"history": past} if past else {})
+
+
+def check_apart(comparison: Comparison, folder: Path) -> None:
+    """Refuse a comparison that would learn from its own results, which change as it goes on."""
+    fields = (comparison.overrides, *(arm.overrides for arm in comparison.arms))
+    if any(Path(source).resolve() == folder.resolve() for own in fields for source in own.get("history", ())):
+        raise ValueError(f"{folder} is given as history and as the place of the results: choose another --out")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.strip().partition("=")
+    if not equals or not name or not value:
+        raise ValueError(f"--prior takes NAME=VALUE or NAME=VALUE:SPREAD, given {text!r}")
+    return name, value
 
 
 def seconds_of(text: str) -> float:
@@ -114,5 +143,7 @@ def name_of(comparison: Comparison) -> str:
 
 def single_study(benchmark: str, method: str, seed: int, overrides: Mapping[str, Any], *, real: bool = False) -> Study:
     """One study, as `replay` and `run` want it: the same that a comparison with this arm would hold."""
-    comparison = comparison_of({}, methods=[method], benchmarks=[benchmark], seeds=[seed], overrides=overrides)
+    comparison = comparison_of(
+        {}, methods=[method], benchmarks=[benchmark], seeds=[seed], overrides=overrides, real=real
+    )
     return study_of(comparison, comparison.arms[0], benchmark, seed, real=real)

@@ -40,7 +40,8 @@ def check(what: Path | None) -> dict[str, Any]:
     if what is None:
         found["known answers"] = checks.known_answers()
     said = {
-        text: "; ".join(f"{finding.check}: {finding.problem}" for finding in findings if finding.problem) or "holds"
+        text: "; ".join(f"{finding.check}: {finding.problem}" for finding in findings if finding.problem)
+        or "; ".join(["holds", *(f"not applicable ({f.refusal}): {f.check}" for f in findings if f.refusal)])
         for text, findings in found.items()
     }
-    return said | {"broken": [text for text, words in said.items() if words != "holds"]}
+    return said | {"broken": [text for text, words in said.items() if not words.startswith("holds")]}

@@ -13,9 +13,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
+from harness.compose.knowledge import past_tasks, with_priors
 
 if TYPE_CHECKING:
     from harness.comparison import Arm, Comparison
+    from harness.history import History
     from harness.loop import Log, Watch
     from harness.space import Config
     from harness.study import Record, Study
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 
 SURROGATE = "surrogate"
+KNOWLEDGE = ("prior", "history")
+"""What an arm may set besides the fields of its benchmark."""
 
 
 @cache
@@ -64,15 +68,25 @@ def data_digest(name: str, table_miss: str) -> str:
 
 
 def overridden(benchmark: Benchmark, *overrides: Mapping[str, Any]) -> Benchmark:
-    """A benchmark with some fields set otherwise, later ones first; ValueError for a field it does not have."""
+    """A benchmark with some fields set otherwise, later ones first; ValueError for a field it does not have.
+
+    `prior` sets priors of its space; `history` is none of its fields and passed over.
+    """
     from harness.types import Benchmark
 
     plain = benchmark.to_json()
+    priors: dict[str, Any] = {}
     for fields in overrides:
         for name, value in fields.items():
+            if name in KNOWLEDGE:
+                priors |= value if name == "prior" else {}
+                continue
             if name not in plain or name == "name":
-                raise catalog.UnknownName("field of a benchmark", name, (field for field in plain if field != "name"))
+                known = (field for field in (*plain, *KNOWLEDGE) if field != "name")
+                raise catalog.UnknownName("field of a benchmark", name, known)
             plain[name] = {**plain[name], **value} if name == "delays" else value
+    if priors:
+        plain["space"] = with_priors(plain["space"], priors)
     try:
         return Benchmark.from_json(plain)
     except TypeError as error:
@@ -86,6 +100,7 @@ def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bo
     entry = catalog.find_benchmark(name)
     benchmark = overridden(entry.benchmark, comparison.overrides, arm.overrides)
     method = catalog.parse_method(arm.method)
+    past = tuple({**comparison.overrides, **arm.overrides}.get("history", ())) if method.learns else ()
     return Study(
         arm=arm.label,
         method=method.to_json(),
@@ -97,13 +112,23 @@ def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bo
         points=arm.points,
         finished_trials=comparison.finished_trials,
         source=name,
+        history=history_of(past, benchmark.name).digest if past else "",
+        past=past,
     )
 
 
-def studies_of(comparison: Comparison) -> list[Study]:
+@cache
+def history_of(past: tuple[str, ...], own: str) -> History:
+    """The past tasks in tables and folders of results, for a benchmark whose own table is left out."""
+    from harness.history import History
+
+    return History(tuple(task for source in past for task in past_tasks(source, own, model_of)))
+
+
+def studies_of(comparison: Comparison, *, real: bool = False) -> list[Study]:
     """Every study that a comparison wants."""
     return [
-        study_of(comparison, arm, name, seed)
+        study_of(comparison, arm, name, seed, real=real)
         for name in comparison.benchmarks
         for arm in comparison.arms
         for seed in comparison.seeds
@@ -114,6 +139,9 @@ def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Schedul
     """The benchmark of a study with a space that has proposed nothing yet, and the study's scheduler."""
     from harness.randomness import stream
 
+    method = catalog.method_from_json(study.method)
+    if model is not None:
+        _demand_state(method, model)
     space = study.benchmark.space.opened()
     if model is not None and study.benchmark.table_miss == "restrict":
         space = model.restricted_space()
@@ -129,7 +157,22 @@ def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Schedul
         if config is not None:
             first.append(config)
     rng = stream("scheduler", study.arm, benchmark.name, study.seed)
-    return benchmark, catalog.build(catalog.method_from_json(study.method), benchmark, rng, first)
+    history = history_of(study.past, benchmark.name) if study.history else None
+    if history is not None and history.digest != study.history:
+        raise ValueError(f"the past tasks in {', '.join(study.past)} are no longer those that this study learned from")
+    return benchmark, catalog.build(method, benchmark, rng, first, history)
+
+
+def _demand_state(method: catalog.Method, model: CurveModel) -> None:
+    """Refuse a method that changes configs in the midst of a training where only whole trainings are known."""
+    from harness.types import StatefulModel
+
+    if getattr(method.scheduler.load(), "NEEDS_STATE", False) and not isinstance(model, StatefulModel):
+        raise ValueError(
+            f"{method.scheduler.name} changes configs in the midst of a training, but what stands behind "
+            f"{model.benchmark.name!r} are whole trainings of fixed configs, so there is no truth to answer it: "
+            "simulate it on `synthetic_stateful`, or `run` it for real"
+        )
 
 
 def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None = None) -> tuple[Log, float]:

@@ -6,9 +6,8 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
@@ -20,10 +19,26 @@ if TYPE_CHECKING:
     from harness.loop import Log, Watch
     from harness.space import Space
     from harness.study import Record, Study
+    from harness.types import Benchmark
 
 
-def run_real(study: Study, folder: Path, watch: Watch | None = None) -> tuple[Log, Record]:
-    """Run a study for real, its trials as processes on this machine; at its end it goes to the store in `folder`."""
+JOURNAL = "journal.lines"
+
+
+def run_real(
+    study: Study,
+    folder: Path,
+    watch: Watch | None = None,
+    *,
+    follow_journal: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Log, Record]:
+    """Run a study for real, its trials as processes on this machine; at its end it goes to the store in `folder`.
+
+    A study that was interrupted in this folder goes on where it was; one that is over is read back.
+    follow_journal: go on as the journal says even where the scheduler would decide otherwise now; options: of the
+    executor, such as `warm`.
+    """
     from harness.command import Command
 
     entry = catalog.find_benchmark(study.source)
@@ -32,23 +47,96 @@ def run_real(study: Study, folder: Path, watch: Watch | None = None) -> tuple[Lo
         raise ValueError(f"benchmark {study.benchmark.name!r} has no training script; those with one are {real}")
     script = (sys.executable, "-m", f"real_benchmarks.{entry.script}")
     command = Command((*script, "--benchmark", study.benchmark.name, "--seed", str(study.seed)), "epochs")
-    return _run_for_real(study, command, folder, watch)
+    return run_for_real(study, command, folder, watch, follow_journal=follow_journal, options=options or {})
 
 
-def _run_for_real(study: Study, command: Command, folder: Path, watch: Watch | None) -> tuple[Log, Record]:
+def run_for_real(
+    study: Study,
+    command: Command,
+    folder: Path,
+    watch: Watch | None,
+    *,
+    follow_journal: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Log, Record]:
+    """Run a study whose trials are called so; options: of the executor. See `run_real`."""
+    from harness.journal import Follower, Journal, Rehearsal
     from harness.local import Local
-    from harness.loop import run
-    from harness.store import Store
+    from harness.loop import Happening, Why, run
+    from harness.types import NANOSECONDS, Event, Executor, Standing
+
+    benchmark, scheduler = prepared(study, None)
+    executor: Local | None = None
+
+    def workers(standing: Standing) -> Executor:
+        nonlocal executor
+        known = standing if journal.events else None
+        executor = Local(benchmark, command, benchmark.workers, folder, standing=known, **(options or {}))
+        return executor
+
+    def record_and_show(event: Happening) -> None:
+        failed = executor.failures.get(event.report.trial) if executor and isinstance(event, Event) else None
+        journal.watch(event, failed)
+        if watch is not None:
+            watch(event)
+
+    with Journal(folder / JOURNAL, study.spec()) as journal:
+        if journal.log is None:
+            log = run(
+                benchmark,
+                Follower(scheduler, journal) if follow_journal else scheduler,
+                Rehearsal(journal, benchmark.workers, workers),
+                round(benchmark.budget * NANOSECONDS),
+                watch=record_and_show,
+            )
+            if log.why not in (Why.INTERRUPTED, Why.ERROR):
+                journal.seal(log)
+        else:
+            log = journal.log
+            if watch is not None:
+                for event in log.events:
+                    watch(event)
+    finished = _record(study, log, {**journal.failures, **(executor.failures if executor else {})})
+    if journal.log is not None:
+        _publish(finished, folder)
+    return log, finished
+
+
+def _record(study: Study, log: Log, failures: Mapping[int, str]) -> Record:
     from harness.study import record
     from harness.types import NANOSECONDS
 
+    return record(study, log, log.time / NANOSECONDS, failures)
+
+
+def _publish(finished: Record, folder: Path) -> None:
+    """Put the study of a journal that is over into the store, unless it is there."""
+    from harness.store import Store
+
+    store = Store(folder / STUDIES)
+    if finished.key not in store.digests():
+        store.publish([finished])
+
+
+def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log, str]:
+    """Play a real study again on the simulated clock, from what its journal says of each trial.
+
+    The scheduler decides anew, at the times that its decisions took. begin: makes what watches, once the benchmark is
+    known. Gives what happens, and where it first differs from what happened for real: an empty text where every
+    event is the same.
+    """
+    from harness.journal import Recorded, decision_times, read
+    from harness.loop import run
+    from harness.study import Study, first_difference
+
+    spec, real, _ = read(path / JOURNAL if path.is_dir() else path)
+    study = Study.from_spec(spec)
     benchmark, scheduler = prepared(study, None)
-    began = perf_counter()
-    executor = Local(benchmark, command, benchmark.workers, folder)
-    log = run(benchmark, scheduler, executor, round(benchmark.budget * NANOSECONDS), watch=watch)
-    finished = record(study, log, perf_counter() - began, executor.failures)
-    Store(folder / STUDIES).publish([finished])
-    return log, finished
+    executor = Recorded(real, benchmark.workers)
+    gaps = decision_times(real)
+    log = run(benchmark, scheduler, executor, real.time, decision_time=gaps, watch=begin(benchmark))
+    one, other = _record(study, real, {}), replace(_record(study, log, {}), why=str(real.why))
+    return log, "" if one.digest() == other.digest() else first_difference(one, other)
 
 
 @dataclass(frozen=True)
@@ -96,7 +184,7 @@ def tune(
     )
     study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed)
     folder = Path(out) if out else _new_folder(Path("results") / f"tune-{name}")
-    log, record = _run_for_real(study, Command(prefix, max_arg), folder, None)
+    log, record = run_for_real(study, Command(prefix, max_arg), folder, None)
     best: tuple[int, float, int] | None = None
     for event in log.events:
         if isinstance(event, Event) and math.isfinite(event.report.losses[0]):

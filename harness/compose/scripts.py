@@ -1,0 +1,356 @@
+"""Anyone's script as a study: its space from TOML, how it is called, and what to make of what was found."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness import catalog
+
+if TYPE_CHECKING:
+    from harness.command import Command
+    from harness.loop import Log, Watch
+    from harness.space import Config, Space
+    from harness.study import Record, Study
+    from harness.types import Decision, Job, Report
+
+BESIDE = ("prior", "if")
+NEEDED = 10
+"""Trials that importances need at a level, at least."""
+TREES = 64
+POINTS = 10
+
+
+# -- what is declared -----------------------------------------------------------------------------------------------
+
+
+def read_space(path: Path) -> Space:
+    """The space that a TOML file declares as `[space]`; ValueError names what is wrong and what is possible."""
+    import tomllib
+
+    from harness.space import Space
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no space at {path}: write one, such as\n[space]\n{_EXAMPLE}")
+    try:
+        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from None
+    for name in plain:
+        if name != "space":
+            raise catalog.UnknownName(f"field of {path}", name, ["space"])
+    entries = plain.get("space")
+    if not isinstance(entries, dict) or not entries:
+        raise ValueError(f"{path} needs a table [space] of hyperparameters, such as\n[space]\n{_EXAMPLE}")
+    try:
+        for name, entry in entries.items():
+            _check_entry(name, entry, list(entries))
+        return Space.from_json(entries)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+_EXAMPLE = 'lr = {type = "loguniform", lower = 1e-4, upper = 1.0}'
+
+
+def _check_entry(name: str, entry: Any, names: Sequence[str]) -> None:
+    """Refuse what `Space.from_json` would not understand, with the nearest that it would."""
+    from harness.space import CONSTRUCTORS
+
+    if not re.fullmatch(r"[A-Za-z_][\w.-]{0,63}", name):
+        raise ValueError(f"{name!r} cannot name a hyperparameter: letters, digits, '_', '-', '.', a letter first")
+    if not isinstance(entry, dict):
+        if not isinstance(entry, int | float | str | bool):
+            raise ValueError(f"{name} = {entry!r} is neither a constant nor a domain such as {_EXAMPLE}")
+        return
+    kind = entry.get("type")
+    if not isinstance(kind, str):
+        raise ValueError(f"hyperparameter {name!r} needs a type, one of {', '.join(CONSTRUCTORS)}; given {entry}")
+    if kind not in CONSTRUCTORS:
+        raise catalog.UnknownName(f"type of {name!r}", kind, CONSTRUCTORS)
+    fields = inspect.signature(CONSTRUCTORS[kind]).parameters
+    for field, value in entry.items():
+        if field not in (*fields, "type", *BESIDE):
+            raise catalog.UnknownName(f"field of {name!r} ({kind})", field, (*fields, *BESIDE))
+        wanted = list if field == "values" else bool if field == "cast_int" else (int, float)
+        if field in fields and (not isinstance(value, wanted) or (field != "cast_int" and isinstance(value, bool))):
+            raise ValueError(f"{field} of {name!r} must be {_SPELLED.get(field, 'a number')}, given {value!r}")
+    _check_beside(name, entry, names)
+    if missing := [f for f, p in fields.items() if f not in entry and p.default is inspect.Parameter.empty]:
+        raise ValueError(f"hyperparameter {name!r} of type {kind!r} needs {' and '.join(missing)}; given {entry}")
+
+
+def _check_beside(name: str, entry: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse a prior or a condition that is not written as one."""
+    prior = entry.get("prior", {"value": 0})
+    if not isinstance(prior, dict) or "value" not in prior or not {"value", "spread"} >= set(prior):
+        raise ValueError(f"the prior of {name!r} is written {{value = 0.1, spread = 0.25}}, given {prior!r}")
+    parents = entry.get("if", {})
+    if not isinstance(parents, dict) or not all(isinstance(values, list) for values in parents.values()):
+        raise ValueError(f'the condition of {name!r} is written if = {{optimizer = ["sgd"]}}, given {parents!r}')
+    for parent in parents:
+        if parent not in names:
+            raise catalog.UnknownName(f"hyperparameter that {name!r} depends on", parent, set(names) - {name})
+
+
+_SPELLED = {"values": "a list", "cast_int": "true or false"}
+
+
+def with_priors(space: Space, texts: Sequence[str]) -> Space:
+    """A space with priors from texts such as `lr=1e-3:0.5`: where the optimum is expected, and how far it may be."""
+    from harness.space import Space
+
+    plain = space.to_json()
+    for text in texts:
+        name, equals, said = text.partition("=")
+        value, _, spread = said.partition(":")
+        if name not in space.domains:
+            raise catalog.UnknownName("hyperparameter of a prior", name, space.names)
+        try:
+            prior = {"value": space.domains[name].cast(value)} | ({"spread": float(spread)} if spread else {})
+        except ValueError:
+            equals = ""
+            prior = {}
+        if not equals:
+            raise ValueError(
+                f"a prior is written {name}=VALUE or {name}=VALUE:SPREAD, of {space.domains[name]}: {text!r}"
+            )
+        plain[name]["prior"] = prior
+    return Space.from_json(plain)
+
+
+def prefix_of(script: Path) -> tuple[str, ...]:
+    """How a script is called: a Python file by this Python, anything else as the program that it is."""
+    if not script.is_file():
+        raise FileNotFoundError(f"no training script at {script}")
+    if script.suffix == ".py":
+        return (sys.executable, str(script.resolve()))
+    if not os.access(script, os.X_OK):
+        raise ValueError(f"{script} is neither a Python file nor a program: `chmod +x {script}` makes it one")
+    return (str(script.resolve()),)
+
+
+class Script(NamedTuple):
+    """A study of somebody's script, and how to call it."""
+
+    study: Study
+    command: Command
+    seed_arg: str | None
+    options: Mapping[str, Any]
+    """Of the executor."""
+
+    def seeded(self, seed: int) -> Study:
+        """The study with another seed, which the script is given where it takes one."""
+        benchmark = self.study.benchmark
+        if self.seed_arg:
+            from harness.space import Space
+
+            benchmark = benchmark.with_space(Space.from_json({**benchmark.space.to_json(), self.seed_arg: seed}))
+        return replace(self.study, benchmark=benchmark, seed=seed)
+
+    def line(self, config: Config) -> str:
+        """What to type to train a config to the end."""
+        benchmark = self.study.benchmark
+        return shlex.join(self.command.arguments(config, benchmark.space.constants, benchmark.fidelity.maximum))
+
+
+def declare(
+    script: Path,
+    space: Space,
+    *,
+    metric: str,
+    maximize: bool,
+    resource: str,
+    maximum: int,
+    max_arg: str | None,
+    seed_arg: str | None,
+    as_json: bool,
+    method: str,
+    workers: int,
+    budget: float,
+    seed: int,
+    options: Mapping[str, Any],
+) -> Script:
+    """A study of a script; every name is checked before anything runs."""
+    from harness.command import Command
+    from harness.study import Study
+    from harness.types import Benchmark, Fidelity, Objective
+
+    command = Command(prefix_of(script), max_arg, as_json)
+    for given, what in ((max_arg, "--max-arg"), (seed_arg, "--seed-arg")):
+        if given is not None and (given in space.domains or given in space.constants):
+            raise ValueError(f"{given!r} is in the space already: take it out, or leave out {what}")
+    if metric == resource:
+        raise ValueError(f"{metric!r} cannot be both the metric and the resource")
+    benchmark = Benchmark(
+        name=script.stem,
+        space=space,
+        objectives=(Objective(metric, maximize),),
+        fidelity=Fidelity(resource, tuple(range(1, maximum + 1))),
+        budget=budget,
+        workers=workers,
+    )
+    study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed, source=str(script))
+    declared = Script(study, command, seed_arg, options)
+    return declared._replace(study=declared.seeded(seed))
+
+
+def run(script: Script, folder: Path, watch: Watch | None, *, follow_journal: bool = False) -> tuple[Log, Record]:
+    """Run the study for real; in the folder of an interrupted one it goes on."""
+    from harness.compose import trainings
+
+    return trainings.run_for_real(
+        script.study, script.command, folder, watch, follow_journal=follow_journal, options=script.options
+    )
+
+
+def has_gpus() -> bool:
+    """Whether workers have GPUs."""
+    from harness.gpus import visible_devices
+
+    return bool(visible_devices(os.environ))
+
+
+# -- what was found -------------------------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """Where a trial came to: its config, how far it was trained, and its metric there, as the script says it."""
+
+    trial: int
+    config: Config
+    resource: int
+    value: float
+
+
+def found(script: Script, log: Log) -> list[Found]:
+    """Where every trial came to, the best first: those trained furthest, by their loss there."""
+    from harness.loop import Started
+    from harness.types import Event
+
+    configs: dict[int, Config] = {}
+    stands: dict[int, tuple[int, float]] = {}
+    for event in log.events:
+        if isinstance(event, Started):
+            configs.setdefault(event.job.trial, event.job.config)
+        elif isinstance(event, Event) and math.isfinite(event.report.losses[0]):
+            stands[event.report.trial] = (-event.report.resource, event.report.losses[0])
+    sign = -1 if script.study.benchmark.objectives[0].maximize else 1
+    ranked = sorted(stands.items(), key=lambda standing: (standing[1], standing[0]))
+    return [Found(trial, configs[trial], -level, sign * loss) for trial, (level, loss) in ranked]
+
+
+def importances(script: Script, log: Log) -> tuple[int, dict[str, float]]:
+    """The share of the variance of losses that each hyperparameter accounts for, with its interactions.
+
+    Of a forest's prediction of the ranks of losses, at the highest level that enough trials reached, which comes
+    first; nothing where there is none. By Jansen's estimator (1999) of Sobol's total index.
+    """
+    import numpy as np
+
+    from harness._parts.trees import bootstrap, grow
+    from harness.loop import Started
+    from harness.randomness import stream
+    from harness.types import Event
+
+    space = script.study.benchmark.space
+    configs = {event.job.trial: event.job.config for event in log.events if isinstance(event, Started)}
+    losses: dict[int, dict[int, float]] = {}
+    for event in log.events:
+        if isinstance(event, Event) and event.report.resource:
+            losses.setdefault(event.report.resource, {})[event.report.trial] = event.report.losses[0]
+    enough = [level for level, of in losses.items() if len(of) >= max(NEEDED, 2 * len(space.names))]
+    if not enough:
+        return 0, {}
+    here = losses[max(enough)]
+    x = np.array([space.encode_one(configs[trial]) for trial in here])
+    ranks = np.searchsorted(np.sort(list(here.values())), list(here.values())).astype(float)
+    luck = stream("importances", script.study.benchmark.name)
+    forest = grow(x, ranks, bootstrap(luck, TREES, len(x)), luck, least=2.0)
+
+    def predicted(quantiles: Any) -> Any:
+        return forest.predict(np.array([space.encode_one(c) for c in space.at_quantiles(quantiles.tolist())]))[0]
+
+    first, second = luck.random((2, 1 << POINTS, len(space.names)))
+    base, shares = predicted(first), {}
+    for place, name in enumerate(space.names):
+        exchanged = first.copy()
+        exchanged[:, place] = second[:, place]
+        moved = predicted(exchanged)
+        spread = float(np.concatenate([base, moved]).var())
+        shares[name] = min(float(((base - moved) ** 2).mean() / 2 / spread), 1.0) if spread > 0 else 0.0
+    return max(enough), dict(sorted(shares.items(), key=lambda share: -share[1]))
+
+
+class _Each:
+    """Trains given configs to the end, each once."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._waiting = jobs[::-1]
+
+    def ask(self) -> Job | None:
+        return self._waiting.pop() if self._waiting else None
+
+    def tell(self, report: Report) -> Decision:
+        from harness.types import Decision
+
+        return Decision.CONTINUE
+
+
+class Again(NamedTuple):
+    """A config trained again: its metric at the end by seed, NaN where it failed."""
+
+    found: Found
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return sum(self.values) / len(self.values)
+
+
+def retrain(script: Script, best: Sequence[Found], seeds: Sequence[int], folder: Path) -> list[Again]:
+    """Train configs to the end again, over seeds that the search did not see; the best mean comes first."""
+    from harness.local import Local
+    from harness.loop import run as run_loop
+    from harness.types import Event, Job, Status
+
+    reached: dict[tuple[int, int], float] = {}
+    for seed in seeds:
+        benchmark = script.seeded(seed).benchmark
+        jobs = [Job(number, one.config, benchmark.fidelity.maximum) for number, one in enumerate(best)]
+        place = folder / f"seed-{seed}"
+        number = 1
+        while place.exists():
+            number += 1
+            place = folder / f"seed-{seed}-{number}"
+        executor = Local(benchmark, script.command, benchmark.workers, place, **script.options)
+        log = run_loop(benchmark, _Each(jobs), executor, 1 << 62)
+        for event in log.events:
+            if isinstance(event, Event) and event.report.status is Status.REACHED:
+                reached[event.report.trial, seed] = event.report.losses[0]
+        if log.why == "interrupted":
+            raise KeyboardInterrupt
+    sign = -1 if script.study.benchmark.objectives[0].maximize else 1
+    again = [
+        Again(one, tuple(sign * reached.get((number, seed), math.nan) for seed in seeds))
+        for number, one in enumerate(best)
+    ]
+    return sorted(again, key=lambda one: (math.isnan(one.mean), sign * one.mean))
+
+
+def written(script: Script, best: Sequence[Found], folder: Path) -> Path:
+    """Keep the best configs and how to train them as `best.json` in the folder; gives its path."""
+    entries = [{**one._asdict(), "config": dict(one.config), "command": script.line(one.config)} for one in best]
+    path = folder / "best.json"
+    path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,202 @@
+"""csv:PATH: a user's own runs, or an export of an experiment tracker, with a TOML beside it that names the columns.
+
+Beside `runs.csv`, one line a run or a level of a run, lies `runs.toml`:
+
+    objectives = { loss = "minimize" }     # or "maximize"; several where the data has them
+    metrics = ["test_loss"]                # other columns to keep
+    test_metric = "test_loss"              # one of them, which no method sees
+    resource = "epoch"                     # left out: final values only
+    seconds = "seconds"                    # since the start of the run, or a number: so many a level, as a model
+    seed = "seed"                          # left out: one run a config
+    missing = "refuse"                     # or "early": a run that lacks its last levels ended there by plan;
+                                           # or "diverged": it diverged there, as where its objective is nan
+    workers = 4                            # and budget = 3600.0; left out: forty median trainings
+    [space]
+    lr = { type = "loguniform", lower = 1e-4, upper = 1.0 }
+
+An empty cell of a hyperparameter means that it is inactive. Other columns and empty lines are passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.space import Space
+from harness.types import Benchmark, End, Fidelity, Objective
+from surrogates.table import ENDS, Table, TableData
+
+BENCHMARKS: tuple[Benchmark, ...] = ()
+KNOWN = (
+    "name", "objectives", "metrics", "test_metric", "resource", "seconds", "seed", "missing", "workers", "budget",
+    "space",
+)  # fmt: skip
+DIRECTIONS = {"minimize": False, "maximize": True}
+POLICIES = ("refuse", "early", "diverged")
+TRAININGS = 40
+
+Runs = dict[tuple[tuple[object, ...], str], dict[int, tuple[list[float], float]]]
+"""Of each config (its key) and seed the metrics and seconds at each level."""
+
+
+def named(name: str) -> Benchmark:
+    """The benchmark of a file, `csv:PATH`."""
+    return load(name).benchmark
+
+
+def load(name: str) -> Table:
+    """The table of a file, `csv:PATH`; ValueError with file, line and reason where it cannot be trusted."""
+    path = Path(name.partition(":")[2])
+    declaration = path.with_suffix(".toml")
+    for needed in (path, declaration):
+        if not needed.is_file():
+            raise FileNotFoundError(f"{name}: there is no {needed}; `csv:runs.csv` needs runs.csv and runs.toml beside")
+    try:
+        declared = tomllib.loads(declaration.read_text(encoding="utf-8"))
+        _check_declared(declared)
+        space = Space.from_json(declared["space"])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{declaration}: {error}") from None
+    metrics = tuple(dict.fromkeys((*declared["objectives"], *declared.get("metrics", ()))))
+    runs, configs = _read(path, declared, space, metrics)
+    data = _arranged(path, declared, space, metrics, runs=runs, configs=configs)
+    data.check(str(path))
+    return Table(data)
+
+
+def _check_declared(declared: Mapping[str, Any]) -> None:
+    for field in declared:
+        if field not in KNOWN:
+            raise ValueError(f"unknown field {field!r}; there are {', '.join(KNOWN)}")
+    for field in ("objectives", "space", "seconds"):
+        if field not in declared:
+            raise ValueError(f"the field {field!r} is missing")
+    objectives = declared["objectives"]
+    if not isinstance(objectives, dict) or not objectives:
+        raise ValueError(f'objectives takes metrics with their directions, {{ loss = "minimize" }}, found {objectives}')
+    for metric, direction in objectives.items():
+        if direction not in DIRECTIONS:
+            raise ValueError(f"the direction of {metric!r} must be minimize or maximize, found {direction!r}")
+    if declared.get("missing", "refuse") not in POLICIES:
+        raise ValueError(f"missing must be one of {', '.join(POLICIES)}, found {declared['missing']!r}")
+
+
+def _read(
+    path: Path, declared: Mapping[str, Any], space: Space, metrics: tuple[str, ...]
+) -> tuple[Runs, dict[tuple[object, ...], dict[str, Any]]]:
+    runs: Runs = {}
+    configs: dict[tuple[object, ...], dict[str, Any]] = {}
+    seconds, resource, seed = declared["seconds"], declared.get("resource"), declared.get("seed")
+    columns = [*space.names, *metrics, *(name for name in (seconds, resource, seed) if isinstance(name, str))]
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file, restval=None)
+        if absent := [column for column in columns if column not in (lines.fieldnames or ())]:
+            raise ValueError(f"{path}: expected the columns {columns}, found no {absent}")
+        for line in lines:
+            where = f"{path}, line {lines.line_num}"
+            if None in line.values() or None in line:
+                raise ValueError(f"{where}: expected {len(lines.fieldnames or ())} cells, found another number")
+            config = _config(where, space, line)
+            level = _level(where, line[resource]) if resource else 1
+            values = [_number(where, metric, line[metric]) for metric in metrics]
+            spent = _number(where, seconds, line[seconds]) if isinstance(seconds, str) else float(seconds) * level
+            run = runs.setdefault((space.key(config), line[seed] if seed else "0"), {})
+            if level in run:
+                raise ValueError(f"{where}: this run has a level {level} already; several runs of a config need `seed`")
+            run[level] = values, spent
+            configs[space.key(config)] = config
+    if not runs:
+        raise ValueError(f"{path}: expected runs, found no line with one")
+    return runs, configs
+
+
+def _config(where: str, space: Space, line: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        return space.cast({name: line[name] for name in space.names if line[name] != ""})
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _level(where: str, text: str) -> int:
+    level = _number(where, "the resource", text)
+    if not (level >= 1 and level.is_integer()):
+        raise ValueError(f"{where}: a level is a whole number of at least 1, found {text!r}")
+    return int(level)
+
+
+def _number(where: str, column: str, text: str) -> float:
+    """The number in a cell; an empty one is not a number, for the declared policy to judge."""
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        raise ValueError(f"{where}: expected a number in {column}, found {text!r}") from None
+
+
+def _arranged(
+    path: Path,
+    declared: Mapping[str, Any],
+    space: Space,
+    metrics: tuple[str, ...],
+    *,
+    runs: Runs,
+    configs: Mapping[tuple[object, ...], dict[str, Any]],
+) -> TableData:
+    levels = tuple(sorted({level for run in runs.values() for level in run}))
+    seeds = sorted({seed for _, seed in runs}, key=lambda seed: (len(seed), seed))
+    rows = {key: row for row, key in enumerate(configs)}
+    values = np.full((len(rows), len(seeds), len(levels), len(metrics)), np.nan)
+    seconds = np.full(values.shape[:3], np.nan)
+    ends = np.full(values.shape[:2], -1, dtype=np.int8)
+    policy = declared.get("missing", "refuse")
+    for (key, seed), run in runs.items():
+        row, replicate = rows[key], seeds.index(seed)
+        where = f"{path}, config {configs[key]}, seed {seed}"
+        end = End.COMPLETE
+        for place, level in enumerate(levels):
+            broken = level in run and any(math.isnan(value) for value in run[level][0])
+            if level not in run or broken:
+                gap = not broken and any(later in run for later in levels[place + 1 :])
+                if policy == "refuse" or gap or (policy == "early" and broken):
+                    what = "a metric is missing" if broken else "it has no line"
+                    raise ValueError(f"{where}: {what} at level {level}, and missing = {policy!r} does not cover that")
+                end = End(policy)
+            if level in run:
+                values[row, replicate, place], seconds[row, replicate, place] = run[level]
+            if end is not End.COMPLETE:
+                break
+        ends[row, replicate] = ENDS.index(end)
+    workers = declared.get("workers", 4)
+    median = float(np.nanmedian(np.nanmax(seconds, axis=2)[ends >= 0]))
+    benchmark = Benchmark(
+        declared.get("name", path.stem),
+        space,
+        tuple(Objective(metric, DIRECTIONS[way]) for metric, way in declared["objectives"].items()),
+        Fidelity(declared.get("resource", "training"), levels),
+        budget=float(declared.get("budget", TRAININGS * median / workers)),
+        workers=workers,
+        test_metric=declared.get("test_metric"),
+    )
+    made = {
+        "source": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "missing": policy,
+        "seconds": "measured" if isinstance(declared["seconds"], str) else "a model: constant for a level",
+    }
+    return TableData(
+        benchmark=benchmark,
+        configs=tuple(configs.values()),
+        parts=("iid",) * len(configs),
+        seeds=tuple(range(len(seeds))),
+        metrics=metrics,
+        values=values,
+        seconds=seconds,
+        ends=ends,
+        made=made,
+    )

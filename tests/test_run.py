@@ -1,0 +1,270 @@
+"""Anyone's script tuned from the command line: spaces in TOML, the README's own scripts, what stands at the end."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.compose import scripts
+from harness.loop import Ended, Log, Reason, Started
+from harness.space import Space, choice, loguniform
+from harness.terminal import LiveStudy
+from harness.types import NANOSECONDS, Event, Job, Report, Status
+
+PROJECT = Path(__file__).resolve().parents[1]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+FILES = {
+    name: block
+    for block in re.findall(r"```(?:py|toml|bash)\n(.*?)```", README, re.S)
+    for name in re.findall(r"^# ([\w.]+)$", block, re.M)[:1]
+}
+GOOD = {"lr": loguniform(1e-4, 1.0), "optimizer": choice(["sgd", "adam"]), "depth": 3}
+CALL = ("--metric", "loss", "--max", "9", "--max-arg", "epochs", "--workers", "2", "--budget", "3s")
+
+
+def harness(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, text=True, capture_output=True,
+        timeout=100, check=False, env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def readme(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def declared(folder: Path, **more: object) -> scripts.Script:
+    (folder / "train.py").write_text("", encoding="utf-8")
+    fields: dict[str, object] = {
+        "metric": "loss", "maximize": False, "resource": "epoch", "maximum": 9, "max_arg": "epochs", "seed_arg": None,
+        "as_json": False, "method": "asha", "workers": 2, "budget": 60.0, "seed": 0, "options": {},
+    }  # fmt: skip
+    return scripts.declare(folder / "train.py", Space(GOOD), **{**fields, **more})  # type: ignore[arg-type]
+
+
+# -- what is declared -----------------------------------------------------------------------------------------------
+
+
+def test_a_space_is_read_with_conditions_priors_and_constants(tmp_path: Path) -> None:
+    path = tmp_path / "space.toml"
+    path.write_text(FILES["space.toml"] + "depth = 2\n", encoding="utf-8")
+    space = scripts.read_space(path)
+    assert str(space.domains["lr"]) == "loguniform(0.0001, 1)"
+    assert space.domains["lr"].prior is not None and space.domains["lr"].prior.value == 0.1
+    assert space.conditions == {"momentum": {"optimizer": ("momentum",)}}
+    assert space.constants == {"depth": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lr = 1", r"needs a table|did you mean|unknown field of .*'lr'"),
+        ("[spaces]\nlr = 1", "did you mean space"),
+        ("[space", "is no TOML"),
+        ("[space]", "needs a table"),
+        ("[space]\nlr = 0.1", "at least one hyperparameter"),
+        ('[space]\nlr = {type = "loguniforn", lower = 1, upper = 2}', "did you mean loguniform"),
+        ("[space]\nlr = {lower = 1, upper = 2}", "needs a type, one of uniform"),
+        ('[space]\nlr = {type = "uniform", lower = 1}', "needs upper"),
+        ('[space]\nlr = {type = "uniform", lower = 1, uper = 2}', "did you mean upper"),
+        ('[space]\nlr = {type = "uniform", lower = "1", upper = 2}', "lower of 'lr' must be a number, given '1'"),
+        ('[space]\nlr = {type = "uniform", lower = 3, upper = 2}', "bounds must be finite and rise"),
+        ('[space]\nlr = {type = "choice", values = "ab"}', "values of 'lr' must be a list"),
+        ("[space]\nlr = [1, 2]", "neither a constant nor a domain"),
+        ('[space]\n"l r" = 1', "cannot name a hyperparameter"),
+        ('[space]\nlr = {type = "uniform", lower = 1, upper = 2, prior = 1}', "prior of 'lr' is written"),
+        ('[space]\nlr = {type = "uniform", lower = 1, upper = 2, prior = {value = 3}}', "it takes uniform"),
+        (
+            '[space]\nopt = {type = "choice", values = ["a", "b"]}\n'
+            'lr = {type = "uniform", lower = 1, upper = 2, if = {opts = ["a"]}}',
+            "did you mean opt",
+        ),
+        (
+            '[space]\nopt = {type = "choice", values = ["a", "b"]}\n'
+            'lr = {type = "uniform", lower = 1, upper = 2, if = {opt = ["c"]}}',
+            "not values of 'opt'",
+        ),
+        (
+            '[space]\nopt = {type = "choice", values = ["a", "b"]}\n'
+            'lr = {type = "uniform", lower = 1, upper = 2, if = {opt = "a"}}',
+            "condition of 'lr' is written",
+        ),
+    ],
+)
+def test_a_wrong_space_is_refused_with_what_is_possible(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "space.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=said) as refused:
+        scripts.read_space(path)
+    assert str(path) in str(refused.value)
+
+
+def test_priors_from_the_command_line() -> None:
+    space = scripts.with_priors(Space(GOOD), ["lr=1e-2:0.5", "optimizer=adam"])
+    assert [(d.prior.value, d.prior.spread) for d in space.domains.values() if d.prior] == [(0.01, 0.5), ("adam", 0.25)]
+    assert space.constants == {"depth": 3}
+    for text, said in (
+        ("lrr=1", "did you mean lr"),
+        ("lr", "is written lr=VALUE"),
+        ("lr=x", "is written"),
+        ("lr=2", "takes"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            scripts.with_priors(Space(GOOD), [text])
+
+
+def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
+    for more, said in (
+        ({"max_arg": "lr"}, "leave out --max-arg"),
+        ({"seed_arg": "depth"}, "leave out --seed-arg"),
+        ({"metric": "epoch"}, "both the metric and the resource"),
+        ({"method": "ashaa"}, "did you mean asha"),
+        ({"workers": 0}, "at least one worker"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            declared(tmp_path, **more)
+    (tmp_path / "train.sh").write_text("")
+    with pytest.raises(ValueError, match=r"chmod \+x"):
+        scripts.prefix_of(tmp_path / "train.sh")
+    with pytest.raises(FileNotFoundError, match="no training script"):
+        scripts.prefix_of(tmp_path / "nothing.py")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train.py",), "to tune train.py, say what: --space"),
+        (("train.py", "--space", "space.toml"), "also say --metric, --max, --budget"),
+        (("train.py", "--space", "none.toml", *CALL), "no space at none.toml"),
+        (("train.py", "--space", "space.toml", *CALL, "--values", "xml"), "arguments or json, given 'xml'"),
+        (("transformer_wikitext2_small", "--metric", "loss"), "leave out what scripts need"),
+        (("transformer_wikitext2_smal",), "did you mean transformer_wikitext2_small"),
+    ],
+)
+def test_bad_usage_is_one_line(readme: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = harness("run", *arguments, cwd=readme)
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+
+
+# -- what is run ----------------------------------------------------------------------------------------------------
+
+
+def test_the_readmes_script_is_tuned_and_its_winner_trained_again(readme: Path) -> None:
+    done = harness(
+        "run", "train.py", "--space", "space.toml", *CALL, "--method", "rs", "--warm", "--seed-arg", "seed",
+        "--retrain", "2", cwd=readme,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    best = json.loads((readme / "results" / "run-train-rs-0" / "best.json").read_text(encoding="utf-8"))
+    assert best[0]["resource"] == 9
+    assert len(re.findall(r"^trial .* again until epoch 9: loss (\S+), (\S+), (\S+)$", done.stdout, re.M)) == 2
+    command = done.stdout.partition("to train the best config")[2].splitlines()[1]
+    assert "--seed=0" in command and "--epochs=9" in command
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    by_hand = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True, env=environment)
+    winner = next(entry for entry in best if entry["command"] in command)
+    assert float(by_hand.stdout.split()[-1]) == pytest.approx(winner["value"], rel=1e-4)
+
+
+def test_the_readmes_shell_script_is_tuned(readme: Path) -> None:
+    call = ("--metric", "accuracy", "--maximize", *CALL[2:])
+    done = harness("run", "train.sh", "--space", "lr.toml", *call, "--out", "out", cwd=readme)
+    assert done.returncode == 0, done.stderr
+    assert "failed" not in done.stderr
+    best = json.loads((readme / "out" / "best.json").read_text(encoding="utf-8"))[0]
+    assert best["value"] == pytest.approx(1 - (best["config"]["lr"] - 0.3) ** 2 - 0.5 / best["resource"], abs=1e-4)
+
+
+def test_values_as_json_and_failures_with_their_last_words(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import json, sys\nfrom harness import Reporter\nvalues = json.loads(sys.argv[1])\n"
+        "assert values['x'] < 0.5, 'x is too large'\n"
+        "for epoch in range(1, values['epochs'] + 1):\n    Reporter()(epoch=epoch, loss=values['x'])\n"
+    )
+    (tmp_path / "space.toml").write_text('[space]\nx = {type = "uniform", lower = 0, upper = 1}\n')
+    call = ("--space", "space.toml", *CALL, "--values", "json", "--method", "rs", "--out", "out")
+    done = harness("run", "train.py", *call, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "AssertionError: x is too large" in done.stderr
+    assert all(one["config"]["x"] < 0.5 for one in json.loads((tmp_path / "out" / "best.json").read_text()))
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_run_as_they_stand(readme: Path) -> None:
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+    for line in lines:
+        if " run train." in line:
+            done = harness(*shlex.split(line)[3:], cwd=readme)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+# -- what is made of it ---------------------------------------------------------------------------------------------
+
+
+def log_of(losses: dict[int, list[float]]) -> Log:
+    """A log of trials, each with its losses at levels 1, 2, ...; lr tells the number, the loss the lr."""
+    log = Log()
+    for trial, values in losses.items():
+        config = {"lr": 10 ** (-trial / 10), "optimizer": ("sgd", "adam")[trial % 2]}
+        log.events.append(Started(trial, trial % 2, Job(trial, config, 9)))
+        for level, loss in enumerate(values, 1):
+            status = Status.RUNNING if loss < float("inf") else Status.FAILED
+            log.events.append(Event(trial, trial % 2, Report(trial, level, (loss,), {}, 36.0, status), {}))
+        log.events.append(Ended(trial, trial % 2, trial, Reason.PAUSED))
+    return log
+
+
+def test_the_best_are_those_trained_furthest(tmp_path: Path) -> None:
+    log = log_of({0: [0.1], 1: [3.0, 2.0], 2: [2.0, 1.0], 3: [1.0, float("inf")]})
+    assert [(one.trial, one.resource, one.value) for one in scripts.found(declared(tmp_path), log)] == [
+        (2, 2, 1.0), (1, 2, 2.0), (0, 1, 0.1), (3, 1, 1.0),
+    ]  # fmt: skip
+    turned = scripts.found(declared(tmp_path, maximize=True), log_of({0: [-0.9], 1: [-0.8]}))
+    assert [(one.trial, one.value) for one in turned] == [(0, 0.9), (1, 0.8)]
+
+
+def test_importances_find_what_the_loss_depends_on(tmp_path: Path) -> None:
+    losses = {trial: [float(trial)] for trial in range(30)} | {0: [0.0, 0.0]}
+    level, shares = scripts.importances(declared(tmp_path), log_of(losses))
+    assert level == 1 and list(shares) == ["lr", "optimizer"]
+    assert shares["lr"] > 0.9 and shares["optimizer"] < 0.1
+    level, shares = scripts.importances(declared(tmp_path), log_of({t: [float(t % 2)] for t in range(30)}))
+    assert list(shares) == ["optimizer", "lr"] and shares["optimizer"] > 0.9
+    assert scripts.importances(declared(tmp_path), log_of({0: [1.0]})) == (0, {})
+
+
+def test_a_seed_reaches_the_script_and_no_other_value(tmp_path: Path) -> None:
+    script = declared(tmp_path, seed_arg="seed", seed=4)
+    config = {"lr": 0.1, "optimizer": "sgd"}
+    assert script.line(config).endswith("--depth=3 --seed=4 --lr=0.1 --optimizer=sgd --epochs=9")
+    assert script.seeded(5).benchmark.space.constants == {"depth": 3, "seed": 5}
+    assert script.seeded(5).benchmark.space.domains == script.study.benchmark.space.domains
+
+
+def test_the_live_picture_shows_workers_rungs_the_best_and_the_cost(tmp_path: Path) -> None:
+    benchmark = replace(declared(tmp_path, maximize=True).study.benchmark, budget=3600.0)
+    view = LiveStudy(benchmark, "asha on train", "GPU-hours")
+    for event in log_of({0: [-0.5, -0.6], 1: [-0.7]}).events[:-1]:
+        time = getattr(event, "time", 0) + 10 * NANOSECONDS
+        view.show(event._replace(time=time))
+    console = Console(record=True, width=120, file=StringIO())
+    console.print(view.picture())
+    text = console.export_text()
+    assert re.search(r"asha on train   0:1\d gone, 59:\d\d left   2 trials   0\.030 GPU-hours", text)
+    assert re.search(r"^0 +-", text, re.M), text
+    assert re.search(r"^1 +1 +9 +1 +0\.7 +0:0\d", text, re.M), text
+    assert re.search(r"^2 +1 +0\.6 +0 *$", text, re.M), text
+    assert "best: loss 0.6 at epoch 2, trial 0: lr 1, optimizer sgd" in text
