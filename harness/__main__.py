@@ -321,6 +321,7 @@ def run_(
         options["patience"] = declarations.seconds_of(patience)
     hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
     script = None
+    known = declarations.known_beforehand(prior or (), history)
     if space is None and (Path(what).is_file() or what.endswith(".py")):
         raise ValueError(f"to tune {what}, say what: --space space.toml --metric loss --max 9 --budget 10m")
     if space is None:
@@ -329,16 +330,14 @@ def run_(
             raise ValueError(
                 "a benchmark says itself what it reports and how it is called; leave out what scripts need"
             )
-        study = _benchmarks_study(what, method, seed, workers, budget, history, prior or ())
+        given = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
+        given = {field: value for field, value in given.items() if value is not None} | known
+        study = declarations.single_study(what, method, seed, given, real=True)
     else:
-        missing = {"--metric": metric, "--max": maximum, "--budget": budget}
-        if lacking := [name for name, value in missing.items() if value is None]:
-            raise ValueError(f"to tune {what}, also say {', '.join(lacking)}")
-        if values not in ("arguments", "json"):
-            raise ValueError(f"--values takes arguments or json, given {values!r}")
+        _check_script(what, {"--metric": metric, "--max": maximum, "--budget": budget}, values, history)
         script = scripts.declare(
             Path(what),
-            scripts.with_priors(scripts.read_space(space), prior or ()),
+            scripts.read_space(space),
             metric=metric or "",
             maximize=maximize,
             resource=resource,
@@ -351,6 +350,7 @@ def run_(
             budget=declarations.seconds_of(budget or ""),
             seed=seed,
             options=options,
+            priors=known.get("prior", {}),
         )
         study = script.study
     name = re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
@@ -372,17 +372,14 @@ def run_(
         raise typer.Exit(SOME_FAILED)
 
 
-def _benchmarks_study(
-    name: str, method: str, seed: int, workers: int | None, budget: str | None, history: str, priors: Sequence[str]
-) -> scripts.Study:
-    overrides: dict[str, Any] = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
-    given = {field: value for field, value in overrides.items() if value is not None}
-    given |= declarations.known_beforehand((), history)
-    study = declarations.single_study(name, method, seed, given, real=True)
-    if not priors:
-        return study
-    given["space"] = scripts.with_priors(study.benchmark.space, priors).to_json()
-    return declarations.single_study(name, method, seed, given, real=True)
+def _check_script(what: str, needed: dict[str, Any], values: str, history: str) -> None:
+    """Refuse a call on a script that says too little, or what scripts do not have."""
+    if lacking := [name for name, value in needed.items() if value is None]:
+        raise ValueError(f"to tune {what}, also say {', '.join(lacking)}")
+    if history:
+        raise ValueError("--history is for benchmarks: say what you know of a script with --prior")
+    if values not in ("arguments", "json"):
+        raise ValueError(f"--values takes arguments or json, given {values!r}")
 
 
 SHOWN_FAILURES = 5

@@ -20,7 +20,6 @@ from typing import Any
 
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Happening, Log, Reason, Started, Why
-from harness.space import Config
 from harness.study import key_of
 from harness.types import NANOSECONDS, Benchmark, Decision, Event, Executor, Job, Report, Scheduler, Standing, Status
 
@@ -205,23 +204,36 @@ class Follower:
     def __init__(self, scheduler: Scheduler, journal: Journal) -> None:
         self._scheduler = scheduler
         self._journal = journal
-        self._configs: dict[int, Config] = {}
-        self._held: deque[Job] = deque()
+        self._started: dict[int, Job] = {}
+        """The last job of each trial that the journal started."""
+        self._held: dict[int, Job] = {}
+        """Jobs that the scheduler asked for and the journal has not started: they are due when it ends."""
 
     def ask(self) -> Job | None:
         """The job of the journal; afterwards the scheduler's own, with the configs that trials really have."""
         stored = self._journal.following
         if stored is None and self._held:
-            return self._held.popleft()
-        job = self._scheduler.ask()
+            return self._held.pop(min(self._held))
+        job = self._asked()
         if stored is None:
-            return job and job._replace(config=self._configs.get(job.trial, job.config))
+            return job
+        if job is not None:
+            self._held[job.trial] = job
         if not isinstance(stored, Started):
-            if job is not None and job.trial not in self._configs:
-                self._held.append(job)
             return None
-        self._configs.setdefault(stored.job.trial, stored.job.config)
+        self._held.pop(stored.job.trial, None)
+        self._started[stored.job.trial] = stored.job
         return stored.job
+
+    def _asked(self) -> Job | None:
+        """What the scheduler asks for next that the journal has not started already."""
+        while (job := self._scheduler.ask()) is not None:
+            started = self._started.get(job.trial)
+            if started is None:
+                return job
+            if job.until > started.until:
+                return job._replace(config=started.config)
+        return None
 
     def tell(self, report: Report) -> Decision:
         """Tell the scheduler, and answer as the journal says it answered."""

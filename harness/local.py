@@ -371,16 +371,21 @@ class Local:
             self._note_restart(trial, f"{reason}; it is trained again from its start")
             shutil.rmtree(self._checkpoints(trial))
             self._checkpoints(trial).mkdir()
-            run.process, run.restored = self._launch(job, run.worker), False
+            run.restored = False
+            self._launch_again(run)
             return None
         if self._crashes[trial] == self._retries:
             return self._failure(run, reason)
         self._crashes[trial] += 1
         self._note_restart(trial, reason)
+        self._launch_again(run)
+        return None
+
+    def _launch_again(self, run: _Run) -> None:
+        """Give a job whose process has left another one."""
         if run.process.resting:
             self._resting[run.worker] = run.process
-        run.process, run.last, run.since = self._launch(job, run.worker), -1, self._clock()
-        return None
+        run.process, run.last, run.since = self._launch(run.job, run.worker), -1, self._clock()
 
     def _note_restart(self, trial: int, reason: str) -> None:
         self.restarts.setdefault(trial, []).append(reason)

@@ -26,7 +26,19 @@ from harness.simulated import Simulated
 from harness.store import Store
 from harness.study import Study
 from harness.trace import check_trace
-from harness.types import NANOSECONDS, Delays, Event, Executor, Fidelity, Job, Scheduler, Standing, Status
+from harness.types import (
+    NANOSECONDS,
+    Decision,
+    Delays,
+    Event,
+    Executor,
+    Fidelity,
+    Job,
+    Report,
+    Scheduler,
+    Standing,
+    Status,
+)
 from surrogates.table import Table
 
 METHODS = ["rs", "asha", "asha-stop", "hyperband", "median", "asha:sampler=tpe"]
@@ -170,6 +182,32 @@ def test_a_follower_takes_what_happened_for_what_it_asked(tmp_path: Path) -> Non
         log = run(BENCHMARK, follower, Rehearsal(journal, BENCHMARK.workers, Interrupted), BUDGET, watch=journal.watch)
     assert log.error == ""
     assert log.events[:40] == whole.events[:40]
+
+
+def test_what_a_follower_asked_for_and_the_journal_did_not_start_comes_after_it(tmp_path: Path) -> None:
+    """The scheduler starts trials 0, 1, 2 and resumes 0; the journal had started 1 alone, with another config."""
+
+    class Scripted:
+        def __init__(self) -> None:
+            self.jobs = [Job(0, {"x": 0}, 1), Job(1, {"x": 1}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1}, 3)]
+
+        def ask(self) -> Job | None:
+            return self.jobs.pop(0) if self.jobs else None
+
+        def tell(self, report: Report) -> Decision:
+            return Decision.CONTINUE
+
+    with Journal(tmp_path / "journal", study("rs").spec()) as journal:
+        journal.events = [
+            Started(0, 0, Job(1, {"x": 1.5}, 1)), Event(9, 0, Report(1, 1, (0.0,), {}, 9e-9, Status.REACHED), {}),
+        ]  # fmt: skip
+        follower = Follower(Scripted(), journal)
+        assert follower.ask() == Job(1, {"x": 1.5}, 1)
+        journal.position = 1
+        assert follower.ask() is None
+        journal.position = 2
+        after = [follower.ask() for _ in range(4)]
+    assert after == [Job(0, {"x": 0}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1.5}, 3), None]
 
 
 def test_a_journal_of_another_study_is_refused_with_what_differs(tmp_path: Path) -> None:

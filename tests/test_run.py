@@ -50,7 +50,7 @@ def declared(folder: Path, **more: object) -> scripts.Script:
     (folder / "train.py").write_text("", encoding="utf-8")
     fields: dict[str, object] = {
         "metric": "loss", "maximize": False, "resource": "epoch", "maximum": 9, "max_arg": "epochs", "seed_arg": None,
-        "as_json": False, "method": "asha", "workers": 2, "budget": 60.0, "seed": 0, "options": {},
+        "as_json": False, "method": "asha", "workers": 2, "budget": 60.0, "seed": 0, "options": {}, "priors": {},
     }  # fmt: skip
     return scripts.declare(folder / "train.py", Space(GOOD), **{**fields, **more})  # type: ignore[arg-type]
 
@@ -112,18 +112,13 @@ def test_a_wrong_space_is_refused_with_what_is_possible(tmp_path: Path, text: st
     assert str(path) in str(refused.value)
 
 
-def test_priors_from_the_command_line() -> None:
-    space = scripts.with_priors(Space(GOOD), ["lr=1e-2:0.5", "optimizer=adam"])
+def test_priors_of_the_command_line_join_those_of_the_file(tmp_path: Path) -> None:
+    space = declared(tmp_path, priors={"lr": "1e-2:0.5", "optimizer": "adam"}).study.benchmark.space
     assert [(d.prior.value, d.prior.spread) for d in space.domains.values() if d.prior] == [(0.01, 0.5), ("adam", 0.25)]
     assert space.constants == {"depth": 3}
-    for text, said in (
-        ("lrr=1", "did you mean lr"),
-        ("lr", "is written lr=VALUE"),
-        ("lr=x", "is written"),
-        ("lr=2", "takes"),
-    ):
+    for priors, said in (({"lrr": "1"}, "did you mean lr"), ({"lr": "x"}, "is written VALUE"), ({"lr": "2"}, "lr")):
         with pytest.raises(ValueError, match=said):
-            scripts.with_priors(Space(GOOD), [text])
+            declared(tmp_path, priors=priors)
 
 
 def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
@@ -150,6 +145,8 @@ def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
         (("train.py", "--space", "space.toml"), "also say --metric, --max, --budget"),
         (("train.py", "--space", "none.toml", *CALL), "no space at none.toml"),
         (("train.py", "--space", "space.toml", *CALL, "--values", "xml"), "arguments or json, given 'xml'"),
+        (("train.py", "--space", "space.toml", *CALL, "--history", "results"), "--history is for benchmarks"),
+        (("train.py", "--space", "space.toml", *CALL, "--prior", "lr"), "--prior takes NAME=VALUE"),
         (("transformer_wikitext2_small", "--metric", "loss"), "leave out what scripts need"),
         (("transformer_wikitext2_smal",), "did you mean transformer_wikitext2_small"),
     ],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import catalog
 from harness.compose.cards import verdict
 from harness.compose.declarations import comparison_of
+from harness.compose.knowledge import STUDIES
 from harness.compose.studies import (
     SURROGATE,
     data_digest,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from harness.types import Benchmark
 
 
-STUDIES = "studies"
 REPORT = "report"
 DECLARATION = "comparison.json"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import catalog
+from harness.compose.knowledge import with_priors
 
 if TYPE_CHECKING:
     from harness.command import Command
@@ -105,29 +106,6 @@ def _check_beside(name: str, entry: Mapping[str, Any], names: Sequence[str]) -> 
 _SPELLED = {"values": "a list", "cast_int": "true or false"}
 
 
-def with_priors(space: Space, texts: Sequence[str]) -> Space:
-    """A space with priors from texts such as `lr=1e-3:0.5`: where the optimum is expected, and how far it may be."""
-    from harness.space import Space
-
-    plain = space.to_json()
-    for text in texts:
-        name, equals, said = text.partition("=")
-        value, _, spread = said.partition(":")
-        if name not in space.domains:
-            raise catalog.UnknownName("hyperparameter of a prior", name, space.names)
-        try:
-            prior = {"value": space.domains[name].cast(value)} | ({"spread": float(spread)} if spread else {})
-        except ValueError:
-            equals = ""
-            prior = {}
-        if not equals:
-            raise ValueError(
-                f"a prior is written {name}=VALUE or {name}=VALUE:SPREAD, of {space.domains[name]}: {text!r}"
-            )
-        plain[name]["prior"] = prior
-    return Space.from_json(plain)
-
-
 def prefix_of(script: Path) -> tuple[str, ...]:
     """How a script is called: a Python file by this Python, anything else as the program that it is."""
     if not script.is_file():
@@ -179,13 +157,17 @@ def declare(
     budget: float,
     seed: int,
     options: Mapping[str, Any],
+    priors: Mapping[str, str],
 ) -> Script:
-    """A study of a script; every name is checked before anything runs."""
+    """A study of a script; every name is checked before anything runs. priors: name to `VALUE` or `VALUE:SPREAD`."""
     from harness.command import Command
+    from harness.space import Space
     from harness.study import Study
     from harness.types import Benchmark, Fidelity, Objective
 
     command = Command(prefix_of(script), max_arg, as_json)
+    if priors:
+        space = Space.from_json(with_priors(space.to_json(), priors))
     for given, what in ((max_arg, "--max-arg"), (seed_arg, "--seed-arg")):
         if given is not None and (given in space.domains or given in space.constants):
             raise ValueError(f"{given!r} is in the space already: take it out, or leave out {what}")

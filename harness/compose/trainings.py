@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
-from harness.compose.comparisons import STUDIES
+from harness.compose.knowledge import STUDIES
 from harness.compose.studies import prepared
 
 if TYPE_CHECKING:
