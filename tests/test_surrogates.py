@@ -28,7 +28,8 @@ from surrogates import declared, fitting, surrogate
 from surrogates.declared import Declared
 from surrogates.features import Features
 from surrogates.noise import NEIGHBOURS, Noise
-from surrogates.regressors.gaussian_process import GaussianProcess, likelihood
+from surrogates.regressors.gaussian_process import GaussianProcess
+from surrogates.regressors.likelihood import likelihood
 from surrogates.regressors.nearest import Nearest
 from surrogates.regressors.trees import Trees
 from surrogates.scales import Components, Scale
