@@ -422,18 +422,20 @@ def test_many_final_losses_are_those_of_each(learnt: tuple[TableData, Surrogate,
 
 
 def test_the_optimum_lies_where_measurements_speak(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = made(rows=160, edge=math.inf)
-    wide = [row for row, config in enumerate(data.configs) if float(config["width"]) > 0.8]
+    data = made(rows=400, edge=math.inf)
+    wide = [row for row, config in enumerate(data.configs) if float(config["width"]) > 0.7]
     data = replace(
         data, configs=tuple(data.configs[row] for row in wide), parts=("iid",) * len(wide), values=data.values[wide],
         seconds=data.seconds[wide], ends=data.ends[wide],
     )  # fmt: skip
     quick(monkeypatch, GP)
     fitted, _, _ = fitting.fit(data, Declared())
-    model = Surrogate(data.benchmark, fitted, "")
-    assert not model.outside(fitted.facts["optimum_config"])
-    beyond = [other for other in SPACE.sample(stream("beyond"), 2000) if model.outside(other)]
-    assert model.final_losses(beyond).min() < fitted.facts["optimum"], "a case where the model promises more elsewhere"
+    model, facts = Surrogate(data.benchmark, fitted, ""), fitted.facts
+    assert not model.outside(facts["optimum_config"])
+    monkeypatch.setattr(Surrogate, "outside", lambda *_: False)
+    anywhere = fitting.fit(data, Declared())[0].facts
+    monkeypatch.undo()
+    assert model.outside(anywhere["optimum_config"]) and anywhere["optimum"] < facts["optimum"]
 
 
 def test_far_from_what_was_measured_is_outside(learnt: tuple[TableData, Surrogate, fitting.HeldOut]) -> None:
