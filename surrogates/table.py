@@ -153,6 +153,13 @@ class TableData:
         final = np.where(np.isnan(final), np.inf, final)
         return np.where(self.ends < 0, np.nan, final)
 
+    def full_seconds(self) -> float:
+        """The median of what a full training takes: to the last level, or to where it ended early by plan."""
+        lengths = self.lengths()
+        full = (lengths == self.seconds.shape[2]) | (self.ends == ENDS.index(End.EARLY))
+        last = np.take_along_axis(self.seconds[full], lengths[full][:, None] - 1, axis=1)
+        return float(np.median(last))
+
     def seed_spread(self) -> float | None:
         """The median over configs of the standard deviation of the final loss between seeds; None with one seed."""
         final = self.final_losses()
@@ -232,7 +239,7 @@ class Table:
             "median": float(np.median(mean)),
             "final_losses": mean.tolist(),
             "noise": self.data.seed_spread(),
-            "full_seconds": float(np.nanmedian(self.data.seconds[..., -1])),
+            "full_seconds": self.data.full_seconds(),
             "made": dict(self.data.made),
         }
 

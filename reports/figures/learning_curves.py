@@ -74,7 +74,8 @@ def scale_of(levels: Sequence[int]) -> tuple[Colormap, BoundaryNorm]:
     """Light to dark over the levels of a benchmark: an equal step for each."""
     shades = ["#b9c9d3", "#7fb2c4", "#3f8fa8", "#1f5f8b", "#1b2a6b"]
     edges = np.concatenate([[levels[0] - 0.5], np.asarray(levels) + 0.5])
-    return LinearSegmentedColormap.from_list("reached", shades, N=256), BoundaryNorm(edges, 256)
+    steps = max(256, len(edges))
+    return LinearSegmentedColormap.from_list("reached", shades, N=steps), BoundaryNorm(edges, steps)
 
 
 def trial_lines(frame: pd.DataFrame) -> tuple[list[Floats], NDArray[np.int64]]:
