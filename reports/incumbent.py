@@ -1,4 +1,4 @@
-"""Which trial a user would hold at each moment of a study, by three rules.
+"""Which trial a user would hold at each moment of a study, by four rules.
 
 Every rule is the same walk over candidates in the order in which they arrived: the best loss at the highest level
 seen so far, where two candidates tie the one that arrived earlier, then the one of the lower trial. The rules differ
@@ -6,7 +6,9 @@ in what is a candidate:
 
 - `maxfid`: each end of a job, at the level at which its trial then stands (the default);
 - `anyfid`: each report, all levels taken as one;
-- `full`: each report of the highest level.
+- `full`: each report of the highest level;
+- `recommend`: what the method itself recommends, each recommendation above all that came before; until its first, and
+  where a method has none, as `maxfid`.
 
 A candidate without a finite loss can be nobody's choice, so it neither becomes the incumbent nor raises the level.
 A job that the end of the study cut off is no candidate. Under `maxfid` the loss may rise where a new level is
@@ -33,7 +35,7 @@ class Events(NamedTuple):
     """The events of one study in order, as arrays of shape (events,)."""
 
     kind: NDArray[Any]
-    """"started", "report" or "ended"."""
+    """"started", "report", "ended" or "recommended"."""
     time: Floats
     """Seconds."""
     trial: NDArray[np.int64]
@@ -53,6 +55,12 @@ class Candidates(NamedTuple):
     loss: Floats
     test: Floats
 
+    def only(self, wanted: NDArray[np.bool_]) -> Candidates:
+        """Those that are wanted, a bool each."""
+        return Candidates(
+            self.time[wanted], self.trial[wanted], self.level[wanted], self.loss[wanted], self.test[wanted]
+        )
+
 
 class Trajectory(NamedTuple):
     """The incumbent as right-continuous steps: arrays of shape (steps,), times rising."""
@@ -66,24 +74,14 @@ class Trajectory(NamedTuple):
 
 
 def ends(events: Events) -> Candidates:
-    """Each trial as it stood when one of its jobs ended by itself or was ended by the scheduler."""
-    last: dict[int, tuple[float, float]] = {}
-    rows: list[tuple[float, int, int, float, float]] = []
-    columns = (events.kind, events.time, events.trial, events.resource, events.loss, events.test, events.reason)
-    for kind, time, trial, resource, loss, test, reason in zip(*(c.tolist() for c in columns), strict=True):
-        if kind == "report":
-            last[trial] = (loss, test)
-        elif kind == "ended" and reason != "cut" and trial in last:
-            rows.append((time, trial, resource, *last[trial]))
-    return _candidates(rows)
+    """Each trial as it stood when one of its jobs ended."""
+    return _as_last_reported(events, _job_ended(events))
 
 
 def reports(events: Events) -> Candidates:
     """Each report as a candidate."""
-    said = events.kind == "report"
-    return Candidates(
-        events.time[said], events.trial[said], events.resource[said], events.loss[said], events.test[said]
-    )
+    every = Candidates(events.time, events.trial, events.resource, events.loss, events.test)
+    return every.only(events.kind == "report")
 
 
 def maxfid(events: Events, top: int) -> Candidates:
@@ -100,33 +98,32 @@ def anyfid(events: Events, top: int) -> Candidates:
 def full(events: Events, top: int) -> Candidates:
     """The best of the reports at the highest level of the benchmark, `top`."""
     every = reports(events)
-    whole = every.level == top
-    return Candidates(every.time[whole], every.trial[whole], every.level[whole], every.loss[whole], every.test[whole])
+    return every.only(every.level == top)
 
 
-RULES: dict[str, Callable[[Events, int], Candidates]] = {"maxfid": maxfid, "anyfid": anyfid, "full": full}
+def recommend(events: Events, top: int) -> Candidates:
+    """What the method recommends, the latest above all before it; until then the best of the highest level so far."""
+    said = events.kind == "recommended"
+    ranked = events._replace(resource=np.where(said, top + np.cumsum(said), events.resource))
+    return _as_last_reported(ranked, said | _job_ended(events))
+
+
+RULES: dict[str, Callable[[Events, int], Candidates]] = {
+    "maxfid": maxfid,
+    "anyfid": anyfid,
+    "full": full,
+    "recommend": recommend,
+}
 
 
 def walk(candidates: Candidates) -> Trajectory:
     """Follow the incumbent through candidates in their order of arrival."""
-    held: tuple[int, float, float, int] | None = None
-    steps: list[tuple[float, float, float, int]] = []
-    finite = np.isfinite(candidates.loss)
-    for time, trial, level, loss, test in zip(*(column[finite].tolist() for column in candidates), strict=True):
-        rival = (-level, loss, time, trial)
-        if held is not None and rival >= held:
-            continue
-        held = rival
-        if steps and steps[-1][0] == time:
-            steps.pop()
-        steps.append((time, loss, test, trial))
-    times, losses, tests, trials = zip(*steps, strict=True) if steps else ((), (), (), ())
-    return Trajectory(
-        np.array(times, dtype=float),
-        np.array(losses, dtype=float),
-        np.array(tests, dtype=float),
-        np.array(trials, dtype=np.int64),
-    )
+    time, trial, level, loss, test = candidates.only(np.isfinite(candidates.loss))
+    place = np.empty(len(time), dtype=np.int64)
+    place[np.lexsort((trial, time, loss, -level))] = np.arange(len(time))
+    steps = np.flatnonzero(place == np.minimum.accumulate(place))  # better than all that came before
+    steps = steps[np.diff(time[steps], append=np.inf) > 0]  # of one moment, the last
+    return Trajectory(time[steps], loss[steps], test[steps], trial[steps])
 
 
 def at(times: Floats, values: Floats, grid: Floats) -> Floats:
@@ -155,12 +152,23 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
     return found
 
 
-def _candidates(rows: list[tuple[float, int, int, float, float]]) -> Candidates:
-    time, trial, level, loss, test = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+def _job_ended(events: Events) -> NDArray[np.bool_]:
+    """Where a job ended by itself or was ended by the scheduler."""
+    return (events.kind == "ended") & (events.reason != "cut")
+
+
+def _as_last_reported(events: Events, wanted: NDArray[np.bool_]) -> Candidates:
+    """Each wanted event with what its trial had reported last by then; left out where that was nothing."""
+    said = events.kind == "report"
+    rows = np.flatnonzero(said | wanted)
+    rows = rows[np.argsort(events.trial[rows], kind="stable")]  # by trial, and in order within each
+    last = np.maximum.accumulate(np.where(said[rows], np.arange(len(rows)), 0))
+    source = np.empty(len(said), dtype=np.int64)
+    source[rows] = rows[last]
+    told = np.flatnonzero(wanted)
+    source = source[told]
+    known = said[source] & (events.trial[source] == events.trial[told])
+    told, source = told[known], source[known]
     return Candidates(
-        np.array(time, dtype=float),
-        np.array(trial, dtype=np.int64),
-        np.array(level, dtype=np.int64),
-        np.array(loss, dtype=float),
-        np.array(test, dtype=float),
+        events.time[told], events.trial[told], events.resource[told], events.loss[source], events.test[source]
     )

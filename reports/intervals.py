@@ -64,8 +64,12 @@ def mean(values: Floats) -> Interval:
 def paired(first: Floats, second: Floats) -> Difference:
     """The mean of `first - second` over pairs, with the paired t test.
 
-    first, second: shape (n,), the same seeds in the same order.
+    first, second: shape (n,), the same seeds in the same order. Raises ValueError where one is infinite.
     """
+    if np.isinf(first).any() or np.isinf(second).any():
+        raise ValueError(
+            "an infinite loss has no mean: count a failure as the median config first, or use signed ranks"
+        )
     differences = first - second
     n = len(differences)
     center, low, high = (float(part) for part in mean(differences))
@@ -92,12 +96,12 @@ def holm(p: Floats) -> Floats:
     return adjusted
 
 
-def smallest_detectable(deviation: float, n: int) -> float:
-    """The mean difference that a paired t test would find with power 0.8 at alpha 0.05, in the unit of `deviation`.
+def smallest_detectable(deviation: float, n: float, alpha: float = ALPHA) -> float:
+    """The mean difference that a paired t test would find with power 0.8, in the unit of `deviation`.
 
     deviation: standard deviation of the n paired differences; NaN with fewer than two pairs.
     """
-    return deviation * _detectable_deviations(n) if n >= 2 else np.nan
+    return deviation * _detectable_deviations(n, alpha) if n >= 2 else np.nan
 
 
 def benchmarks_needed(pairs: int) -> int:
@@ -108,13 +112,18 @@ def benchmarks_needed(pairs: int) -> int:
     return needed
 
 
-def t_quantile(p: float, degrees: int) -> float:
+def t_quantile(p: float, degrees: float) -> float:
     """The p-quantile of Student's t."""
     return float(special.stdtrit(degrees, p))
 
 
+def normal_quantile(p: float) -> float:
+    """The p-quantile of the standard normal distribution."""
+    return float(special.ndtri(p))
+
+
 @cache
-def _detectable_deviations(n: int) -> float:
+def _detectable_deviations(n: float, alpha: float) -> float:
     # The other tail's part of the power is below 1e-5 wherever the power is 0.8.
-    critical = t_quantile(1 - ALPHA / 2, n - 1)
+    critical = t_quantile(1 - alpha / 2, n - 1)
     return float(special.nctdtrinc(n - 1, 1 - POWER, critical)) / np.sqrt(n)

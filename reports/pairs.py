@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from reports.incumbent import Floats
-from reports.intervals import ALPHA, Difference, benchmarks_needed, holm, paired, smallest_detectable
+from reports.intervals import ALPHA, Difference, holm, paired, smallest_detectable
 from reports.outcomes import MISSING, unique
 from reports.regret import Scale, measure
+from reports.statistics.detectable import by_design
 from reports.text import number, p_value, plural
 
 BETTER, ALIKE, NO_DATA = "better", "not told apart", "not enough data"
@@ -61,12 +62,9 @@ def across_benchmarks(benchmarks: int, arms: int) -> str:
     pairs = arms * (arms - 1) // 2
     if benchmarks < 2 or not pairs:
         return ""
-    needed = benchmarks_needed(pairs)
-    if benchmarks < needed:
-        return (
-            f"A claim over benchmarks cannot be significant by design: with {plural(pairs, 'pair')} of methods it "
-            f"needs at least {needed} benchmarks, and there are {benchmarks}."
-        )
+    impossible = by_design(benchmarks, pairs, "benchmark")
+    if impossible:
+        return f"A claim over benchmarks {impossible}."
     return "Each statement is about one benchmark; none is made over benchmarks."
 
 

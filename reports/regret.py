@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reports.statistics.ranks import ranks as ranks_of
+
 Floats = NDArray[np.float64]
 
 LOWEST_FLOOR = 1e-4
@@ -34,7 +36,7 @@ class Scale(NamedTuple):
 
 
 def scale(facts: Mapping[str, Any]) -> Scale | None:
-    """The ruler that a benchmark's facts give, None where its optimum or median is not known."""
+    """The ruler that a benchmark's facts give, or those of one of its metrics; None without optimum or median."""
     optimum, median, noise = facts.get("optimum"), facts.get("median"), facts.get("noise")
     if optimum is None or median is None or not np.isfinite(optimum) or not optimum < median < np.inf:
         return None
@@ -84,7 +86,8 @@ def ranks(losses: pd.DataFrame) -> pd.DataFrame:
 
     losses: a row per block (a seed of a benchmark), a column per arm; a row with a NaN has no ranks and is left out.
     """
-    return losses.dropna().rank(axis=1, method="average")
+    whole = losses.dropna()
+    return pd.DataFrame(ranks_of(whole.to_numpy(dtype=float).T).T, index=whole.index, columns=whole.columns)
 
 
 def law_of_random_search(values: Floats, trainings: NDArray[np.int64]) -> Floats:
