@@ -59,17 +59,19 @@ def tune(
     method: str = "asha",
     workers: int = 1,
     seed: int = 0,
+    warm: bool = False,
     out: str | Path | None = None,
 ) -> Tuned:
     """Tune a training script, or a function at the top of a file, for real; gives the best config and the study.
 
     script: reports `metric` and `resource` through a `Reporter`; a function is called with the config's values and
     `report=`; maximum: of the resource; max_arg: the argument that says how far to train, where there is one;
-    budget: seconds; out: where checkpoints and outputs go, by default a new folder under `results`.
+    budget: seconds; warm: workers keep their process and imports between trials; out: where checkpoints and outputs
+    go, by default a new folder under `results`.
     """
     from harness.compose import trainings
 
     return trainings.tune(
         script, space, metric=metric, maximize=maximize, resource=resource, maximum=maximum, max_arg=max_arg,
-        method=method, workers=workers, budget=budget, seed=seed, out=out,
+        method=method, workers=workers, budget=budget, seed=seed, warm=warm, out=out,
     )  # fmt: skip

@@ -12,12 +12,12 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import json
 import re
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from harness._run_command import INTERRUPTED, SOME_FAILED, run
 from harness.compose import (
     cards,
     comparisons,
@@ -26,10 +26,10 @@ from harness.compose import (
     inspection,
     merging,
     pages,
-    scripts,
+    replays,
     studies,
     tables,
-    trainings,
+    validation,
 )
 
 app = typer.Typer(
@@ -37,18 +37,18 @@ app = typer.Typer(
     help="The wind tunnel of hyperparameter optimisation: rehearse your sweep before you pay for the GPUs.",
 )  # fmt: skip
 
-BAD_USAGE, SOME_FAILED, STORAGE_FAILED, INTERRUPTED = 2, 3, 74, 130
+BAD_USAGE, STORAGE_FAILED = 2, 74
 
 
 @app.command()
 def compare(
     declaration: Annotated[Path | None, typer.Argument(help="a comparison in TOML")] = None,
     methods: Annotated[str, typer.Option(help="arms, such as rs,asha:eta=4 or MINE=asha:grace=2")] = "",
-    benchmarks: Annotated[str, typer.Option(help="names, or folders of tables")] = "",
+    benchmarks: Annotated[str, typer.Option(help="names, half a suite such as multi-fidelity/test, or folders")] = "",
     seeds: Annotated[str, typer.Option(help="how many, or a list such as 3,5,8")] = "",
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
-    table: Annotated[str | None, typer.Option(help="what a config outside the table means: restrict or snap")] = None,
+    table: Annotated[str | None, typer.Option(help="restrict to the table's rows, snap to them, or surrogate")] = None,
     decision_time: Annotated[str | None, typer.Option(help="none, constant:SECONDS or measured")] = None,
     prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
     history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
@@ -132,10 +132,10 @@ def report(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="methods, benchmarks or figures")],
+    what: Annotated[str, typer.Argument(help="methods, benchmarks, suites or figures")],
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """List methods, benchmarks or figures, each with one sentence."""
+    """List methods, benchmarks, suites or figures, each with one sentence."""
     named = inspection.listed(what)
     if as_json:
         typer.echo(json.dumps(named, indent=1))
@@ -212,11 +212,11 @@ def fit(
 
 @app.command()
 def describe(
-    benchmarks: Annotated[list[str], typer.Argument(help="benchmarks with a surrogate, or folders of tables")],
+    benchmarks: Annotated[list[str], typer.Argument(help="benchmarks, or folders of tables")],
     out: Annotated[Path | None, typer.Option(help="also write a page with figures there, even without cards")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON; of several benchmarks a list")] = False,
 ) -> None:
-    """Print the quality cards of benchmarks' surrogates: how far to trust what is concluded on them."""
+    """Print quality cards: how far to trust a surrogate, or what is known of a table without one."""
     if out is not None:
         drawn = pages.page(benchmarks, out, command=_command())
         typer.echo(f"page: {out / 'index.html'}" + ("" if drawn else " (up to date)"), err=as_json)
@@ -239,31 +239,34 @@ def _show_card(card: dict[str, Any]) -> None:
 @app.command()
 def replay(
     benchmark: Annotated[str | None, typer.Argument(help="a benchmark with a table")] = None,
-    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
-    seed: Annotated[int, typer.Option(help="of the study")] = 0,
+    method: Annotated[str | None, typer.Option(help="such as asha:eta=4; asha where nothing is said")] = None,
+    seed: Annotated[int | None, typer.Option(help="of the study")] = None,
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
     speed: Annotated[float | None, typer.Option(help="simulated seconds a second; else at once")] = None,
     verify: Annotated[Path | None, typer.Option(help="run the studies of this store again and compare digests")] = None,
     journal: Annotated[Path | None, typer.Option(help="a real study, by its journal or its folder")] = None,
 ) -> None:
-    """Watch a study unfold on the simulated clock, real ones from their journal, or verify that a store repeats."""
+    """Watch a study unfold on the simulated clock, real ones from their journal, or verify that a store repeats.
+
+    With a journal, another method, seed, number of workers or budget asks what would have become of it so.
+    """
     if verify is not None:
         differing = comparisons.verify(verify)
         for name, difference in differing.items():
             typer.echo(f"{name}: {difference}")
         typer.echo("every study repeats bit for bit" if not differing else f"{len(differing)} studies differ")
         raise typer.Exit(SOME_FAILED if differing else 0)
+    seconds = declarations.seconds_of(budget) if budget else None
     if journal is not None:
-        _replay_journal(journal, speed)
+        _replay_journal(journal, speed, {"method": method, "workers": workers, "budget": seconds, "seed": seed})
         return
     if benchmark is None:
         raise ValueError("replay needs a benchmark, --journal FILE or --verify STORE")
-    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given = {name: value for name, value in (("workers", workers), ("budget", seconds)) if value is not None}
     from harness.terminal import Unfolding
 
-    study = declarations.single_study(benchmark, method, seed, given)
+    study = declarations.single_study(benchmark, method or "asha", seed or 0, given)
     unfolding = Unfolding(study.benchmark, speed)
     log, _ = studies.simulate(study, watch=unfolding.show)
     unfolding.end(log)
@@ -271,8 +274,11 @@ def replay(
         raise typer.Exit(SOME_FAILED)
 
 
-def _replay_journal(path: Path, speed: float | None) -> None:
-    """Replay a real study and say whether every decision is the same."""
+def _replay_journal(path: Path, speed: float | None, otherwise: dict[str, Any]) -> None:
+    """Replay a real study and say whether every decision is the same; or what would have been, and what that rests on.
+
+    otherwise: what shall be other than it was, None where nothing.
+    """
     from harness.terminal import Unfolding
 
     unfolding: list[Unfolding] = []
@@ -281,150 +287,57 @@ def _replay_journal(path: Path, speed: float | None) -> None:
         unfolding.append(Unfolding(benchmark, speed))
         return unfolding[0].show
 
-    log, difference = trainings.replay_journal(path, begin)
+    if any(value is not None for value in otherwise.values()):
+        imagined = replays.what_if(path, begin, **otherwise)
+        unfolding[0].end(imagined.log)
+        typer.echo(imagined.said)
+        raise typer.Exit(SOME_FAILED if imagined.log.error else 0)
+    log, difference = replays.replay_journal(path, begin)
     unfolding[0].end(log)
     typer.echo(difference or f"all {len(log.events)} events are those of the real study, at the same times")
     if difference:
         raise typer.Exit(SOME_FAILED)
 
 
-@app.command(name="run")
-def run_(
-    what: Annotated[str, typer.Argument(help="a benchmark with a training script, or your script, with --space")],
-    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
-    workers: Annotated[int | None, typer.Option(min=1, help="processes side by side")] = None,
-    budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
-    seed: Annotated[int, typer.Option(help="of the study and of the trainings")] = 0,
-    prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
-    history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
-    space: Annotated[Path | None, typer.Option(help="TOML with [space]: the hyperparameters of your script")] = None,
-    metric: Annotated[str | None, typer.Option(help="that your script reports")] = None,
-    maximize: Annotated[bool, typer.Option("--maximize", help="the metric; else it is minimised")] = False,
-    resource: Annotated[str, typer.Option(help="what your script counts in its reports")] = "epoch",
-    maximum: Annotated[int | None, typer.Option("--max", min=1, help="of the resource: a full training")] = None,
-    max_arg: Annotated[str | None, typer.Option(help="your script's argument for how far to train")] = None,
-    seed_arg: Annotated[str | None, typer.Option(help="your script's argument for its seed")] = None,
-    values: Annotated[str, typer.Option(help="arguments, or json: all values as one argument")] = "arguments",
-    warm: Annotated[bool, typer.Option("--warm", help="keep processes and their imports between trials")] = False,
-    patience: Annotated[str | None, typer.Option(help="without a report a script counts as hanging, as 10m")] = None,
-    retries: Annotated[int, typer.Option(min=0, help="of a trial that crashed, from its checkpoint")] = 0,
-    retrain: Annotated[int, typer.Option(min=0, help="so many of the best configs again, over seeds")] = 0,
-    retrain_seeds: Annotated[int, typer.Option(min=1, help="how many of them")] = 3,
-    out: Annotated[Path | None, typer.Option(help="where checkpoints, outputs and the study go")] = None,
-    follow_journal: Annotated[bool, typer.Option(help="continue as the journal says, though decisions differ")] = False,
+app.command()(run)
+
+
+@app.command()
+def validate(
+    benchmark: Annotated[str, typer.Argument(help="with a training script and a table")],
+    methods: Annotated[str, typer.Option(help="arms, such as rs,asha,bo")] = "rs,asha,bo",
+    seeds: Annotated[str, typer.Option(help="how many, or which, such as 0-11 or 3,5,8")] = "12",
+    workers: Annotated[int, typer.Option(min=1, help="processes side by side")] = 2,
+    budget: Annotated[str, typer.Option(help="of each study, such as 2m")] = "2m",
+    table: Annotated[str | None, typer.Option(help="what simulates: surrogate or snap; a surrogate if it can")] = None,
+    probe: Annotated[str, typer.Option(help="how long the machine's speed is taken before each study")] = "1m",
+    out: Annotated[Path | None, typer.Option(help="where studies and page go; the same again continues")] = None,
 ) -> None:
-    """Run a study for real: trials as processes on this machine; of a benchmark, or of a script of yours."""
-    from harness.terminal import watching
+    """Run the same studies for real and simulated, from the same seeds, and write a page on how far they agree.
 
-    options: dict[str, Any] = {"warm": warm, "retries": retries}
-    if patience:
-        options["patience"] = declarations.seconds_of(patience)
-    hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
-    script = None
-    known = declarations.known_beforehand(prior or (), history)
-    if space is None and (Path(what).is_file() or what.endswith(".py")):
-        raise ValueError(f"to tune {what}, say what: --space space.toml --metric loss --max 9 --budget 10m")
-    if space is None:
-        of_scripts = (retrain, seed_arg, max_arg, maximum, metric, maximize)
-        if any(of_scripts) or (values, resource) != ("arguments", "epoch"):
-            raise ValueError(
-                "a benchmark says itself what it reports and how it is called; leave out what scripts need"
-            )
-        given = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
-        given = {field: value for field, value in given.items() if value is not None} | known
-        study = declarations.single_study(what, method, seed, given, real=True)
-    else:
-        _check_script(what, {"--metric": metric, "--max": maximum, "--budget": budget}, values, history)
-        script = scripts.declare(
-            Path(what),
-            scripts.read_space(space),
-            metric=metric or "",
-            maximize=maximize,
-            resource=resource,
-            maximum=maximum or 1,
-            max_arg=max_arg,
-            seed_arg=seed_arg,
-            as_json=values == "json",
-            method=method,
-            workers=workers or 1,
-            budget=declarations.seconds_of(budget or ""),
-            seed=seed,
-            options=options,
-            priors=known.get("prior", {}),
+    Nothing else should run on the machine.
+    """
+    folder = out or Path("results") / f"validation-{Path(benchmark).name}"
+    try:
+        said = validation.validate(
+            benchmark,
+            folder,
+            methods=_split(methods),
+            seeds=_seeds(seeds),
+            workers=workers,
+            budget=declarations.seconds_of(budget),
+            table=table,
+            probe=declarations.seconds_of(probe),
+            command=_command(),
+            say=typer.echo,
         )
-        study = script.study
-    name = re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
-    folder = out or Path("results") / name
-    with watching(study.benchmark, f"{study.arm} on {study.benchmark.name}", hours) as view:
-        if script is not None:
-            log, record = scripts.run(script, folder, view.show, follow_journal=follow_journal)
-        else:
-            log, record = trainings.run_real(study, folder, view.show, follow_journal=follow_journal, options=options)
-    view.end(log)
-    _show_failures(record.failures)
-    if script is not None and not log.error:
-        _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
-    typer.echo(f"study, outputs and checkpoints: {folder}")
-    if log.why == "interrupted":
-        typer.echo("interrupted; the same command continues", err=True)
-        raise typer.Exit(INTERRUPTED)
-    if log.error:
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what is finished is kept in {folder}, the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo("\n".join(said.lines))
+    typer.echo(f"page: {folder / validation.REPORT / 'index.html'}")
+    if said.failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _check_script(what: str, needed: dict[str, Any], values: str, history: str) -> None:
-    """Refuse a call on a script that says too little, or what scripts do not have."""
-    if lacking := [name for name, value in needed.items() if value is None]:
-        raise ValueError(f"to tune {what}, also say {', '.join(lacking)}")
-    if history:
-        raise ValueError("--history is for benchmarks: say what you know of a script with --prior")
-    if values not in ("arguments", "json"):
-        raise ValueError(f"--values takes arguments or json, given {values!r}")
-
-
-SHOWN_FAILURES = 5
-
-
-def _show_failures(failures: Sequence[str]) -> None:
-    """The reasons why trials failed, with the last lines that they printed; what is the same is said once."""
-    reasons: dict[str, list[int]] = {}
-    for failure in failures:
-        trial, reason = json.loads(failure)
-        reasons.setdefault(reason, []).append(trial)
-    for reason, trials in list(reasons.items())[:SHOWN_FAILURES]:
-        named = ", ".join(map(str, trials[:5])) + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
-        typer.echo(f"trial{'s' * (len(trials) > 1)} {named} failed: {reason}", err=True)
-    if len(reasons) > SHOWN_FAILURES:
-        typer.echo(f"and {len(reasons) - SHOWN_FAILURES} other reasons, in the folder of the study", err=True)
-
-
-def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain: int, seeds: int) -> None:
-    """The best configs, trained again where asked for, what mattered, and the command that trains the winner."""
-    from harness.terminal import shares
-
-    best, benchmark = scripts.found(script, log), script.study.benchmark
-    if not best:
-        typer.echo("no trial reported anything: there is no best config")
-        return
-    metric, unit = benchmark.objectives[0].metric, benchmark.fidelity.unit
-    typer.echo()
-    for one in best[: max(5, retrain)]:
-        config = "  ".join(f"{name}={value}" for name, value in one.config.items())
-        typer.echo(f"trial {one.trial:<4} {metric} {one.value:.6g} at {unit} {one.resource:<3} {config}")
-    level, importances = scripts.importances(script, log)
-    typer.echo("\n".join(shares(importances, unit, level)))
-    winner = best[0]
-    if retrain:
-        first = script.study.seed + 1
-        if not script.seed_arg:
-            typer.echo("the script is not told its seed (--seed-arg): it draws its own luck each time")
-        repeated = scripts.retrain(script, best[:retrain], range(first, first + seeds), folder / "again")
-        for again in repeated:
-            said = ", ".join(f"{value:.6g}" for value in again.values)
-            typer.echo(f"trial {again.found.trial:<4} again until {unit} {benchmark.fidelity.maximum}: {metric} {said}")
-        winner = repeated[0].found
-    scripts.written(script, best, folder)
-    typer.echo(f"to train the best config, trial {winner.trial}:\n  {script.line(winner.config)}")
 
 
 @app.command()
@@ -461,8 +374,10 @@ def _seeds(text: str) -> tuple[int, ...]:
         return ()
     if re.fullmatch(r"\d+", text):
         return tuple(range(int(text)))
+    if (first := re.fullmatch(r"(\d+)-(\d+)", text)) and int(first[1]) <= int(first[2]):
+        return tuple(range(int(first[1]), int(first[2]) + 1))
     if not re.fullmatch(r"\d+(,\d+)+,?", text):
-        raise ValueError(f"--seeds takes how many, or a list such as 3,5,8; given {text!r}")
+        raise ValueError(f"--seeds takes how many, a range such as 0-11, or a list such as 3,5,8; given {text!r}")
     return tuple(dict.fromkeys(int(seed) for seed in _split(text)))
 
 

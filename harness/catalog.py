@@ -46,14 +46,19 @@ PRIOR_TRIES = 16
 """After so many draws of the prior in a row that were proposed before, the sampler is asked."""
 
 
+OF_YOUR_OWN = (
+    "(Of your own: a folder with table.json, csv:PATH for runs in a file, syne_tune:PATH for a blackbox of Syne Tune.)"
+)
+
+
 class UnknownName(ValueError):
     """A name that nothing here has; the message gives the nearest known ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], also: str = "") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(known)}"
-        super().__init__(f"unknown {kind} {name!r}: {hint}")
+        super().__init__(f"unknown {kind} {name!r}: {hint}{also and f' {also}'}")
 
 
 @dataclass(frozen=True)
@@ -396,7 +401,7 @@ def find_benchmark(name: str) -> Entry:
     if (Path(name) / "table.json").exists():
         entry = table_entry(Path(name).resolve())
         return replace(entry, benchmark=replace(entry.benchmark, name=Path(name).resolve().name))
-    raise UnknownName("benchmark", name, benchmarks())
+    raise UnknownName("benchmark", name, benchmarks(), OF_YOUR_OWN)
 
 
 def figures() -> dict[str, str]:

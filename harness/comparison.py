@@ -36,7 +36,8 @@ class Arm:
 class Comparison:
     """A declaration of what shall be compared.
 
-    overrides: fields of every benchmark, as JSON; shared: how many first configs all arms have in common, by default
+    overrides: fields of every benchmark, as JSON; own: fields of single benchmarks, by name, which `overrides` and arms
+    set anew; shared: how many first configs all arms have in common, by default
     as many as workers; finished_trials: end each study after so many.
     """
 
@@ -47,6 +48,7 @@ class Comparison:
     decision_time: str = "none"
     shared: int | None = None
     finished_trials: int | None = None
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         labels = [arm.label for arm in self.arms]
@@ -71,6 +73,7 @@ class Comparison:
             "decision_time": self.decision_time,
             "shared": self.shared,
             "finished_trials": self.finished_trials,
+            "own": {name: dict(fields) for name, fields in self.own.items()},
         }
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The quality card of a surrogate for a terminal of 100 columns."""
+"""The quality card of a surrogate, or of a table without one, for a terminal of 100 columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ SHOWN_LEVELS = 6
 
 
 def terminal(card: Card) -> list[RenderableType]:
-    """A card as things that rich prints: the verdict and its lines, then what they stand on."""
+    """A card as things that rich prints."""
+    return _of_surrogate(card) if card["surrogate"] else _of_table(card)
+
+
+def _of_surrogate(card: Card) -> list[RenderableType]:
+    """The verdict and its lines, then what they stand on."""
     head = Text.assemble((card["benchmark"], "bold"), "   its surrogate is ", _word(card["verdict"]))
     return [
         head,
@@ -87,6 +92,73 @@ def sentences(card: Card) -> list[str]:
             f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, compared with the raw "
             f"table at {', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s by tau-b: {taus}."
         )
+    return said
+
+
+def _of_table(card: Card) -> list[RenderableType]:
+    """What is known of the table, and what does not apply to it."""
+    said: list[RenderableType] = [
+        Text.assemble((card["benchmark"], "bold"), "   what is known of it"),
+        Text("\n".join([*_origin(card), *_held(card)])),
+    ]
+    if rows := card.get("random search"):
+        metric = card["objectives"][0]["metric"]
+        said.append(
+            _table(
+                "Random search without repeats, on average after so many whole trainings (exact)",
+                ("trainings", metric, "normalised regret"),
+                ((str(of["trials"]), *_numbers(of, ("expected", "regret"))) for of in rows),
+            )
+        )
+    if rows := card.get("levels agree with the last"):
+        said.append(
+            _table(
+                f"Spearman of a level with the last, {rows[0]['configs']} configs (an early end keeps its value)",
+                ("level", "all", "better half"),
+                ((str(of["level"]), *_numbers(of, ("all", "better half"))) for of in spread(rows, SHOWN_LEVELS)),
+            )
+        )
+    absent = [f"Not applicable ({what}): {why}." for what, why in card["not_applicable"].items()]
+    return [*said, Text("\n".join(absent))] if absent else said
+
+
+def _origin(card: Card) -> list[str]:
+    """Where a table comes from, a sentence each; what is not stated is said to be not stated."""
+    named = (("Source", "provenance"), ("Licence", "licence"), ("Cite", "citation"))
+    return [f"{word}: {card[field] or 'not stated'}." for word, field in named]
+
+
+def _held(card: Card) -> list[str]:
+    """What a table holds, a sentence each."""
+    levels, seconds, missing = card["levels"], card["seconds"], card["missing"]
+    fidelity = f"{len(levels)} levels, up to {levels[-1]} {card['unit']}" if len(levels) > 1 else "final values only"
+    said = [f"Any config is answered; {fidelity}."]
+    if "configs" in card:
+        seeds = ", ".join(f"{count} with {n}" for n, count in card["seeds"].items())
+        share = "the whole space" if card["configs"] == card["space"] else "rows of the space"
+        said = [f"Configs: {card['configs']}, {share}; replicates: {seeds}; {fidelity}."]
+        said.append(f"Metrics: {', '.join(card['metrics'])}.")
+    for of in card["objectives"]:
+        way = "maximised" if of["maximize"] else "minimised"
+        values = (("best", of.get("optimum")), ("median", of.get("median")))
+        known = ", ".join(f"{word} {_number(value)}" for word, value in values if value is not None) or "nothing known"
+        known += " (means over replicates)" if "configs" in card else ""
+        at = ", ".join(f"{name}={value}" for name, value in (of.get("config") or {}).items())
+        said.append(f"Objective {of['metric']}, {way}: {known}{f'; best at {at}' * bool(at)}.")
+    noise = card.get("noise")
+    if noise and noise["seed_spread"] is not None:
+        said.append(
+            f"Noise: seeds spread it by {_number(noise['seed_spread'])} (median of standard deviations), the best tenth"
+            f" by {_number(noise['best tenth'])}; the gap from median to best is {_number(noise['gap'])}."
+        )
+    counts = ", ".join(f"{count} {what}" for what, count in missing.items() if what != "policy" and count)
+    said.append(f"Missing: {missing['policy'] or 'no policy stated'}{f' ({counts})' * bool(counts)}.")
+    each = "" if seconds["median"] is None else f"a whole training takes {_number(seconds['median'])} s (median); "
+    trainings = f", enough for {_number(seconds['trainings'])} of them" if "trainings" in seconds else ""
+    said.append(
+        f"Seconds: {seconds['how'] or 'not stated'}; {each}"
+        f"the budget is {_number(card['budget'])} s for {card['workers']} workers{trainings}."
+    )
     return said
 
 

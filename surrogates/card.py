@@ -155,7 +155,7 @@ def card(
         "optimum": optimum,
         "ranking": ranking,
     }
-    return _without_nan(plain)
+    return without_nan(plain)
 
 
 def _spelt(bounds: tuple[float, float]) -> str:
@@ -184,11 +184,11 @@ def _errors(truth: Array, guess: Array) -> dict[str, float]:
         "rmse": float(np.sqrt(errors / len(truth))),
         "r2": float(1 - errors / scatter) if scatter > 0 else np.nan,
         "kendall": float(kendall(truth, guess).statistic),
-        "spearman": _spearman(truth, guess),
+        "spearman": spearman(truth, guess),
     }
 
 
-def _spearman(first: Array, second: Array) -> float:
+def spearman(first: Array, second: Array) -> float:
     """Spearman's correlation of ranks; NaN where one is constant."""
     from scipy.stats import rankdata
 
@@ -255,8 +255,8 @@ def _agreement(levels: Sequence[int], truth: Array, alive: NDArray[np.bool_], mo
         row: dict[str, Any] = {"level": levels[place]}
         for name, curves in worlds.items():
             better = curves[:, -1] <= np.median(curves[:, -1])
-            row[name] = _spearman(curves[:, place], curves[:, -1])
-            row[f"{name}, better half"] = _spearman(curves[better, place], curves[better, -1])
+            row[name] = spearman(curves[:, place], curves[:, -1])
+            row[f"{name}, better half"] = spearman(curves[better, place], curves[better, -1])
         rows.append(row)
     return rows
 
@@ -335,11 +335,12 @@ def load(folder: Path) -> dict[str, Any]:
     return json.loads((folder / FILE).read_text(encoding="utf-8"))
 
 
-def _without_nan(plain: Any) -> Any:
+def without_nan(plain: Any) -> Any:
+    """The same with None in place of what is no finite number, and with plain numbers, for JSON."""
     if isinstance(plain, Mapping):
-        return {str(name): _without_nan(value) for name, value in plain.items()}
+        return {str(name): without_nan(value) for name, value in plain.items()}
     if isinstance(plain, list | tuple):
-        return [_without_nan(value) for value in plain]
+        return [without_nan(value) for value in plain]
     if isinstance(plain, float) and not np.isfinite(plain):
         return None
     return plain.item() if isinstance(plain, np.generic) else plain

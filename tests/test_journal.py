@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,22 +15,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toys import toy_data
+from toys import ending, toy_data
+from typer.testing import CliRunner
 
 from harness import catalog
+from harness.__main__ import app
+from harness.compose import trainings
+from harness.compose.replays import Trained, Training, replay_journal, what_if
 from harness.compose.studies import prepared
-from harness.compose.trainings import JOURNAL, replay_journal
+from harness.compose.trainings import JOURNAL
 from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read
 from harness.lines import read_lines
 from harness.loop import Ended, Log, Reason, Started, run
 from harness.simulated import Simulated
+from harness.space import uniform
 from harness.store import Store
 from harness.study import Study
 from harness.trace import check_trace
 from harness.types import (
     NANOSECONDS,
+    Benchmark,
     Decision,
     Delays,
+    End,
     Event,
     Executor,
     Fidelity,
@@ -39,17 +47,20 @@ from harness.types import (
     Standing,
     Status,
 )
-from surrogates.table import Table
+from surrogates.table import Table, save
 
 METHODS = ["rs", "asha", "asha-stop", "hyperband", "median", "asha:sampler=tpe"]
-TABLE = Table(toy_data(rows=30, table_miss="snap", fidelity=Fidelity("epoch", tuple(range(1, 10)))))
+TABLE = Table(toy_data(rows=300, table_miss="snap", fidelity=Fidelity("epoch", tuple(range(1, 10)))))
 BENCHMARK = TABLE.benchmark
 BUDGET = round(BENCHMARK.budget * NANOSECONDS)
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def study(method: str) -> Study:
-    return Study(method, catalog.parse_method(method).to_json(), BENCHMARK, "real", 0)
+DELAYS = Delays(start_up=0.3, restore=0.05, save=0.1)
+
+
+def study(method: str, source: str = "", benchmark: Benchmark = BENCHMARK) -> Study:
+    return Study(method, catalog.parse_method(method).to_json(), benchmark, "real", 0, source=source)
 
 
 def scheduler(method: str, seed: int = 0) -> Scheduler:
@@ -57,7 +68,7 @@ def scheduler(method: str, seed: int = 0) -> Scheduler:
 
 
 def workers() -> Simulated:
-    return Simulated(TABLE, BENCHMARK.workers, 0, Delays(start_up=0.3, save=0.1))
+    return Simulated(TABLE, BENCHMARK.workers, 0, DELAYS)
 
 
 class Interrupted:
@@ -230,6 +241,112 @@ def test_a_changed_line_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "journal")
 
 
+# -- what if --------------------------------------------------------------------------------------------------------
+
+
+def journal_with_a_table(folder: Path, method: str = "asha") -> Path:
+    """A study of the toy table as if it were real, and that table beside it, which has another start-up."""
+    save(TABLE.data, folder / "toy")
+    benchmark = replace(BENCHMARK, delays=replace(DELAYS, start_up=1.0))
+    with Journal(folder / "journal", study(method, str(folder / "toy"), benchmark).spec()) as journal:
+        journal.seal(run(benchmark, scheduler(method), workers(), BUDGET, watch=journal.watch))
+    return folder / "journal"
+
+
+def same_events(one: Log, other: Log) -> bool:
+    """Whether two logs hold the same events, but for what seconds written as floats lose of a nanosecond."""
+
+    def plain(event: Started | Event | Ended) -> tuple[object, ...]:
+        if isinstance(event, Event):
+            return (event.worker, event.report._replace(cost=0.0), event.metrics)
+        return event[1:]
+
+    near = all(abs(a.time - b.time) < 1000 for a, b in zip(one.events, other.events, strict=False))
+    return near and [*map(plain, one.events)] == [*map(plain, other.events)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_where_nothing_is_other_nothing_becomes_other(tmp_path: Path, method: str) -> None:
+    path = journal_with_a_table(tmp_path, method)
+    imagined = what_if(path, lambda _: lambda _: None)
+    assert same_events(imagined.log, read(path)[1])
+    assert (imagined.trained, imagined.said) == (imagined.reports, f"{imagined.reports} of {imagined.reports} "
+                                                 "reports (100%) rest on the journal")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "workers_then", "method_then"),
+    [({"workers": 7}, 7, "asha"), ({"method": "asha:eta=2"}, 2, "asha:eta=2"), ({"method": "rs"}, 2, "rs")],
+)
+def test_a_what_if_is_what_would_have_been(
+    tmp_path: Path, otherwise: dict[str, object], workers_then: int, method_then: str
+) -> None:
+    """Where the table beside the journal is the truth, so is what is made of both."""
+    path = journal_with_a_table(tmp_path)
+    imagined = what_if(path, lambda _: lambda _: None, **otherwise)  # type: ignore[arg-type]
+    benchmark = replace(BENCHMARK, workers=workers_then)
+    as_it_was = replace(study("asha"), method=catalog.parse_method(method_then).to_json(), benchmark=benchmark)
+    opened, then = prepared(as_it_was, None)
+    truth = run(opened, then, Simulated(TABLE, workers_then, 0, DELAYS), BUDGET)
+    assert same_events(imagined.log, truth)
+    trained = {(e.report.trial, e.report.resource) for e in read(path)[1].events if isinstance(e, Event)}
+    configs = {e.job.trial: e.job.config for e in read(path)[1].events if isinstance(e, Started)}
+    known = {(BENCHMARK.space.key(configs[trial]), level) for trial, level in trained}
+    then_configs = {e.job.trial: e.job.config for e in truth.events if isinstance(e, Started)}
+    reports = [e.report for e in truth.events if isinstance(e, Event)]
+    share = sum((BENCHMARK.space.key(then_configs[r.trial]), r.resource) in known for r in reports)
+    assert (imagined.trained, imagined.reports) == (share, len(reports))
+    assert 0 < share < len(reports)
+    assert f"{share} of {len(reports)} reports" in imagined.said and "the nearest rows of the table of" in imagined.said
+    assert imagined.pace == pytest.approx(1)
+
+
+def test_the_command_says_what_a_what_if_rests_on(tmp_path: Path) -> None:
+    path = journal_with_a_table(tmp_path)
+    done = CliRunner().invoke(app, ["replay", "--journal", str(path), "--method", "rs", "--workers", "3"])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^\d+ of \d+ reports \(\d+%\) rest on the journal, the other \d+ on the near", done.output, re.M)
+    same = CliRunner().invoke(app, ["replay", "--journal", str(path)])
+    assert (same.exit_code, "events are those of the real study" in same.output) == (0, True)
+
+
+def test_a_what_if_needs_something_that_answers(tmp_path: Path) -> None:
+    journaled(tmp_path / "journal", "asha")
+    with pytest.raises(ValueError, match="'toy' has neither a table nor a surrogate"):
+        what_if(tmp_path / "journal", lambda _: lambda _: None, workers=8)
+
+
+def test_what_was_trained_comes_first_and_the_rest_is_moved_and_paced() -> None:
+    config, other = TABLE.data.configs[:2]
+    row = TABLE.curve(config, 0)
+    level = row.nanoseconds[0] / NANOSECONDS
+    own = {k: (round(3 * level * NANOSECONDS), {"loss": row.losses[k][0] + 0.25, "test_loss": 9.0}) for k in range(2)}
+    model = Trained(BENCHMARK, [Training(config, own)], TABLE, 0)
+    assert model.pace == pytest.approx(3)
+    curve = model.curve(config, 0)
+    assert [loss for (loss,) in curve.losses] == pytest.approx([loss + 0.25 for (loss,) in row.losses])
+    assert curve.nanoseconds == pytest.approx([3 * time for time in row.nanoseconds], abs=2)
+    assert [model.holds(config, level) for level in (1, 2, 3)] == [True, True, False]
+    assert not model.holds(other, 1)
+    assert model.curve(other, 0).losses == TABLE.curve(other, 0).losses
+    assert "test_loss" not in curve.visible[5] and curve.end is End.COMPLETE
+
+
+def test_what_was_trained_overrules_where_the_other_model_sees_it_end() -> None:
+    config = TABLE.data.configs[0]
+    own = {k: (NANOSECONDS, {"loss": 1.0 - k / 10, "test_loss": 0.0}) for k in range(5)}
+    early = Table(ending(TABLE.data, 0, 3, End.DIVERGED))
+    curve = Trained(BENCHMARK, [Training(config, own)], early, 0).curve(config, 0)
+    assert [loss for (loss,) in curve.losses] == pytest.approx([1.0, 0.9, 0.8, 0.7, 0.6, 0.6, 0.6, 0.6, 0.6])
+    assert curve.end is End.COMPLETE
+    there = Trained(BENCHMARK, [Training(config, {k: own[k] for k in range(3)})], early, 0).curve(config, 0)
+    assert (len(there.losses), there.losses[-1], there.end) == (9, (0.8,), End.COMPLETE)
+    shorter = Trained(BENCHMARK, [Training(config, {0: own[0]})], early, 0).curve(config, 0)
+    assert (len(shorter.losses), shorter.losses[-1], shorter.end) == (3, (float("inf"),), End.DIVERGED)
+    failed = Trained(BENCHMARK, [Training(config, own, diverged=4)], TABLE, 0).curve(config, 0)
+    assert (len(failed.losses), failed.losses[-1], failed.end) == (5, (float("inf"),), End.DIVERGED)
+
+
 # -- for real -------------------------------------------------------------------------------------------------------
 
 TUNE = """
@@ -304,6 +421,18 @@ def test_a_killed_study_goes_on(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_fifty_kills_lose_no_finished_trial(tmp_path: Path) -> None:
     kill_and_continue(tmp_path / "out", 50, [signal.SIGKILL])
+
+
+def test_tuning_warm_keeps_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    script = tmp_path / "train.py"
+    script.write_text("import os\nfrom harness import Reporter\nReporter()(epoch=1, loss=float(os.getpid()))\n")
+    found = trainings.tune(
+        script, {"x": uniform(0.0, 1.0)}, metric="loss", maximize=False, resource="epoch", maximum=1, max_arg=None,
+        method="rs", workers=2, budget=4.0, seed=0, out=tmp_path / "out", warm=True,
+    )  # fmt: skip
+    processes = found.record.values[:, found.record.metrics.index("loss")]
+    assert len(processes) > len(set(processes)) and len(set(processes)) <= 2
 
 
 def test_a_study_that_is_over_is_read_back(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ TROUBLES = [
     "none", "prints", "prints without end", "never reports", "ignores SIGTERM", "signal 9", "exit code 3",
     "exit code 0", "NaN", "infinity", "no loss", "no epoch", "repeats", "skips", "no level", "text", "bool", "nested",
     "deep", "huge", "constant", "binary", "endless", "flood", "hangs",
+    "hangs, deaf", "busy, deaf",
 ]  # fmt: skip
 
 
@@ -637,22 +638,22 @@ LATE = "import runpy, sys; sys.argv = sys.argv[1:]; sys.argv[1] = sys.argv[-1]; 
 
 
 def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault 25: 8 threads with reporters of their own, 250 reports each, one at a time."""
+    """Fault 25: 8 threads with reporters of their own, 1000 reports each, one at a time."""
     (reports, their_reports), (their_answers, answers) = os.pipe(), os.pipe()
     monkeypatch.setenv("FORETUNE_REPORT_PIPE", f"{their_reports},{their_answers}")
     padding = {f"metric_{k}": float(k) for k in range(300)}
 
     def talk(number: int) -> None:
         report = Reporter()
-        for step in range(250):
-            report(epoch=step, loss=number, **padding)
+        for step in range(1000):
+            report(epoch=step, loss=number, **(padding if step % 10 == 0 else {}))
 
     threads = [Thread(target=talk, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     heard: Counter[float] = Counter()
     with os.fdopen(reports, encoding="ascii") as lines:
-        for _ in range(8 * 250):
+        for _ in range(8 * 1000):
             metrics = decode_metrics(lines.readline())
             assert metrics["epoch"] == heard[metrics["loss"]]
             heard[metrics["loss"]] += 1
@@ -661,7 +662,7 @@ def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> N
         thread.join()
     for descriptor in (their_reports, their_answers, answers):
         os.close(descriptor)
-    assert set(heard.values()) == {250} and len(heard) == 8
+    assert set(heard.values()) == {1000} and len(heard) == 8
 
 
 def test_a_script_that_says_nothing_hangs(tmp_path: Path) -> None:
@@ -675,6 +676,16 @@ def test_a_script_that_says_nothing_hangs(tmp_path: Path) -> None:
         assert second.report.cost > 2.0
         assert executor.failures[0].startswith("hangs: no report for 1 s")
         assert executor.idle == 1
+
+
+def test_silent_scripts_that_ignore_sigterm_are_killed(tmp_path: Path) -> None:
+    """Fault 26: one that sleeps and one in a busy loop of C, both deaf to SIGTERM."""
+    with troubled(tmp_path, "hangs, deaf", "busy, deaf", patience=1.0, grace=0.3) as executor:
+        heard = events(executor)
+        assert [status for _, status in said(heard)].count(Status.FAILED) == 2
+        assert all(reason.startswith("hangs: no report for 1 s") for reason in executor.failures.values())
+        assert executor.idle == 2
+    assert kill_marked(f"{executor._study}.") == 0
 
 
 def test_an_exit_code_counts_only_where_levels_are_missing(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Fit a surrogate to a table, judge it, and say how far to trust it."""
+"""Fit a surrogate to a table, judge it, and say how far to trust it; of a table without one, what is known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,22 +41,47 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
 
 
 def described(name: str) -> dict[str, Any]:
-    """The card of a benchmark; ValueError where it has none."""
-    from surrogates import card
+    """The card of a benchmark: of its surrogate where that has been judged, else of its table."""
+    from surrogates import card, table_card
 
-    place = _folder(name)
-    if not (place / card.FILE).exists():
-        raise ValueError(f"{name!r} has a table but no card yet: `fit {name}` makes a surrogate and its card")
-    return card.load(place)
+    place = catalog.find_benchmark(name).table
+    if place is not None and (place / card.FILE).exists():
+        return card.load(place)
+    model = model_of(name, "restrict")
+    plain = table_card.card(model)
+    if place is not None:
+        plain["not_applicable"]["surrogate"] = f"none was judged: `fit {name}` makes one and its card"
+    if "final_losses" in (facts := model.facts()):
+        plain["random search"] = _law(model.benchmark.objectives[0].maximize, facts)
+    return plain
+
+
+def _law(maximize: bool, facts: Mapping[str, Any]) -> list[dict[str, float]]:
+    """What random search without repeats holds on average after so many whole trainings: exact, of the first objective.
+
+    A config that diverges counts as the median one, as in reports.
+    """
+    import numpy as np
+
+    from reports.regret import counted, law_of_random_search
+
+    losses = counted(np.array(facts["final_losses"]), facts["median"])
+    steps = [factor * 10**power for power in range(10) for factor in (1, 2, 5)]
+    trials = [*(step for step in steps if step < len(losses)), len(losses)]
+    expected = law_of_random_search(np.sort(losses), np.array(trials)).tolist()
+    best, gap = facts["optimum"], facts["median"] - facts["optimum"]
+    return [
+        {"trials": count, "expected": -loss if maximize else loss, "regret": (loss - best) / gap if gap else 0.0}
+        for count, loss in zip(trials, expected, strict=True)
+    ]
 
 
 def verdict(name: str) -> str | None:
-    """In one word how far to trust the surrogate of a benchmark; None where there is no card."""
-    entry = catalog.find_benchmark(name)
-    try:
-        return described(name)["verdict"] if entry.table else None
-    except ValueError:
-        return None
+    """In one word how far to trust the surrogate of a benchmark; None where there is no card of one."""
+    from surrogates import card
+
+    place = catalog.find_benchmark(name).table
+    return card.load(place)["verdict"] if place is not None and (place / card.FILE).exists() else None
 
 
 def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:

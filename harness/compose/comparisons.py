@@ -145,7 +145,8 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
     """What is known of each benchmark of a comparison besides its studies, and which arms it has refused, and why."""
     facts: dict[str, dict[str, Any]] = {}
     for name in comparison.benchmarks:
-        benchmark = overridden(catalog.find_benchmark(name).benchmark, comparison.overrides)
+        own = comparison.own.get(name, {})
+        benchmark = overridden(catalog.find_benchmark(name).benchmark, own, comparison.overrides)
         model = model_of(name, benchmark.table_miss)
         facts[benchmark.name] = {
             "metric": benchmark.objectives[0].metric,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import catalog
 from harness.compose.studies import studies_of, study_of
+from harness.compose.suites import expanded
 
 if TYPE_CHECKING:
     from harness.comparison import Arm, Comparison
@@ -55,7 +56,8 @@ def comparison_of(
 ) -> Comparison:
     """A comparison from a declaration, from what is given beside it, and from the defaults; the names are checked.
 
-    methods: each a method's text, or `LABEL=TEXT`; real: of trainings, which need no table.
+    methods: each a method's text, or `LABEL=TEXT`; benchmarks: names, or halves of suites as `multi-fidelity/test`;
+    real: of trainings, which need no table.
     """
     from harness.comparison import Arm, Comparison
 
@@ -64,15 +66,18 @@ def comparison_of(
         for label, fields in plain.get("arms", {}).items():
             own = {name: value for name, value in fields.items() if name not in ARM_FIELDS}
             arms.append(Arm(label, fields.get("method", label), _coerced(own), tuple(fields.get("points", ()))))
+    fields = _coerced(plain.get("benchmark", {})) | dict(overrides or {})
+    named = expanded(tuple(benchmarks) or tuple(plain.get("benchmarks", (DEFAULT_BENCHMARK,))), fields)
     wanted = plain.get("seeds", DEFAULT_SEEDS)
     comparison = Comparison(
         arms=tuple(arms) or tuple(_arm(name) for name in DEFAULT_METHODS),
-        benchmarks=tuple(benchmarks) or tuple(plain.get("benchmarks", (DEFAULT_BENCHMARK,))),
+        benchmarks=tuple(named),
         seeds=tuple(seeds) or (tuple(range(wanted)) if isinstance(wanted, int) else tuple(wanted)),
-        overrides=_coerced(plain.get("benchmark", {})) | dict(overrides or {}),
+        overrides=fields,
         decision_time=decision_time or plain.get("decision_time", "none"),
         shared=plain.get("shared"),
         finished_trials=plain.get("finished_trials"),
+        own={name: own for name, own in named.items() if own},
     )
     studies_of(comparison, real=real)  # raises for every name that is not there
     return comparison

@@ -6,27 +6,32 @@ from pathlib import Path
 from typing import Any
 
 from harness import catalog
+from harness.compose import suites
 from harness.compose.comparisons import store_of
 
 
 def listed(what: str) -> dict[str, str]:
-    """Every method, benchmark or figure with one sentence."""
+    """Every method, benchmark, half of a suite or figure with one sentence."""
     match what:
         case "methods":
             return catalog.method_names()
         case "benchmarks":
             return {name: _sentence(entry) for name, entry in catalog.benchmarks().items()}
+        case "suites":
+            return suites.said()
         case "figures":
             return catalog.figures()
         case _:
-            raise catalog.UnknownName("list", what, ("methods", "benchmarks", "figures"))
+            raise catalog.UnknownName("list", what, ("methods", "benchmarks", "suites", "figures"))
 
 
 def _sentence(entry: catalog.Entry) -> str:
     benchmark = entry.benchmark
     names, unit = ", ".join(benchmark.space.names), benchmark.fidelity.unit
     objectives = ", ".join(objective.metric for objective in benchmark.objectives)
-    return f"{entry.ways}: {objectives} over {names}; up to {benchmark.fidelity.maximum} {unit}s"
+    said = f"{entry.ways}: {objectives} over {names}; up to {benchmark.fidelity.maximum} {unit}s"
+    halves = suites.containing(benchmark.name)
+    return f"{said}; in {', '.join(halves)}" if halves else said
 
 
 def check(what: Path | None) -> dict[str, Any]:

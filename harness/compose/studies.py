@@ -98,7 +98,7 @@ def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bo
     from harness.study import Study
 
     entry = catalog.find_benchmark(name)
-    benchmark = overridden(entry.benchmark, comparison.overrides, arm.overrides)
+    benchmark = overridden(entry.benchmark, comparison.own.get(name, {}), comparison.overrides, arm.overrides)
     method = catalog.parse_method(arm.method)
     past = tuple({**comparison.overrides, **arm.overrides}.get("history", ())) if method.learns else ()
     return Study(

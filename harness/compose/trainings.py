@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from harness.loop import Log, Watch
     from harness.space import Space
     from harness.study import Record, Study
-    from harness.types import Benchmark
 
 
 JOURNAL = "journal.lines"
@@ -39,6 +38,11 @@ def run_real(
     follow_journal: go on as the journal says even where the scheduler would decide otherwise now; options: of the
     executor, such as `warm`.
     """
+    return run_for_real(study, command_of(study), folder, watch, follow_journal=follow_journal, options=options or {})
+
+
+def command_of(study: Study) -> Command:
+    """How the training script of a study's benchmark is called; ValueError where it has none."""
     from harness.command import Command
 
     entry = catalog.find_benchmark(study.source)
@@ -46,8 +50,7 @@ def run_real(
         real = ", ".join(name for name, found in catalog.benchmarks().items() if found.script)
         raise ValueError(f"benchmark {study.benchmark.name!r} has no training script; those with one are {real}")
     script = (sys.executable, "-m", f"real_benchmarks.{entry.script}")
-    command = Command((*script, "--benchmark", study.benchmark.name, "--seed", str(study.seed)), "epochs")
-    return run_for_real(study, command, folder, watch, follow_journal=follow_journal, options=options or {})
+    return Command((*script, "--benchmark", study.benchmark.name, "--seed", str(study.seed)), "epochs")
 
 
 def run_for_real(
@@ -118,27 +121,6 @@ def _publish(finished: Record, folder: Path) -> None:
         store.publish([finished])
 
 
-def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log, str]:
-    """Play a real study again on the simulated clock, from what its journal says of each trial.
-
-    The scheduler decides anew, at the times that its decisions took. begin: makes what watches, once the benchmark is
-    known. Gives what happens, and where it first differs from what happened for real: an empty text where every
-    event is the same.
-    """
-    from harness.journal import Recorded, decision_times, read
-    from harness.loop import run
-    from harness.study import Study, first_difference
-
-    spec, real, _ = read(path / JOURNAL if path.is_dir() else path)
-    study = Study.from_spec(spec)
-    benchmark, scheduler = prepared(study, None)
-    executor = Recorded(real, benchmark.workers)
-    gaps = decision_times(real)
-    log = run(benchmark, scheduler, executor, real.time, decision_time=gaps, watch=begin(benchmark))
-    one, other = _record(study, real, {}), replace(_record(study, log, {}), why=str(real.why))
-    return log, "" if one.digest() == other.digest() else first_difference(one, other)
-
-
 @dataclass(frozen=True)
 class Tuned:
     """What tuning found: the best config, its loss, how far it was trained, and the study's record.
@@ -166,8 +148,12 @@ def tune(
     budget: float,
     seed: int,
     out: str | Path | None,
+    warm: bool = False,
 ) -> Tuned:
-    """Run one study of a script or function for real; gives the best config at the highest resource reached."""
+    """Run one study of a script or function for real; gives the best config at the highest resource reached.
+
+    warm: whether a worker keeps its process, and what that has imported, from trial to trial.
+    """
     from harness.command import Command
     from harness.space import Space
     from harness.study import Study
@@ -184,7 +170,7 @@ def tune(
     )
     study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed)
     folder = Path(out) if out else _new_folder(Path("results") / f"tune-{name}")
-    log, record = run_for_real(study, Command(prefix, max_arg), folder, None)
+    log, record = run_for_real(study, Command(prefix, max_arg), folder, None, options={"warm": warm})
     best: tuple[int, float, int] | None = None
     for event in log.events:
         if isinstance(event, Event) and math.isfinite(event.report.losses[0]):

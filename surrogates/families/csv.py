@@ -173,7 +173,7 @@ def _arranged(
                 break
         ends[row, replicate] = ENDS.index(end)
     workers = declared.get("workers", 4)
-    median = float(np.nanmedian(np.nanmax(seconds, axis=2)[ends >= 0]))
+    median = float(np.nanmedian(np.nanmax(seconds[ends >= 0], axis=1)))
     benchmark = Benchmark(
         declared.get("name", path.stem),
         space,

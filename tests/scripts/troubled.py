@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from itertools import repeat
 from pathlib import Path
 
 from harness.report import Reporter
@@ -45,7 +47,7 @@ match arguments.trouble:
         assert child.stdout is not None
         note_pids(os.getpid(), child.pid, int(child.stdout.readline()))
         time.sleep(60)
-    case "ignores SIGTERM":
+    case "ignores SIGTERM" | "hangs, deaf" | "busy, deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 report(epoch=1, loss=1.0, test_loss=1.0)
@@ -93,8 +95,10 @@ match arguments.trouble:
             report(epoch=2, loss=1.0)
         except SystemExit:
             time.sleep(60)
-    case "hangs":
+    case "hangs" | "hangs, deaf":
         time.sleep(60)
+    case "busy, deaf":
+        deque(repeat(0), maxlen=0)  # a loop in C, which no handler of signals interrupts
 
 for epoch in range(2, arguments.epochs + 1):
     report(epoch=epoch, loss=1.0, test_loss=1.0)

@@ -1,0 +1,153 @@
+"""The command `run`: what it takes, and what it prints of a real study."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.compose import declarations, scripts, trainings
+
+SOME_FAILED, INTERRUPTED = 3, 130
+
+
+def run(
+    what: Annotated[str, typer.Argument(help="a benchmark with a training script, or your script, with --space")],
+    method: Annotated[str, typer.Option(help="such as asha:eta=4")] = "asha",
+    workers: Annotated[int | None, typer.Option(min=1, help="processes side by side")] = None,
+    budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
+    seed: Annotated[int, typer.Option(help="of the study and of the trainings")] = 0,
+    prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
+    history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
+    space: Annotated[Path | None, typer.Option(help="TOML with [space]: the hyperparameters of your script")] = None,
+    metric: Annotated[str | None, typer.Option(help="that your script reports")] = None,
+    maximize: Annotated[bool, typer.Option("--maximize", help="the metric; else it is minimised")] = False,
+    resource: Annotated[str, typer.Option(help="what your script counts in its reports")] = "epoch",
+    maximum: Annotated[int | None, typer.Option("--max", min=1, help="of the resource: a full training")] = None,
+    max_arg: Annotated[str | None, typer.Option(help="your script's argument for how far to train")] = None,
+    seed_arg: Annotated[str | None, typer.Option(help="your script's argument for its seed")] = None,
+    values: Annotated[str, typer.Option(help="arguments, or json: all values as one argument")] = "arguments",
+    warm: Annotated[bool, typer.Option("--warm", help="keep processes and their imports between trials")] = False,
+    patience: Annotated[str | None, typer.Option(help="without a report a script counts as hanging, as 10m")] = None,
+    retries: Annotated[int, typer.Option(min=0, help="of a trial that crashed, from its checkpoint")] = 0,
+    retrain: Annotated[int, typer.Option(min=0, help="so many of the best configs again, over seeds")] = 0,
+    retrain_seeds: Annotated[int, typer.Option(min=1, help="how many of them")] = 3,
+    out: Annotated[Path | None, typer.Option(help="where checkpoints, outputs and the study go")] = None,
+    follow_journal: Annotated[bool, typer.Option(help="continue as the journal says, though decisions differ")] = False,
+) -> None:
+    """Run a study for real: trials as processes on this machine; of a benchmark, or of a script of yours."""
+    from harness.terminal import watching
+
+    options: dict[str, Any] = {"warm": warm, "retries": retries}
+    if patience:
+        options["patience"] = declarations.seconds_of(patience)
+    hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
+    script = None
+    known = declarations.known_beforehand(prior or (), history)
+    if space is None and (Path(what).is_file() or what.endswith(".py")):
+        raise ValueError(f"to tune {what}, say what: --space space.toml --metric loss --max 9 --budget 10m")
+    if space is None:
+        of_scripts = (retrain, seed_arg, max_arg, maximum, metric, maximize)
+        if any(of_scripts) or (values, resource) != ("arguments", "epoch"):
+            raise ValueError(
+                "a benchmark says itself what it reports and how it is called; leave out what scripts need"
+            )
+        given = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
+        given = {field: value for field, value in given.items() if value is not None} | known
+        study = declarations.single_study(what, method, seed, given, real=True)
+    else:
+        _check_script(what, {"--metric": metric, "--max": maximum, "--budget": budget}, values, history)
+        script = scripts.declare(
+            Path(what),
+            scripts.read_space(space),
+            metric=metric or "",
+            maximize=maximize,
+            resource=resource,
+            maximum=maximum or 1,
+            max_arg=max_arg,
+            seed_arg=seed_arg,
+            as_json=values == "json",
+            method=method,
+            workers=workers or 1,
+            budget=declarations.seconds_of(budget or ""),
+            seed=seed,
+            options=options,
+            priors=known.get("prior", {}),
+        )
+        study = script.study
+    name = re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
+    folder = out or Path("results") / name
+    with watching(study.benchmark, f"{study.arm} on {study.benchmark.name}", hours) as view:
+        if script is not None:
+            log, record = scripts.run(script, folder, view.show, follow_journal=follow_journal)
+        else:
+            log, record = trainings.run_real(study, folder, view.show, follow_journal=follow_journal, options=options)
+    view.end(log)
+    _show_failures(record.failures)
+    if script is not None and not log.error:
+        _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
+    typer.echo(f"study, outputs and checkpoints: {folder}")
+    if log.why == "interrupted":
+        typer.echo("interrupted; the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED)
+    if log.error:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _check_script(what: str, needed: dict[str, Any], values: str, history: str) -> None:
+    """Refuse a call on a script that says too little, or what scripts do not have."""
+    if lacking := [name for name, value in needed.items() if value is None]:
+        raise ValueError(f"to tune {what}, also say {', '.join(lacking)}")
+    if history:
+        raise ValueError("--history is for benchmarks: say what you know of a script with --prior")
+    if values not in ("arguments", "json"):
+        raise ValueError(f"--values takes arguments or json, given {values!r}")
+
+
+SHOWN_FAILURES = 5
+
+
+def _show_failures(failures: Sequence[str]) -> None:
+    """The reasons why trials failed, with the last lines that they printed; what is the same is said once."""
+    reasons: dict[str, list[int]] = {}
+    for failure in failures:
+        trial, reason = json.loads(failure)
+        reasons.setdefault(reason, []).append(trial)
+    for reason, trials in list(reasons.items())[:SHOWN_FAILURES]:
+        named = ", ".join(map(str, trials[:5])) + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
+        typer.echo(f"trial{'s' * (len(trials) > 1)} {named} failed: {reason}", err=True)
+    if len(reasons) > SHOWN_FAILURES:
+        typer.echo(f"and {len(reasons) - SHOWN_FAILURES} other reasons, in the folder of the study", err=True)
+
+
+def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain: int, seeds: int) -> None:
+    """The best configs, trained again where asked for, what mattered, and the command that trains the winner."""
+    from harness.terminal import shares
+
+    best, benchmark = scripts.found(script, log), script.study.benchmark
+    if not best:
+        typer.echo("no trial reported anything: there is no best config")
+        return
+    metric, unit = benchmark.objectives[0].metric, benchmark.fidelity.unit
+    typer.echo()
+    for one in best[: max(5, retrain)]:
+        config = "  ".join(f"{name}={value}" for name, value in one.config.items())
+        typer.echo(f"trial {one.trial:<4} {metric} {one.value:.6g} at {unit} {one.resource:<3} {config}")
+    level, importances = scripts.importances(script, log)
+    typer.echo("\n".join(shares(importances, unit, level)))
+    winner = best[0]
+    if retrain:
+        first = script.study.seed + 1
+        if not script.seed_arg:
+            typer.echo("the script is not told its seed (--seed-arg): it draws its own luck each time")
+        repeated = scripts.retrain(script, best[:retrain], range(first, first + seeds), folder / "again")
+        for again in repeated:
+            said = ", ".join(f"{value:.6g}" for value in again.values)
+            typer.echo(f"trial {again.found.trial:<4} again until {unit} {benchmark.fidelity.maximum}: {metric} {said}")
+        winner = repeated[0].found
+    scripts.written(script, best, folder)
+    typer.echo(f"to train the best config, trial {winner.trial}:\n  {script.line(winner.config)}")

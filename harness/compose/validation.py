@@ -1,0 +1,329 @@
+"""The same studies for real and simulated, from the same seeds: does the simulation agree with reality?
+
+Each real study is a journal in a folder of its own, so a validation goes on after any kill where it stood. Just before
+each, the machine's speed is taken: a fixed config of the table is trained by the same script, on as many workers as the
+study has, and what a level takes is divided by what the table says. The simulated study is run with all times
+multiplied by that, and once more as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness import catalog
+from harness.compose import trainings
+from harness.compose.cards import verdict
+from harness.compose.declarations import comparison_of
+from harness.compose.studies import SURROGATE, model_of, prepared, simulate, studies_of, study_of
+
+if TYPE_CHECKING:
+    from harness.comparison import Comparison
+    from harness.lines import LineWriter
+    from harness.space import Config
+    from harness.study import Record, Study
+    from harness.types import Benchmark, Curve, CurveModel, Decision, Job, Report
+    from reports.agreement import World
+
+STUDIES, PROBES, REPORT = "real", "probes.lines", "report"
+
+
+class Validated(NamedTuple):
+    """What a validation came to: its statements, and the real studies that failed."""
+
+    lines: list[str]
+    failed: list[str]
+
+
+def validate(
+    name: str,
+    folder: Path,
+    *,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    workers: int,
+    budget: float,
+    table: str | None,
+    probe: float,
+    command: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> Validated:
+    """Run what is missing of the real studies of a benchmark, simulate all, and write the page into `folder`.
+
+    budget: seconds of each study; table: what simulates, `surrogate` or `snap`, by default a surrogate where one is
+    fitted; probe: seconds for which the speed is taken; command: what the user typed; say: told of each real study.
+    ValueError where the benchmark has no script or no table, or cannot simulate a method. Ctrl-C raises
+    KeyboardInterrupt, the study kept as it is.
+    """
+    from harness.lines import LineWriter
+
+    overrides = {"workers": workers, "budget": budget, "table_miss": _answering(name, table)}
+    comparison = comparison_of({}, methods=methods, benchmarks=[name], seeds=seeds, overrides=overrides, real=True)
+    studies = sorted(studies_of(comparison, real=True), key=lambda study: study.seed)
+    _check_at_the_door(comparison, studies)
+    folder.mkdir(parents=True, exist_ok=True)
+    records: list[Record] = []
+    with LineWriter(folder / PROBES) as probes:
+        for number, study in enumerate(studies, 1):
+            records.append(_real(study, folder, probe, probes))
+            say(f"{number}/{len(studies)}  {study.arm} seed {study.seed}  {len(records[-1].cost)} reports")
+    return _report(comparison, studies, records, folder, command)
+
+
+def _answering(name: str, table: str | None) -> str:
+    """What answers for any config of a benchmark in the simulation."""
+    entry = catalog.find_benchmark(name)
+    if entry.table is None:
+        raise ValueError(f"benchmark {name!r} has no table, so nothing simulates it: `tabulate {name}` makes one")
+    if table not in (None, "snap", SURROGATE):
+        raise ValueError(
+            f"a real study trains any config of the space, so any must be answered for: --table {SURROGATE} or "
+            f"--table snap, given {table!r}"
+        )
+    return table or (SURROGATE if (entry.table / "surrogate.json").exists() else "snap")
+
+
+def _check_at_the_door(comparison: Comparison, studies: Sequence[Study]) -> None:
+    """Refuse what would fail after hours: no script, a method that the simulation cannot serve, no ruler for regret."""
+    name = comparison.benchmarks[0]
+    trainings.command_of(studies[0])
+    for arm in comparison.arms:
+        twin = study_of(comparison, arm, name, studies[0].seed)
+        prepared(twin, model_of(name, twin.benchmark.table_miss).under(twin.benchmark))
+    facts = _facts(name, studies[0].benchmark)
+    if not facts["optimum"] < facts["median"]:
+        raise ValueError(f"best and median of the table of {name!r} are the same, so nothing measures regret")
+
+
+# -- for real -------------------------------------------------------------------------------------------------------
+
+
+def _real(study: Study, folder: Path, probe: float, probes: LineWriter) -> Record:
+    """The record of a real study, which is run, or goes on, or is read back where it is over."""
+    from harness.journal import read
+    from harness.loop import Why
+
+    place = folder / STUDIES / f"{study.arm}-{study.seed}".replace("/", "_")
+    journal = place / trainings.JOURNAL
+    begun = journal.exists() and journal.stat().st_size > 0
+    if not begun or read(journal)[1].why is Why.INTERRUPTED:
+        pace = measured_pace(study, probe)
+        probes.append({"arm": study.arm, "seed": study.seed, "pace": pace, "continues": begun})
+    log, record = trainings.run_real(study, place)
+    if log.why is Why.INTERRUPTED:
+        raise KeyboardInterrupt
+    return record
+
+
+class _Again:
+    """Trains one config to the end, again and again."""
+
+    def __init__(self, config: Config, until: int) -> None:
+        self._config, self._until, self._trials = config, until, 0
+
+    def ask(self) -> Job | None:
+        from harness.types import Job
+
+        self._trials += 1
+        return Job(self._trials - 1, self._config, self._until)
+
+    def tell(self, report: Report) -> Decision:
+        from harness.types import Decision
+
+        return Decision.CONTINUE
+
+
+def measured_pace(study: Study, seconds: float) -> float:
+    """How many times as long as the table says a level takes on this machine now, with all workers at work.
+
+    Of the first config of the table that was trained to the end, over so many seconds; a job's first level, which has
+    the start in it, is left out. ValueError where that was too short to see another.
+    """
+    from harness.local import Local
+    from harness.loop import Started, Why, run
+    from harness.types import NANOSECONDS, Event
+
+    benchmark = study.benchmark.with_space(study.benchmark.space.opened())
+    config, expected = probed(study)
+    with TemporaryDirectory(prefix="foretune-probe-") as temporary:
+        executor = Local(benchmark, trainings.command_of(study), benchmark.workers, Path(temporary))
+        log = run(benchmark, _Again(config, benchmark.fidelity.maximum), executor, round(seconds * NANOSECONDS))
+    if log.why is Why.INTERRUPTED:
+        raise KeyboardInterrupt
+    first: set[int] = set()
+    took = told = 0.0
+    for event in log.events:
+        if isinstance(event, Started):
+            first.add(event.job.trial)
+        elif isinstance(event, Event) and event.report.trial in first:
+            first.discard(event.report.trial)
+        elif isinstance(event, Event) and event.report.resource in expected:
+            took += event.report.cost
+            told += expected[event.report.resource]
+    if not told:
+        reasons = "; ".join(dict.fromkeys(reason.splitlines()[0] for reason in executor.failures.values()))
+        raise ValueError(
+            f"in {seconds:g} s no training came to its second {benchmark.fidelity.unit}"
+            + (f" ({reasons})" if reasons else "")
+            + ": give a longer --probe"
+        )
+    return took / told
+
+
+def probed(study: Study) -> tuple[Config, dict[int, float]]:
+    """The config by which speed is taken, and the seconds that the table has for each level above the first."""
+    from harness.types import NANOSECONDS, End
+
+    table = model_of(study.source, "restrict")
+    delays, levels = study.benchmark.delays, table.benchmark.fidelity.levels
+    for config in table.restricted_space().rows or ():
+        curve = table.curve(config, study.seed)
+        if curve.end is End.COMPLETE:
+            break
+    else:
+        raise ValueError(f"no training in the table of {study.benchmark.name!r} came to its end: nothing to compare")
+    steps = zip(levels[1:], curve.nanoseconds[1:], curve.nanoseconds[:-1], strict=True)
+    beside = delays.evaluate + delays.save
+    return config, {level: (time - before) / NANOSECONDS + beside for level, time, before in steps}
+
+
+def _paces(folder: Path) -> dict[tuple[str, int], list[float]]:
+    """The speeds taken before each real study; several where it was interrupted and went on."""
+    from harness.lines import read_lines
+
+    paces: dict[tuple[str, int], list[float]] = {}
+    for line in read_lines(folder / PROBES):
+        before = paces.get((line["arm"], line["seed"]), []) if line["continues"] else []
+        paces[line["arm"], line["seed"]] = [*before, line["pace"]]
+    return paces
+
+
+# -- simulated ------------------------------------------------------------------------------------------------------
+
+
+class Paced:
+    """A curve model on a machine that takes so many times as long."""
+
+    def __init__(self, model: CurveModel, pace: float) -> None:
+        self.benchmark = model.benchmark
+        self.digest = model.digest
+        self._model = model
+        self._pace = pace
+
+    def curve(self, config: Config, seed: int) -> Curve:
+        """The curve, its times multiplied."""
+        curve = self._model.curve(config, seed)
+        return curve._replace(nanoseconds=tuple(round(time * self._pace) for time in curve.nanoseconds))
+
+
+def simulated(study: Study, pace: float) -> Record:
+    """The record of a study on the simulated clock of a machine that takes `pace` times as long as the table's."""
+    from harness.study import record
+    from harness.types import Delays
+
+    delays = study.benchmark.delays.__dict__
+    slowed = replace(study.benchmark, delays=Delays(**{name: pace * value for name, value in delays.items()}))
+    model = model_of(study.source, study.benchmark.table_miss).under(slowed)
+    paced: Any = Paced(model, pace)
+    return record(study, *simulate(replace(study, benchmark=slowed), curves=paced))
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+def _report(
+    comparison: Comparison, studies: Sequence[Study], real: Sequence[Record], folder: Path, command: str
+) -> Validated:
+    from reports import validation
+
+    name, paces = comparison.benchmarks[0], _paces(folder)
+    arms = {arm.label: arm for arm in comparison.arms}
+    twins = [study_of(comparison, arms[study.arm], name, study.seed) for study in studies]
+    means = [_mean(paces[study.arm, study.seed]) for study in studies]
+    records = {
+        "real": list(real),
+        "simulated": [simulated(twin, pace) for twin, pace in zip(twins, means, strict=True)],
+        "uncorrected": [simulated(twin, 1.0) for twin in twins],
+    }
+    benchmark = studies[0].benchmark
+    order = {label: place for place, label in enumerate(arms)}
+    continued = sum(len(paces[study.arm, study.seed]) > 1 for study in studies)
+    failed = [
+        f"{study.arm} seed {study.seed}: {one.error}" for study, one in zip(studies, real, strict=True) if one.error
+    ]
+    found = validation.Validation(
+        benchmark.name,
+        {world: _world(of, order) for world, of in records.items()},
+        _facts(name, benchmark),
+        benchmark.fidelity.continues,
+        _about(name, benchmark, means, comparison),
+        _notes(len(studies), continued, len(failed)),
+    )
+    digests = {world: [one.digest() for one in of] for world, of in records.items()}
+    inputs = json.dumps([digests, found.facts, dict(found.about), list(found.notes), command])
+    digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
+    said = validation.write(folder / REPORT, found, command=command, digest=digest)
+    return Validated([line.text for line in said], failed)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _world(records: Sequence[Record], order: Mapping[str, int]) -> World:
+    """Studies as frames, by their arms in the declared order."""
+    import pandas as pd
+
+    from harness.frames import frames
+    from reports.agreement import World
+
+    ordered = sorted(records, key=lambda one: order[one.spec["arm"]])
+    studies, events = frames(ordered)
+    configs = [
+        {"arm": one.spec["arm"], "seed": one.spec["seed"], "trial": trial, "config": json.dumps(config)}
+        for one in ordered
+        for trial, config in map(json.loads, one.configs)
+    ]
+    return World(studies, events, pd.DataFrame(configs, columns=["arm", "seed", "trial", "config"]))
+
+
+def _facts(name: str, benchmark: Benchmark) -> dict[str, Any]:
+    """What is known of the benchmark; best and median are those of the table, whatever simulates."""
+    facts = model_of(name, "restrict").facts()
+    return {
+        "metric": benchmark.objectives[0].metric,
+        "unit": benchmark.fidelity.unit,
+        "levels": list(benchmark.fidelity.levels),
+        **{fact: facts[fact] for fact in ("optimum", "median", "noise")},
+    }
+
+
+def _about(name: str, benchmark: Benchmark, paces: Sequence[float], comparison: Comparison) -> dict[str, str]:
+    from harness.tabulate import machine
+
+    here = machine()
+    words = {"snap": "the nearest rows of the table", SURROGATE: f"the surrogate ({verdict(name) or 'not judged'})"}
+    return {
+        "simulated by": words[benchmark.table_miss],
+        "methods": ", ".join(arm.method for arm in comparison.arms),
+        "seeds": ", ".join(map(str, comparison.seeds)),
+        "workers": str(benchmark.workers),
+        "budget of a study": f"{benchmark.budget:g} s",
+        "time of a level over that of the table": f"{min(paces):.3f} to {max(paces):.3f}, mean {_mean(paces):.3f}",
+        "delays": ", ".join(f"{delay} {value:g} s" for delay, value in benchmark.delays.__dict__.items()),
+        "machine": f"{here['processor']}, {here['cores']} cores, {here['system']}",
+    }
+
+
+def _notes(studies: int, continued: int, failed: int) -> list[str]:
+    notes = [f"{studies} real studies, each with its simulated twin."]
+    if continued:
+        notes.append(f"Interrupted and continued, with restarts in their times: {continued} of them.")
+    if failed:
+        notes.append(f"Failed, and counted as the median random config: {failed} of them.")
+    return notes

@@ -1,0 +1,308 @@
+"""A validation as a folder: a page on how far real studies and simulated ones agree, the numbers, and the figures.
+
+Written as a report is: each file whole, the same bytes for the same inputs, `report.json` with the digest last. What
+the page says it says whatever comes out.
+"""
+
+# pyright: reportUnknownMemberType=false
+# (matplotlib does not type its keyword arguments)
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from reports import agreement, curves, style, text
+from reports.agreement import MARGIN, OUTSIDE, QUANTITIES, TIMED, TOLERANCE, UNKNOWN, UNSETTLED, WITHIN, World
+from reports.outcomes import records, unique
+from reports.page import publish, rendered
+from reports.summary import Summary, summarise
+from reports.tables import Words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reports.drawing import Drawn
+
+WORLDS = ("real", "simulated", "uncorrected")
+STEM = "validation"
+
+HOW_TO_READ = (
+    "Each real study has a simulated one of the same method, seed, workers and budget, whose delays and training times "
+    "are multiplied by what the machine took for a fixed training of the same script just before the real study, over "
+    "what the table says for it; `uncorrected` is the simulation as it is. Ratios: real / simulated, geometric means "
+    "over seeds with 95 % t intervals on logs. Occupancy: the share of the workers' time in which they had a job. "
+    "Seconds to start a job: the median of what its first report cost above the later ones. Regret: of the observed "
+    "loss of the incumbent (rule maxfid) at the budget, 0 at the best final loss of the table, 1 at the median random "
+    "config, and nothing counts as worse than that; failed studies count as the median. An agreement is claimed only "
+    "where the whole interval lies within the bounds; the smallest difference that could have been found is that of a "
+    "paired t test with power 0.8 at level 0.05. Same choice: a trial of the same number and config that has reported "
+    "the same level in both worlds, where at least one of them ended its job."
+)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was run.
+
+    facts: of the benchmark, as a report has them; about: what else the page states, in words; notes: what must be said
+    of the studies.
+    """
+
+    benchmark: str
+    worlds: Mapping[str, World]
+    facts: Mapping[str, Any]
+    continues: bool
+    about: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that was found: frames as `agreement` gives them; ratios of the corrected and of the uncorrected world."""
+
+    summaries: Mapping[str, Summary]
+    ratios: pd.DataFrame
+    uncorrected: pd.DataFrame
+    differences: pd.DataFrame
+    tau: float
+    pairs: pd.DataFrame
+    decisions: pd.DataFrame
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON; what is not known is None."""
+        frames = {name: getattr(self, name) for name in ("ratios", "uncorrected", "differences", "pairs", "decisions")}
+        return {"tau": _plain(self.tau), "margin": MARGIN, "tolerance": TOLERANCE} | {
+            name: [{key: _plain(value) for key, value in row.items()} for row in records(frame)]
+            for name, frame in frames.items()
+        }
+
+
+@dataclass(frozen=True)
+class Line:
+    """A statement, and how it stands: `better` where the worlds agree, `error` where they do not, else nothing."""
+
+    text: str
+    kind: str
+
+
+def found(validation: Validation) -> Numbers:
+    """All numbers of a validation; its facts must say best and median of the table."""
+    facts, name = validation.facts, validation.benchmark
+    optimum, median = float(facts["optimum"]), float(facts["median"])
+    worlds = validation.worlds
+    summaries = {key: summarise(world.studies, world.events, {name: facts}) for key, world in worlds.items()}
+    counts = {key: agreement.counts(world, continues=validation.continues) for key, world in worlds.items()}
+    regrets = {key: agreement.regrets(summaries[key].studies, optimum, median) for key in ("real", "simulated")}
+    tau, pairs = agreement.ranking(regrets["real"], regrets["simulated"])
+    return Numbers(
+        summaries=summaries,
+        ratios=agreement.ratios(counts["real"], counts["simulated"]),
+        uncorrected=agreement.ratios(counts["real"], counts["uncorrected"]),
+        differences=agreement.differences(regrets["real"], regrets["simulated"]),
+        tau=tau,
+        pairs=pairs,
+        decisions=agreement.decisions(worlds["real"], worlds["simulated"], max(facts["levels"])),
+    )
+
+
+def lines(numbers: Numbers, unit: str) -> list[Line]:
+    """What a validation comes to, statement by statement."""
+    said = [_of_regret(row) for row in records(numbers.differences)]
+    for row in records(numbers.ratios[numbers.ratios["quantity"].isin(TIMED)]):
+        said.append(_of_time(row, unit))
+    if not np.isnan(numbers.tau):
+        agree, pairs = int(numbers.pairs["same"].sum()), len(numbers.pairs)
+        kind = "better" if agree == pairs else ""
+        words = f"Ranking of the methods by mean regret: Kendall's tau {numbers.tau:.2f}"
+        said.append(Line(f"{words}; {agree} of {text.plural(pairs, 'pair')} in the same order.", kind))
+    for row in records(numbers.decisions):
+        if row["choices"]:
+            share = f"{row['same']} of {row['choices']} ({text.share(row['same'] / row['choices'])})"
+            said.append(Line(f"{row['arm']}: where both had the same choice, they chose the same in {share}.", ""))
+    return said
+
+
+def _of_regret(row: Mapping[str, Any]) -> Line:
+    known = text.interval(row["difference"], row["low"], row["high"], 3)
+    said = f"{row['arm']}: final regret, real less simulated, {known}"
+    limit = f"with {text.plural(row['seeds'], 'seed')} a difference of {text.number(row['detectable'])} would be found"
+    words = {
+        WITHIN: f"within the margin of {MARGIN:g}; {limit}",
+        OUTSIDE: f"outside the margin of {MARGIN:g}",
+        UNSETTLED: f"not settled against the margin of {MARGIN:g}; {limit}",
+        UNKNOWN: f"not enough data ({text.plural(row['seeds'], 'seed')})",
+    }
+    return Line(f"{said}: {words[row['verdict']]}.", _kind(row["verdict"]))
+
+
+def _of_time(row: Mapping[str, Any], unit: str) -> Line:
+    known = text.interval(row["ratio"], row["low"], row["high"], 3)
+    bound = f"{100 * TOLERANCE:g} %"
+    words = {
+        WITHIN: f"within {bound}",
+        OUTSIDE: f"more than {bound} apart",
+        UNSETTLED: f"not settled against {bound}",
+        UNKNOWN: f"not enough data ({text.plural(row['seeds'], 'seed')})",
+    }
+    said = f"{row['arm']}: {_named(row['quantity'], unit)}, real / simulated, {known}"
+    return Line(f"{said}: {words[row['verdict']]}.", _kind(row["verdict"]))
+
+
+def _kind(verdict: str) -> str:
+    return {WITHIN: "better", OUTSIDE: "error"}.get(verdict, "")
+
+
+def _named(quantity: str, unit: str) -> str:
+    """A quantity in the words of a benchmark."""
+    return {"epochs": f"{unit}s trained", "per_epoch": f"seconds per {unit}"}.get(quantity, QUANTITIES[quantity])
+
+
+def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
+    """The tables of the page with their titles."""
+    return [
+        (
+            "Final regret",
+            _words(
+                ["method", "real", "simulated", "difference [95 %]", "verdict", "could have found", "seeds"],
+                [
+                    [
+                        *(row["arm"], text.number(row["real"]), text.number(row["simulated"])),
+                        *(text.interval(row["difference"], row["low"], row["high"], 3), row["verdict"]),
+                        *(text.number(row["detectable"]), str(row["seeds"])),
+                    ]
+                    for row in records(numbers.differences)
+                ],
+            ),
+        ),
+        ("Times and counts", _times(numbers, unit)),
+        (
+            "Pairs of methods: difference of final regret",
+            _words(
+                ["first", "second", "real [95 %]", "simulated [95 %]", "same order"],
+                [
+                    [
+                        *(row["first"], row["second"]),
+                        *(text.interval(row[w], row[f"{w}_low"], row[f"{w}_high"], 3) for w in WORLDS[:2]),
+                        "yes" if row["same"] else "no",
+                    ]
+                    for row in records(numbers.pairs)
+                ],
+            ),
+        ),
+        (
+            "Decisions",
+            _words(
+                ["method", "trials in both", "with the same config", "same choices", "chosen the same"],
+                [
+                    [str(row[name]) for name in ("arm", "trials", "configs", "choices", "same")]
+                    for row in records(numbers.decisions)
+                ],
+            ),
+        ),
+    ]
+
+
+def _times(numbers: Numbers, unit: str) -> Words:
+    """Real, simulated and uncorrected means, with ratios."""
+    rows: list[list[str]] = []
+    for row, other in zip(records(numbers.ratios), records(numbers.uncorrected), strict=True):
+        ratios = [text.interval(one["ratio"], one["low"], one["high"], 3) for one in (row, other)]
+        means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
+        rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"]])
+    head = ["method", "mean of", "real", "simulated", "uncorrected", "real / simulated [95 %]"]
+    return _words([*head, "real / uncorrected [95 %]", "verdict"], rows)
+
+
+def _words(head: list[str], rows: list[list[str]]) -> Words:
+    return Words(head, rows, [False] * len(rows))
+
+
+def write(folder: Path, validation: Validation, *, command: str, digest: str) -> list[Line]:
+    """Write the page of a validation; gives its statements.
+
+    command: the line that makes it; digest: of the inputs.
+    """
+    numbers = found(validation)
+    unit = str(validation.facts["unit"])
+    said = lines(numbers, unit)
+    drawn = draw(validation, numbers)
+    page = rendered(
+        "validation.html",
+        title=f"{validation.benchmark}: the same studies for real and simulated",
+        lead=" ".join(validation.notes),
+        lines=said,
+        figures=[
+            {
+                "name": figure.name,
+                "alt": figure.caption.partition(":")[0],
+                "caption": figure.caption,
+                "svg": base64.b64encode(figure.files["svg"]).decode(),
+                "small": figure.name.startswith("differences"),
+            }
+            for figure in drawn
+        ],
+        tables=tables(numbers, unit),
+        how_to_read=HOW_TO_READ,
+        command=command,
+        facts=validation.about,
+    )
+    content = {"benchmark": validation.benchmark, "command": command, "about": dict(validation.about)}
+    content |= {"notes": list(validation.notes), "statements": [line.text for line in said], **numbers.plain()}
+    files = {
+        "index.html": page.encode(),
+        f"{STEM}.json": (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(),
+    }
+    for figure in drawn:
+        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+    publish(folder, files, digest)
+    return said
+
+
+def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
+    """The figures of a validation."""
+    import matplotlib  # takes a second to import
+
+    from reports.drawing import Drawn, caption, figure_of, save
+    from reports.figures import anytime, differences, worlds
+
+    name, facts = validation.benchmark, validation.facts
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    frame = pd.concat(
+        [curves.anytime(summary, name).assign(world=world) for world, summary in numbers.summaries.items()]
+    )
+    _, *limits = anytime.window(frame, facts["optimum"], facts["median"])
+    arms = unique(validation.worlds["real"].studies["arm"])
+    budget = float(validation.worlds["real"].studies["budget"].max())
+    with matplotlib.rc_context(cast(Any, style.RC)):
+        over_time = figure_of(style.WIDTH, 2.7 * -(-len(arms) // 3))
+        panels = over_time.subplots(-(-len(arms) // 3), min(len(arms), 3), squeeze=False, sharey=True)
+        for arm, axes in zip(arms, panels.flat, strict=False):
+            worlds.draw(
+                frame[frame["arm"] == arm], axes, budget=budget, metric=str(facts["metric"]),
+                limits=cast(Any, tuple(limits)), optimum=facts["optimum"],
+            )  # fmt: skip
+            axes.set_title(arm, loc="left")
+        for axes in panels.flat[len(arms) :]:
+            axes.set_axis_off()
+        for axes in panels[:, 1:].flat:
+            axes.set_ylabel("")
+        panels[0, 0].legend(loc="upper right")
+        apart = figure_of(4.6, 0.9 + 0.3 * len(arms))
+        differences.draw(numbers.differences, apart.add_subplot(), margin=MARGIN)
+        return [
+            Drawn(f"worlds-{stem}", caption(worlds, f"{name}:"), save(over_time)),
+            Drawn(f"differences-{stem}", caption(differences, f"{name}:"), save(apart)),
+        ]
+
+
+def _plain(value: Any) -> Any:
+    plain: Any = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not np.isfinite(plain) else plain

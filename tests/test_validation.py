@@ -1,0 +1,333 @@
+"""Real against simulated: what agrees is said to agree, the rest is not; a validation goes on after any end."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from harness import catalog
+from harness.__main__ import app
+from harness.command import Command
+from harness.compose import studies, trainings, validation
+from harness.compose.declarations import comparison_of
+from harness.loop import run
+from harness.simulated import Simulated
+from harness.space import Space, uniform
+from harness.study import record
+from harness.types import NANOSECONDS, Benchmark, Delays, Fidelity, Objective
+from reports import agreement
+from reports.agreement import OUTSIDE, UNKNOWN, UNSETTLED, WITHIN, World
+from surrogates.table import Table, TableData, save
+
+SCRIPTS = Path(__file__).parent / "scripts"
+DELAYS = Delays(start_up=0.2, restore=0.05, save=0.02)
+LEVEL = 0.5
+"""Seconds of a level."""
+
+
+def data(name: str, seconds: float = LEVEL, worse: float = 0.0) -> TableData:
+    """The curves of tests/scripts/toy.py on a grid."""
+    benchmark = Benchmark(
+        name, Space({"x": uniform(0.0, 1.0)}), (Objective("loss"),), Fidelity("epoch", tuple(range(1, 10))),
+        budget=40.0, workers=2, test_metric="test_loss", delays=DELAYS,
+    )  # fmt: skip
+    x, levels = (np.arange(101) / 100)[:, None, None], np.arange(1, 10.0)
+    values = np.stack(np.broadcast_arrays(x + 1 / levels + worse, x), axis=-1)
+    spent = np.broadcast_to(seconds * levels, (101, 1, 9)).copy()
+    configs = tuple({"x": value} for value in x.ravel().tolist())
+    ends = np.zeros((101, 1), dtype=np.int8)
+    return TableData(benchmark, configs, ("iid",) * 101, (1,), ("loss", "test_loss"), values, spent, ends, {})
+
+
+@pytest.fixture
+def problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A benchmark with a table and a script, by name."""
+    name = f"line-{tmp_path.name}"  # what is loaded is kept by its name
+    table = data(name)
+    save(table, tmp_path / "table")
+    entry = catalog.Entry(table.benchmark, "toy", tmp_path / "table")
+    known = catalog.benchmarks()
+    monkeypatch.setattr(catalog, "benchmarks", lambda: {**known, name: entry})
+    command = Command((sys.executable, str(SCRIPTS / "toy.py")), "epochs")
+    monkeypatch.setattr(trainings, "command_of", lambda _: command)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return name
+
+
+def reality(
+    monkeypatch: pytest.MonkeyPatch, name: str, *, pace: float = 1.0, delays: Delays = DELAYS, worse: float = 0.0
+) -> None:
+    """What is real is simulated, with delays, pace and losses of its own, and the probe tells that pace."""
+    truth = Table(data(name, LEVEL * pace, worse)).under(replace(data(name).benchmark, table_miss="snap"))
+
+    def run_real(study: Any, place: Path) -> Any:
+        benchmark, scheduler = studies.prepared(study, None)
+        executor = Simulated(truth, benchmark.workers, study.seed, delays)
+        log = run(benchmark, scheduler, executor, round(benchmark.budget * NANOSECONDS))
+        return log, record(study, log, 0.0)
+
+    monkeypatch.setattr(trainings, "run_real", run_real)
+    monkeypatch.setattr(validation, "measured_pace", lambda study, seconds: pace)
+    monkeypatch.setattr("reports.validation.draw", lambda validation, numbers: [])
+
+
+def validated(name: str, folder: Path, **more: Any) -> validation.Validated:
+    given: dict[str, Any] = {
+        "methods": ["rs", "asha"], "seeds": range(5), "workers": 2, "budget": 40.0, "table": None, "probe": 1.0,
+        "command": "validate it",
+    }  # fmt: skip
+    return validation.validate(name, folder, **{**given, **more})
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "report" / "validation.json").read_text(encoding="utf-8"))
+
+
+def slower(delays: Delays, pace: float) -> Delays:
+    return Delays(*(pace * value for value in (delays.start_up, delays.restore, delays.evaluate, delays.save)))
+
+
+# -- the whole, where the truth is known ----------------------------------------------------------------------------
+
+
+def test_where_the_simulation_is_right_everything_agrees(
+    problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine is 1.25 times as slow as the table: the corrected simulation is reality, the uncorrected is not."""
+    reality(monkeypatch, problem, pace=1.25, delays=slower(DELAYS, 1.25))
+    done = validated(problem, tmp_path / "out")
+    said = numbers(tmp_path / "out")
+    assert done.failed == [] and done.lines == said["statements"]
+    assert {row["verdict"] for row in said["differences"]} == {WITHIN}
+    assert {(row["difference"], row["low"], row["high"]) for row in said["differences"]} == {(0.0, 0.0, 0.0)}
+    timed = [row for row in said["ratios"] if row["quantity"] in agreement.TIMED]
+    assert len(timed) == 8
+    assert {row["verdict"] for row in timed if row["arm"] == "asha"} == {WITHIN}
+    assert [row["ratio"] for row in timed] == pytest.approx([1] * 8)
+    assert said["tau"] == 1 and all(row["same"] for row in said["pairs"])
+    for row in said["decisions"]:
+        assert row["configs"] == row["trials"] > 20 and row["same"] == row["choices"]
+    assert next(row for row in said["decisions"] if row["arm"] == "asha")["choices"] > 50
+    uncorrected = {(row["arm"], row["quantity"]): row for row in said["uncorrected"]}
+    assert uncorrected["asha", "per_epoch"]["ratio"] == pytest.approx(1.25)
+    assert uncorrected["asha", "epochs"]["verdict"] == uncorrected["asha", "start_up"]["verdict"] == OUTSIDE
+
+
+def test_a_wrong_start_up_is_found(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reality(monkeypatch, problem, delays=replace(DELAYS, start_up=0.9))
+    done = validated(problem, tmp_path / "out")
+    rows = {(row["arm"], row["quantity"]): row for row in numbers(tmp_path / "out")["ratios"]}
+    assert rows["asha", "start_up"]["verdict"] == rows["asha", "epochs"]["verdict"] == OUTSIDE
+    assert rows["asha", "epochs"]["high"] < 1 / 1.03 < 1.03 < rows["asha", "start_up"]["low"]
+    assert rows["rs", "start_up"]["real"] == pytest.approx(0.9) and rows["rs", "per_epoch"]["verdict"] == WITHIN
+    assert any(re.match(r"asha: epochs trained, real / simulated, 0\.\d+ .*more than 3 % apart", s) for s in done.lines)
+    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert '<li class="error">asha: epochs trained' in page and "validate it" in page
+
+
+def test_other_losses_are_found(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reality ends a quarter of the gap from median to best above what the table says, the times are the same."""
+    reality(monkeypatch, problem, worse=0.125)
+    done = validated(problem, tmp_path / "out")
+    said = numbers(tmp_path / "out")
+    assert {row["verdict"] for row in said["differences"]} == {OUTSIDE}
+    assert {row["verdict"] for row in said["ratios"] if row["quantity"] in agreement.TIMED} == {WITHIN}
+    assert [row["difference"] for row in said["differences"]] == pytest.approx([0.25, 0.25])
+    assert any("asha: final regret, real less simulated, 0.25" in line and "outside" in line for line in done.lines)
+
+
+def test_failed_studies_are_counted_and_named(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reality(monkeypatch, problem)
+    was = trainings.run_real
+
+    def run_real(study: Any, place: Path) -> Any:
+        log, done = was(study, place)
+        return (log, replace(done, why="error", error="it broke")) if study.seed == 3 else (log, done)
+
+    monkeypatch.setattr(trainings, "run_real", run_real)
+    done = validated(problem, tmp_path / "out")
+    assert done.failed == ["rs seed 3: it broke", "asha seed 3: it broke"]
+    said = numbers(tmp_path / "out")
+    assert said["notes"][-1] == "Failed, and counted as the median random config: 2 of them."
+    assert all(row["difference"] > 0 for row in said["differences"])
+
+
+def test_the_command_says_what_it_found(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reality(monkeypatch, problem)
+    call = ["validate", problem, "--methods", "rs", "--seeds", "1-2", "--budget", "40s", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    assert [line.split("  ")[1] for line in done.output.splitlines()[:2]] == ["rs seed 1", "rs seed 2"]
+    assert "rs: final regret, real less simulated, 0.000" in done.output
+    assert done.output.splitlines()[-1] == f"page: {tmp_path / 'out' / 'report' / 'index.html'}"
+    assert (tmp_path / "out" / "report" / "index.html").exists()
+    wrong = CliRunner().invoke(app, [*call[:5], "2-1", *call[6:]])
+    assert "a range such as 0-11" in str(wrong.exception)
+
+
+# -- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_validated_is_refused(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="--table surrogate or --table snap, given 'restrict'"):
+        validated(problem, tmp_path / "out", table="restrict")
+    with pytest.raises(ValueError, match="'transformer_wikitext2' has no table"):
+        validated("transformer_wikitext2", tmp_path / "out")
+    with pytest.raises(ValueError, match="pbt changes configs in the midst of a training"):
+        validated(problem, tmp_path / "out", methods=["rs", "pbt"])
+    with pytest.raises(ValueError, match="did you mean asha"):
+        validated(problem, tmp_path / "out", methods=["ashaa"])
+    monkeypatch.undo()
+    save(data("scriptless"), tmp_path / "scriptless")
+    with pytest.raises(ValueError, match="no training script"):
+        validated(str(tmp_path / "scriptless"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# -- the speed of the machine ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pace", [1.0, 1.7])
+def test_the_probe_tells_the_pace_and_no_start_up(problem: str, monkeypatch: pytest.MonkeyPatch, pace: float) -> None:
+    truth = Table(data(problem, LEVEL * pace))
+    delays = replace(slower(DELAYS, pace), start_up=5.0)
+
+    def workers(benchmark: Benchmark, command: Command, count: int, folder: Path) -> Simulated:
+        executor = Simulated(truth, count, 0, delays)
+        executor.failures = {0: "left at once: exit code 1\nits last words"}  # type: ignore[attr-defined]
+        return executor
+
+    monkeypatch.setattr("harness.local.Local", workers)
+    assert validation.measured_pace(study(problem), 60.0) == pytest.approx(pace)
+    with pytest.raises(
+        ValueError, match=r"in 5 s no training came to its second epoch \(left at once: exit code 1\): give"
+    ):
+        validation.measured_pace(study(problem), 5.0)
+
+
+def study(name: str) -> Any:
+    comparison = comparison_of({}, methods=["rs"], benchmarks=[name], seeds=[0], real=True)
+    return studies.studies_of(comparison, real=True)[0]
+
+
+# -- for real -------------------------------------------------------------------------------------------------------
+
+
+def test_a_validation_goes_on_where_it_was_interrupted(problem: str, tmp_path: Path) -> None:
+    """Real processes: Ctrl-C after the first study; the second call leaves it as it is, and takes no speed for it.
+
+    Then the second study's journal is cut, as by a kill in its midst: it goes on, and the page says so.
+    """
+    fields: dict[str, Any] = {"methods": ["rs"], "seeds": [0, 1], "budget": 2.0, "probe": 3.0}
+
+    def ctrl_c(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        validated(problem, tmp_path / "out", **fields, say=ctrl_c)
+    journal = tmp_path / "out" / "real" / "rs-0" / "journal.lines"
+    first = journal.read_bytes()
+    heard: list[str] = []
+    done = validated(problem, tmp_path / "out", **fields, say=heard.append)
+    assert (done.failed, len(heard)) == ([], 2)
+    assert journal.read_bytes() == first
+    assert len((tmp_path / "out" / "probes.lines").read_bytes().splitlines()) == 2
+    said = numbers(tmp_path / "out")
+    assert {row["seeds"] for row in said["ratios"]} == {2} and said["notes"] == [
+        "2 real studies, each with its simulated twin."
+    ]
+    second = tmp_path / "out" / "real" / "rs-1" / "journal.lines"
+    lines = second.read_bytes().splitlines(keepends=True)
+    second.write_bytes(b"".join(lines[:4]) + b"0000")
+    rmtree(second.parent / "studies")
+    validated(problem, tmp_path / "out", **fields)
+    assert second.read_bytes().splitlines(keepends=True)[:4] == lines[:4]
+    assert journal.read_bytes() == first
+    assert (
+        numbers(tmp_path / "out")["notes"][1] == "Interrupted and continued, with restarts in their times: 1 of them."
+    )
+    assert sorted(path.suffix for path in (tmp_path / "out/report/figures").iterdir()) == sorted(
+        [".pdf", ".png", ".svg"] * 2
+    )
+
+
+# -- the numbers ----------------------------------------------------------------------------------------------------
+
+
+def world(*events: tuple[str, float, int, int, str, float], configs: tuple[str, ...] = ()) -> World:
+    """One study: kind, time, trial, resource, reason and cost of each event."""
+    frame = pd.DataFrame(events, columns=["kind", "time", "trial", "resource", "reason", "cost"])
+    about = {"arm": "asha", "seed": 0}
+    trials = pd.DataFrame([{"trial": trial, "config": config} for trial, config in enumerate(configs)])
+    return World(
+        pd.DataFrame([{**about, "workers": 2, "seconds": 20.0}]), frame.assign(**about), trials.assign(**about)
+    )
+
+
+STUDY = (
+    ("started", 0.0, 0, 1, "", math.nan),
+    ("report", 3.0, 0, 1, "reached", 3.0),
+    ("ended", 3.0, 0, 1, "reached", math.nan),
+    ("started", 3.0, 1, 3, "", math.nan),
+    ("report", 6.5, 1, 1, "running", 3.5),
+    ("report", 7.5, 1, 2, "running", 1.0),
+    ("report", 8.5, 1, 3, "reached", 1.0),
+    ("ended", 8.5, 1, 3, "reached", math.nan),
+    ("started", 9.0, 0, 3, "", math.nan),
+    ("report", 13.0, 0, 2, "running", 4.0),
+    ("report", 15.0, 0, 3, "reached", 2.0),
+    ("ended", 15.0, 0, 3, "reached", math.nan),
+    ("started", 16.0, 2, 1, "", math.nan),
+    ("ended", 20.0, 2, 0, "cut", math.nan),
+)
+
+
+def test_a_study_is_counted() -> None:
+    (row,) = agreement.counts(world(*STUDY)).to_dict("records")
+    assert row["epochs"] == 6 and row["trials"] == 3 and row["promotions"] == 1
+    assert row["occupancy"] == pytest.approx((3 + 5.5 + 6 + 4) / 40)
+    assert row["per_epoch"] == pytest.approx((1 + 1 + 2) / 3)
+    assert row["start_up"] == pytest.approx((2.5 + 2.0) / 2)
+
+
+def test_a_choice_is_the_same_where_both_go_on_or_neither() -> None:
+    """In the other world trial 0 stays at level 1, trial 2 has another config, trial 1 does as before."""
+    other = world(*STUDY[:8], configs=("a", "b", "x"))
+    (row,) = agreement.decisions(world(*STUDY, configs=("a", "b", "c")), other, top=9).to_dict("records")
+    assert row == {"arm": "asha", "configs": 2, "trials": 3, "choices": 2, "same": 1}
+    (row,) = agreement.decisions(world(*STUDY, configs=("a", "b", "c")), other, top=3).to_dict("records")
+    assert (row["choices"], row["same"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.1, 0.1, WITHIN), (-0.11, 0.1, UNSETTLED), (0.1, 0.2, UNSETTLED), (0.11, 0.2, OUTSIDE),
+        (-0.3, -0.11, OUTSIDE), (-1.0, 1.0, UNSETTLED), (math.nan, math.nan, UNKNOWN),
+    ],
+)  # fmt: skip
+def test_an_interval_settles_what_it_settles(low: float, high: float, said: str) -> None:
+    assert agreement.verdict(low, high, (-0.1, 0.1)) == said
+
+
+def test_the_ranking_is_kendalls_tau_of_mean_regrets() -> None:
+    from scipy.stats import kendalltau
+
+    luck = np.random.default_rng(0)
+    real, simulated = (pd.DataFrame(luck.random((6, 4)), columns=list("abcd")) for _ in range(2))
+    tau, pairs = agreement.ranking(real, simulated)
+    assert tau == pytest.approx(kendalltau(real.mean(), simulated.mean()).statistic)
+    assert tau == pytest.approx((2 * pairs["same"].sum() - 6) / 6)
+    assert math.isnan(agreement.ranking(real[["a"]], simulated[["a"]])[0])
