@@ -21,7 +21,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from test_surrogates import EDGE, GP, fit, made, quick
 from toys import ending, toy_data
 
-from harness.compose.cards import described, tau_b
+from harness.compose.cards import described
 from harness.compose.cards import verdict as verdict_of
 from harness.compose.declarations import single_study
 from harness.compose.studies import model_of, simulate
@@ -90,20 +90,6 @@ def test_errors_are_those_of_scipy_and_scikit_learn() -> None:
     }
     assert math.isnan(card._errors(truth[:2], guess[:2])["r2"])
     assert math.isnan(card._errors(np.ones(5), np.arange(5.0))["spearman"])
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12))
-def test_tau_b_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
-    first, second = np.array(pairs).T
-
-    def order(ranks: np.ndarray) -> list[int]:
-        return [int(np.sign(a - b)) for i, a in enumerate(ranks) for b in ranks[i + 1 :]]
-
-    ours = tau_b(order(first), order(second))
-    if len(set(first)) == 1 or len(set(second)) == 1:
-        assert ours is None
-    else:
-        assert ours == pytest.approx(kendalltau(first, second).statistic)
 
 
 class Additive:

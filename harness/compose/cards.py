@@ -94,17 +94,20 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
     """
     import numpy as np
 
+    from reports.statistics.agreement import orders, tau_b
+
     benchmark = catalog.find_benchmark(name).benchmark
     budgets = np.geomspace(benchmark.budget / 10, benchmark.budget, RANKED_BUDGETS)
     regrets: dict[str, list[list[float]]] = {}
-    orders: dict[str, list[list[int]]] = {}
+    ordered: dict[str, Any] = {}
     for world in WORLDS:
         best, median, noise = _ruler(name, world)
         held = _held(name, world, budgets.tolist(), seeds, jobs)
         means = (np.minimum(held, median).mean(axis=1) - best) / (median - best)
         equal = max(EQUAL, noise / (median - best))
-        regrets[world], orders[world] = means.tolist(), [_order(column, equal) for column in means.T.tolist()]
-    taus = {world: [tau_b(*pair) for pair in zip(orders[TABLE], orders[world], strict=True)] for world in (ROWS, FREE)}
+        regrets[world], ordered[world] = means.tolist(), orders(means.T, equal)
+    agreed = {world: tau_b(ordered[TABLE], ordered[world]).tolist() for world in (ROWS, FREE)}
+    taus = {world: [None if np.isnan(tau) else tau for tau in found] for world, found in agreed.items()}
     return {
         "tau": {world: _mean([tau for tau in found if tau is not None]) for world, found in taus.items()},
         "taus": taus,
@@ -129,17 +132,6 @@ def _ruler(name: str, world: str) -> tuple[float, float, float]:
     rows = model_of(name, "restrict").restricted_space().rows or ()
     losses = [model_of(name, "surrogate").final_loss(row) for row in rows]
     return min(losses), float(np.median(losses)), facts["noise"] or 0.0
-
-
-def tau_b(first: Sequence[int], second: Sequence[int]) -> float | None:
-    """Kendall's tau-b from the orders (-1, 0, 1) of the same pairs in two worlds; None where one is all ties."""
-    agreed = sum(a * b for a, b in zip(first, second, strict=True))
-    told = sum(map(abs, first)) * sum(map(abs, second))
-    return agreed / told**0.5 if told else None
-
-
-def _order(means: Any, equal: float) -> list[int]:
-    return [0 if abs(a - b) < equal else 1 if a > b else -1 for i, a in enumerate(means) for b in means[i + 1 :]]
 
 
 def _held(name: str, world: str, budgets: Sequence[float], seeds: int, jobs: int) -> Any:
