@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -32,11 +33,17 @@ PROJECT = ROOT.parent
 COMPOSITIONS = {
     "bo": (
         "single:sampler=gp",
-        "Bayesian optimisation: a Gaussian process proposes, every config is trained to the end",
+        "Bayesian optimisation: a Gaussian process proposes, every config is trained to the end.",
+        "Snoek, Larochelle & Adams 2012, arXiv 1206.2944, section 2",
     ),
-    "mobster": ("asha:sampler=gp", "ASHA with a Gaussian process that sees the resource"),
+    "mobster": (
+        "asha:sampler=gp",
+        "MOBSTER: ASHA with a Gaussian process that sees the resource.",
+        "Klein et al. 2020, arXiv 2003.10865, section 3",
+    ),
 }
-
+CITATION = r"\([^()]*[A-Z][a-z]+[^()]* (?:19|20)\d\d, [^()]+\)"
+"""How the first paragraph of a method's docstring names its source: `(Authors 2018, JMLR 18:185, Algorithm 1)`."""
 
 PRIOR_AWARE = frozenset({"priorband"})
 """Methods that use the priors of the space themselves; all others are given proposals from them."""
@@ -65,8 +72,8 @@ class UnknownName(ValueError):
 class PlugIn:
     """A class in a file: what a source says of itself.
 
-    options: name to (type, default) of each keyword-only argument that a user may set; learns: whether it takes past
-    tasks as `history`.
+    citation: authors, year, venue and place of its source, or nothing; options: name to (type, default) of each
+    keyword-only argument that a user may set; learns: whether it takes past tasks as `history`.
     """
 
     name: str
@@ -77,6 +84,7 @@ class PlugIn:
     options: Mapping[str, tuple[str, Any]]
     version: int
     learns: bool = False
+    citation: str = ""
 
     @property
     def of_the_house(self) -> bool:
@@ -128,9 +136,11 @@ def read_plug_in(path: Path) -> PlugIn:
     summary = (ast.get_docstring(node) or ast.get_docstring(tree) or "").strip().split("\n")[0]
     if module_text := ast.get_docstring(tree):
         summary = module_text.strip().split("\n")[0]
+    cited = re.search(CITATION, (ast.get_docstring(node) or "").split("\n\n")[0])
+    citation = " ".join(cited[0][1:-1].split()) if cited else ""
     init = methods.get("__init__")
     learns = init is not None and any(argument.arg == "history" for argument in init.args.kwonlyargs)
-    return PlugIn(path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns)
+    return PlugIn(path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns, citation)
 
 
 def _options(init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
@@ -197,9 +207,10 @@ def find_plug_in(name: str) -> PlugIn:
 
 
 def method_names() -> dict[str, str]:
-    """Every name that a user may give as a method, with one sentence each."""
-    named = {name: plug_in.summary for name, plug_in in plug_ins().items() if name not in ("single", "gp")}
-    return dict(sorted({**named, **{name: summary for name, (_, summary) in COMPOSITIONS.items()}}.items()))
+    """Every name that a user may give as a method, with one sentence and its citation each."""
+    said = {name: (p.summary, p.citation) for name, p in plug_ins().items() if name not in ("single", "gp")}
+    said |= {name: (summary, citation) for name, (_, summary, citation) in COMPOSITIONS.items()}
+    return {name: f"{summary} {citation}".strip() for name, (summary, citation) in sorted(said.items())}
 
 
 def parse_method(text: str) -> Method:

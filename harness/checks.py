@@ -13,7 +13,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness import catalog
+from harness.history import History, PastTask
 from harness.known_answers import CHECKS as KNOWN_ANSWERS
 from harness.loop import Why, run
 from harness.randomness import stream
@@ -126,11 +127,24 @@ def _suited(method: catalog.Method, toy: Toy) -> Toy:
 
 
 def _watched(method: catalog.Method, benchmark: Benchmark, rng: np.random.Generator) -> _Watched:
+    past = past_tasks(benchmark.space) if method.learns else None
     if method.sampler is None:
-        return _Watched(catalog.build(method, benchmark, rng), None)
-    sampler = _WatchedSampler(method.sampler.load()(benchmark, rng, **method.sampler_options))
-    scheduler = method.scheduler.load()(benchmark, rng, sampler=sampler, **method.scheduler_options)
-    return _Watched(scheduler, sampler)
+        return _Watched(catalog.build(method, benchmark, rng, history=past), None)
+
+    def made(plug_in: catalog.PlugIn, options: Mapping[str, Any], **given: Any) -> Any:
+        known = {"history": past} if plug_in.learns else {}
+        return plug_in.load()(benchmark, rng, **given, **known, **options)
+
+    sampler = _WatchedSampler(made(method.sampler, method.sampler_options))
+    return _Watched(made(method.scheduler, method.scheduler_options, sampler=sampler), sampler)
+
+
+def past_tasks(space: Space) -> History:
+    """What two made-up problems over a space were like: one as the toys are, one with its optimum at the centre."""
+    configs = list({space.key(config): config for config in space.sample(stream("past tasks"), 20)}.values())
+    places = [math.fsum(point) / len(point) for point in map(space.encode_one, configs)]
+    tasks = {"alike": places, "other": [abs(place - 0.5) for place in places]}
+    return History(tuple(PastTask(name, tuple(configs), tuple(losses)) for name, losses in tasks.items()))
 
 
 def _wrong(done: Record, space: Space, watched: _Watched) -> Iterator[str]:
@@ -197,13 +211,14 @@ def digest_of(method: dict[str, Any]) -> str:
 
 
 def _survives_failures(method: catalog.Method) -> str:
-    """failing trials, all of them failing, and curves that end early are survived"""
+    """failing trials, all of them failing, with many workers or one, and curves that end early are survived"""
     kinds: tuple[Callable[[float], End], ...] = (
         lambda place: End.DIVERGED if place < 0.5 else End.COMPLETE,
         lambda place: End.DIVERGED,
         lambda place: End.EARLY,
     )
-    return _first(_study(method, Toy(toy_benchmark(epochs=4), ends=ends))[1] for ends in kinds)
+    toys = [Toy(toy_benchmark(epochs=4), ends=ends) for ends in kinds]
+    return _first(_study(method, toy)[1] for toy in (*toys, Toy(toy_benchmark(workers=1), ends=kinds[1])))
 
 
 def _survives_infinite_losses(method: catalog.Method) -> str:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from heapq import heapreplace
-from math import comb, sqrt
+from itertools import combinations
+from math import comb, prod, sqrt
 
+import numpy as np
+
+from harness._parts.pareto import Ranks, hypervolume, ranks
 from harness.catalog import Method, build, parse_method
 from harness.loop import Log, Started, run
 from harness.randomness import number, stream
@@ -144,6 +148,49 @@ def _promotes_after_the_pause() -> str:
     return ""
 
 
+def _several_losses(points: int, objectives: int) -> list[tuple[float, ...]]:
+    """Losses on a coarse grid, so that some are equal."""
+    luck = stream("several losses", points, objectives).integers(0, 8, (points, objectives))
+    return [tuple(map(float, losses)) for losses in luck.tolist()]
+
+
+def _fronts() -> str:
+    """points are sorted into the fronts that come off one after another, at once and as they arrive"""
+    for objectives in (1, 2, 3, 4):
+        losses = _several_losses(60, objectives)
+        left, rank, peeled = set(range(len(losses))), 0, dict[int, int]()
+        while left:
+            front = {
+                i
+                for i in left
+                if not any(losses[j] != losses[i] and all(map(float.__le__, losses[j], losses[i])) for j in left)
+            }
+            peeled |= dict.fromkeys(front, rank)
+            left, rank = left - front, rank + 1
+        wanted, kept = [peeled[i] for i in range(len(losses))], Ranks(objectives)
+        for point in losses:
+            kept.add(point)
+        for how, found in (("at once", ranks(np.array(losses))), ("one by one", kept.ranks)):
+            if found.tolist() != wanted:
+                return f"of {objectives} objectives, sorted {how}, the ranks are {found.tolist()}, by peeling {wanted}"
+    return ""
+
+
+def _volume() -> str:
+    """the hypervolume is that of a union of boxes by inclusion and exclusion"""
+    for objectives in (1, 2, 3, 4):
+        losses, reference = _several_losses(9, objectives), 7.0
+        exact = 0.0
+        for size in range(1, len(losses) + 1):
+            for chosen in combinations(losses, size):
+                common = prod(max(0.0, reference - max(column)) for column in zip(*chosen, strict=True))
+                exact += common if size % 2 else -common
+        found = hypervolume(np.array(losses), np.full(objectives, reference))
+        if abs(found - exact) > 1e-9 * max(1.0, exact):
+            return f"of {objectives} objectives it is {found}, by inclusion and exclusion {exact}"
+    return ""
+
+
 CHECKS: tuple[Callable[[], str], ...] = (
     _random_search,
     _makespan,
@@ -151,4 +198,6 @@ CHECKS: tuple[Callable[[], str], ...] = (
     _keeps_the_best,
     _hyperband_table,
     _promotes_after_the_pause,
+    _fronts,
+    _volume,
 )

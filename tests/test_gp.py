@@ -440,4 +440,5 @@ def test_the_catalog_reads_its_options_from_the_source() -> None:
         "candidates": ("int", 512),
         "acquisition": ("str", "logei"),
         "warp": ("bool", False),
+        "independent": ("bool", False),
     }

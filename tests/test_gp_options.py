@@ -177,6 +177,34 @@ def test_thompson_keeps_trials_under_way_apart_by_chance() -> None:
     assert np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(4, 1)].min() > 1e-3
 
 
+def test_independent_processes_learn_nothing_from_other_resources() -> None:
+    def next_config(independent: bool, lower: float) -> Config | None:
+        sampler = GaussianProcessSampler(
+            benchmark_of(SQUARE, (1, 3, 9)), np.random.default_rng(0), candidates=64, independent=independent
+        )
+        for config in SQUARE.sample(np.random.default_rng(3), 12):
+            sampler.observe(config, 1, (lower * bowl(config),))
+            sampler.observe(config, 3, (bowl(config),))
+        return sampler.suggest([])
+
+    assert next_config(True, 1.0) == next_config(True, -1.0)
+    assert next_config(False, 1.0) != next_config(False, -1.0)
+
+
+def test_a_process_for_each_resource_is_that_of_this_resource_alone() -> None:
+    sampler = GaussianProcessSampler(benchmark_of(SQUARE, (1, 3)), np.random.default_rng(0), independent=True)
+    alone = ConfigModel(SQUARE, Fidelity("epoch", (1, 3)))
+    for i, config in enumerate(SQUARE.sample(np.random.default_rng(3), 9)):
+        sampler.observe(config, 1, (bowl(config),))
+        if i % 2 == 0:
+            loss = np.inf if i == 8 else -bowl(config)
+            sampler.observe(config, 1 if i == 8 else 3, (loss,))  # who fails, fails where improvement is sought
+            alone.add(SQUARE.encode([config])[0], 3, loss)
+    assert sampler._models is not None and sampler.suggest([]) is not None
+    points = np.column_stack([np.random.default_rng(4).random((6, 2)), np.ones(6)])
+    np.testing.assert_allclose(sampler._models[3].posterior().predict(points), alone.posterior().predict(points))
+
+
 def test_an_unknown_acquisition_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'logei', 'thompson'.*given 'ucb'"):
         GaussianProcessSampler(benchmark_of(SQUARE), np.random.default_rng(0), acquisition="ucb")
@@ -294,3 +322,12 @@ def test_spaces_of_choices_only_can_be_warped() -> None:
         seen.add(space.key(config))
         sampler.observe(config, 1, (float(config["p"] == "a"),))
     assert len(seen) == 9
+
+
+@pytest.mark.parametrize("independent", [False, True])
+@pytest.mark.parametrize("pending", [[], [{"x": 0.5, "y": 0.5}]])
+def test_where_all_failed_further_on_it_proposes_all_the_same(independent: bool, pending: list[Config]) -> None:
+    sampler = GaussianProcessSampler(benchmark_of(SQUARE, (1, 3)), np.random.default_rng(0), independent=independent)
+    for config in SQUARE.sample(np.random.default_rng(3), 4):
+        sampler.observe(config, 3, (np.inf,))
+    assert sampler.suggest(pending) is not None

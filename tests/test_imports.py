@@ -67,7 +67,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.toys": GROUND,
     "harness.trace": RUNNING,
     "harness.known_answers": (
-        *RUNNING, "harness.simulated", "harness.catalog", "harness.toys", "harness.trace",
+        *RUNNING, "harness._parts", "harness.simulated", "harness.catalog", "harness.toys", "harness.trace",
     ),
     "harness.checks": (
         *RUNNING, "harness.simulated", "harness.catalog", "harness.store", "harness.toys", "harness.trace",

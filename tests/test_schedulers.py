@@ -18,6 +18,7 @@ from harness.toys import toy_benchmark
 from harness.types import Decision, Fidelity, Report, Status
 
 METHODS = [*catalog.method_names(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
+METHODS += ["mobster:independent=true", "asha:sampler=bounding-box"]
 METHODS += ["rea:population=5", "asha:sampler=de", "asha-stop:sampler=cmaes"]
 
 BAD = '''
@@ -110,6 +111,31 @@ def test_a_file_that_cannot_be_built_is_a_finding(tmp_path: Path) -> None:
 def test_known_answers_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_answers, "STUDIES", 1000)
     assert [finding for finding in checks.known_answers() if finding.problem] == []
+
+
+def test_wrong_fronts_and_volumes_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_answers, "ranks", lambda losses: np.argsort(losses[:, 0]))
+    monkeypatch.setattr(known_answers, "hypervolume", lambda losses, reference: 1.0)
+    assert "sorted at once" in known_answers._fronts()
+    assert "by inclusion and exclusion" in known_answers._volume()
+
+
+@pytest.mark.parametrize("name", ["zero-shot", "bounding-box", "quantile-transfer"])
+def test_who_learns_is_checked_with_knowledge(name: str) -> None:
+    method = catalog.parse_method(name)
+    assert method.learns and method.sampler is not None
+    benchmarks = [toy_benchmark().with_space(toy_benchmark().space.opened()) for _ in range(2)]
+    watched = checks._watched(method, benchmarks[0], np.random.default_rng(0))
+    assert watched.sampler is not None
+    ignorant = method.sampler.load()(benchmarks[1], np.random.default_rng(0))
+    assert watched.sampler.suggest([]) != ignorant.suggest([])
+
+
+@pytest.mark.parametrize("name", sorted(catalog.plug_ins()))
+def test_every_method_cites_its_source(name: str) -> None:
+    if name == "single":
+        return  # trains what any sampler proposes
+    assert catalog.find_plug_in(name).citation, "the first paragraph of the class cites (Authors YEAR, venue, place)"
 
 
 def test_a_wrong_law_of_random_search_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

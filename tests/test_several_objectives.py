@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import pytest
 
 from harness import catalog, checks
-from harness._parts.pareto import hypervolume, ranks
+from harness._parts.pareto import epsilon_net, hypervolume, ranks
 from harness._parts.rungs import Rung
 from harness.loop import Started, run
 from harness.randomness import stream
@@ -182,6 +182,47 @@ def test_a_rung_promotes_by_rank_and_then_as_a_net() -> None:
     for trial in (8, 9):
         rung.add((5.0, 5.0), trial, waits=True)
     assert [rung.promote() for _ in range(2)] == [1, None]
+
+
+def best_by_definition(losses: np.ndarray, waits: list[bool], eta: float) -> int | None:
+    """Who is promoted of all that came (n, 2), every front and its net found anew."""
+    rank = ranks(losses)
+    lowest = rank[waits].min(initial=len(losses))
+    front = np.flatnonzero(rank == lowest)
+    room = int(len(losses) / eta + 1e-9) - int((rank < lowest).sum())
+    net = front[list(islice(epsilon_net(losses[front]), max(0, room)))] if len(front) else front
+    return next((place for place in net.tolist() if waits[place]), None)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.3])
+def test_what_a_rung_remembers_of_fronts_changes_no_promotion(spread: float) -> None:
+    rng = np.random.default_rng(1)
+    first = rng.random(120)
+    losses = np.column_stack([first, 1 - first + spread * rng.random(120)])
+    rung, waits, promoted = _Rung(1, 3, 2), list[bool](), 0
+    for trial, point in enumerate(losses):
+        rung.add(tuple(point.tolist()), trial, waits=trial % 5 > 0)
+        waits.append(trial % 5 > 0)
+        for _ in range(trial % 3):
+            best = best_by_definition(losses[: trial + 1], waits, 3)
+            assert rung.promote() == best
+            if best is not None:
+                waits[best], promoted = False, promoted + 1
+    assert promoted > 20
+
+
+def test_a_front_that_has_lost_room_promotes_no_more() -> None:
+    rung = _Rung(1, 2, 2)
+    rung.add((0.9, 0.9), 0, waits=False)
+    for trial in (1, 2, 3, 4):
+        rung.add((float(trial), 5.0 - trial), trial, waits=True)
+    for trial in (5, 6, 7, 8):
+        rung.add((float(trial + 4), float(trial + 4)), trial, waits=False)
+    # Half of nine, less the one before them, are three: both ends and one between.
+    assert [rung.promote(), rung.promote()] == [1, 4]
+    for trial, losses in ((9, (0.5, 5.0)), (10, (0.4, 6.0))):
+        rung.add(losses, trial, waits=False)
+    assert rung.promote() is None  # half of eleven, less three, are two
 
 
 def test_who_failed_is_never_promoted() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,11 @@ from scipy.stats import chisquare, kstest, truncnorm
 from threadpoolctl import threadpool_limits
 
 from harness._parts import parzen
-from harness._parts.parzen import Axes, Parzen
+from harness._parts.parzen import Axes, Parzen, Reading, Readings
 from harness.catalog import read_plug_in
 from harness.randomness import stream
 from harness.samplers.rs import RandomSearch
-from harness.samplers.tpe import TreeParzen
+from harness.samplers.tpe import TreeParzen, _Rows
 from harness.space import (
     Choice,
     Config,
@@ -282,6 +282,12 @@ def sampler_of(space: Space, seed: int = 0, levels: tuple[int, ...] = (1,), **op
     return TreeParzen(benchmark_of(space, levels), stream("tpe", seed), **options)  # type: ignore[arg-type]
 
 
+def split(sampler: TreeParzen, pending: Sequence[Config] = ()) -> tuple[Reading, Reading]:
+    """What was read of the good configs and of the bad ones."""
+    good, reading = sampler._split(pending)
+    return reading.take(slice(len(good))), reading.take(slice(len(good), None))
+
+
 def proposals(sampler: TreeParzen | RandomSearch, loss: object, count: int) -> tuple[list[Config], list[float]]:
     configs: list[Config] = []
     losses: list[float] = []
@@ -365,11 +371,11 @@ def test_who_fails_is_bad_at_every_resource() -> None:
         for sampler in (failed, sound):
             sampler.observe({"x": i / 4}, 1, (float(i),))
     failed.observe({"x": 0.0}, 2, (math.inf,))
-    good, bad = failed._split([])
+    good, bad = split(failed)
     assert good.points.shape == (2, 1) and len(bad.points) == 10
-    assert good.points.min() > sound._split([])[0].points.min()
+    assert good.points.min() > split(sound)[0].points.min()
     failed.observe({"x": 0.0}, 1, (0.0,))
-    np.testing.assert_array_equal(failed._split([])[0].points, sound._split([])[0].points)
+    np.testing.assert_array_equal(split(failed)[0].points, split(sound)[0].points)
 
 
 def test_the_highest_resource_with_enough_observations_is_modelled() -> None:
@@ -383,7 +389,7 @@ def test_the_highest_resource_with_enough_observations_is_modelled() -> None:
             sampler.observe({"x": i / 4}, 9, (math.inf,))
         modelled.append(sampler._modelled())
     assert modelled == [1] * 9 + [3] * 3
-    assert sampler._split([])[0].points[0, 0] == pytest.approx((9 / 4 + 3) / 8)  # the second best at 3 failed at 9
+    assert split(sampler)[0].points[0, 0] == pytest.approx((9 / 4 + 3) / 8)  # the second best at 3 failed at 9
 
 
 def test_a_loss_told_again_replaces_the_first() -> None:
@@ -391,7 +397,7 @@ def test_a_loss_told_again_replaces_the_first() -> None:
     for i in range(12):
         sampler.observe({"x": i / 4}, 1, (float(i),))
     sampler.observe({"x": 11 / 4}, 1, (-1.0,))
-    good, bad = sampler._split([])
+    good, bad = split(sampler)
     assert len(good.points) + len(bad.points) == 12
     assert good.points[0, 0] == pytest.approx((11 / 4 + 3) / 8)
 
@@ -400,9 +406,53 @@ def test_trials_under_way_are_bad_unless_they_are_known() -> None:
     sampler = sampler_of(SPACES["one float"])
     for i in range(20):
         sampler.observe({"x": i / 10}, 1, (float(i),))
-    good, bad = sampler._split([{"x": 4.0}, {"x": 0.0}, {"x": 0.1}])
+    good, bad = split(sampler, [{"x": 4.0}, {"x": 0.0}, {"x": 0.1}])
     assert len(good.points) == 2 and len(bad.points) == 19
     assert bad.points[-1, 0] == pytest.approx(7 / 8)
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+def test_what_is_kept_between_suggestions_changes_none(restricted: bool) -> None:
+    space = SPACES["conditions"]
+    space = space.restricted(space.sample(stream("rows"), 60)) if restricted else space
+    asked = sampler_of(space)
+    configs, losses = proposals(asked, conditional, 40)
+    told = TreeParzen(benchmark_of(asked._space), asked._rng)
+    for config, loss in zip(configs, losses, strict=True):
+        told.observe(config, 1, (loss,))
+    proposed, state = set(asked._space._proposed), asked._rng.bit_generator.state
+    free, place = list(asked._space._free), dict(asked._space._place)
+    first = asked.suggest(configs[:3])
+    assert asked._rows is None or asked._rows._free.tolist() == sorted(free)
+    asked._rng.bit_generator.state = state
+    told._space._proposed, told._space._free, told._space._place = proposed, free, place
+    assert told.suggest(configs[:3]) == first
+
+
+def test_rows_that_are_gone_are_not_drawn() -> None:
+    space = SPACES["two floats"]
+    points = space.encode(space.sample(stream("rows"), 30))
+    rows = _Rows(Axes(space).read(points.copy()))
+    for gone in ([29], [0, 1, 2], [7, 20, 28], list(range(3, 27))):
+        points[gone] = np.nan
+        free = points[~np.isnan(points[:, 0])]
+        rows.keep(free)
+        np.testing.assert_array_equal(rows.drawn(stream("draws"), 30)[0].points, free)
+
+
+@pytest.mark.parametrize("name", ["integers", "conditions"])
+def test_configs_read_one_by_one_are_read_as_together(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parzen, "FEW", 3)
+    space = SPACES[name]
+    axes, points = Axes(space), space.encode(space.sample(stream("points"), 50))
+    readings, whole, chosen = Readings(axes), axes.read(points), [3, 0, 17, 17]
+    for count, point in enumerate(points.tolist()):
+        readings.add(point)
+        if count >= 17 and count % 4 == 0:
+            taken = readings.take(chosen, [points[1].tolist(), points[2].tolist()])
+            for found, expected in zip(taken, whole.take(np.array([*chosen, 1, 2])), strict=True):
+                np.testing.assert_array_equal(found, expected)
+    assert len(readings) == 50
 
 
 def test_workers_are_kept_apart() -> None:
@@ -426,7 +476,7 @@ def test_many_observations_are_thinned() -> None:
     sampler = sampler_of(SPACES["two floats"])
     for i in range(2000):
         sampler.observe({"x": (i + 0.5) / 2000, "y": 0.1}, 1, (i / 2000,))
-    good, bad = sampler._split([])
+    good, bad = split(sampler)
     assert len(good.points) == 25 and len(bad.points) == 250
     np.testing.assert_array_equal(good.points[:, 0], (np.arange(25) + 0.5) / 2000)
     assert bad.points[-1, 0] == 1999.5 / 2000 and np.ptp(np.diff(bad.points[:, 0])) < 1e-3
@@ -435,12 +485,12 @@ def test_many_observations_are_thinned() -> None:
 def test_rows_are_drawn_in_proportion_to_the_density_of_the_good() -> None:
     space = SPACES["one float"]
     rows = space.restricted(space.sample(stream("rows"), 15))
-    sampler = sampler_of(rows, candidates=1)
     likely = Parzen(Axes(space), np.array([[0.2], [0.6]]), bandwidths=np.array([0.2]))
     free = rows.free_rows()
     assert free is not None
-    reading = Axes(space).read(free)
-    drawn = np.array([sampler._drawn(reading, likely).points[0, 0] for _ in range(3000)])
+    kept, rng = _Rows(Axes(space).read(free)), stream("draws")
+    kept.weigh(likely)
+    drawn = np.array([kept.drawn(rng, 1)[0].points[0, 0] for _ in range(3000)])
     counts = [(drawn == x).sum() for x in free[:, 0]]
     weights = np.exp(likely.log_density(free))
     assert chisquare(counts, 3000 * weights / weights.sum()).pvalue > 0.01

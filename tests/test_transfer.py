@@ -16,7 +16,7 @@ from scipy.stats import norm, rankdata
 from test_cli import harness
 from toys import study, toy_data
 
-from harness import catalog, checks
+from harness import catalog
 from harness.compose.comparisons import compare, verify
 from harness.compose.declarations import check_apart, comparison_of, known_beforehand
 from harness.compose.knowledge import past_tasks, with_priors
@@ -262,35 +262,7 @@ def test_the_study_itself_corrects_the_past() -> None:
     assert min(seen, key=lambda place: abs(place + 3)) == pytest.approx(-3, abs=0.2)
 
 
-# -- the contract -----------------------------------------------------------------------------------------------------
-
-
-class Informed(catalog.PlugIn):
-    """A plug-in that is always given a history of the toys' spaces."""
-
-    def load(self) -> type[Any]:
-        def build(benchmark: Any, rng: Any, **options: Any) -> Any:
-            space = benchmark.space
-            drawn = tuple(space.sample(stream("toy past"), 30))
-            losses = tuple(float(space.encode([config]).sum()) for config in drawn)
-            return METHODS[self.name](benchmark, rng, history=History((PastTask("toy", drawn, losses),)), **options)
-
-        return build  # type: ignore[return-value]
-
-
-QUICK = ("_is_legal", "_keeps_to_rows", "_ends_with_the_space", "_survives_infinite_losses")
-
-
-@pytest.mark.parametrize("method", ["zero-shot", "asha:sampler=bounding-box", "quantile-transfer"])
-def test_the_contract_holds_with_past_tasks(method: str) -> None:
-    parsed = catalog.parse_method(method)
-    assert parsed.sampler is not None
-    fields = {field: getattr(parsed.sampler, field) for field in catalog.PlugIn.__dataclass_fields__}
-    informed = catalog.Method(parsed.scheduler, Informed(**fields), {}, {})
-    for law in checks.LAWS:
-        # Another process knows nothing of this history; the model-based method costs seconds a law.
-        if law.__name__ in QUICK or (method != "quantile-transfer" and law.__name__ != "_repeats_elsewhere"):
-            assert law(informed) == "", law.__doc__
+# -- at the door ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", METHODS)

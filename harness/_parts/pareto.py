@@ -9,6 +9,8 @@ Salinas, Perrone, Cruchant & Archambeau (2021) and Schmucker et al. (2021, arXiv
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from math import inf, isfinite
 
 import numpy as np
@@ -41,15 +43,17 @@ def ranks(losses: Array) -> Indices:
 class Ranks:
     """Points with their ranks, one point after another: whom a new one dominates moves back, and so on.
 
-    An insertion costs O(n m), and a step for each front that moves. Source: Li, Deb, Zhang, Suganthan & Zhang,
-    "Efficient non-domination level update method for steady-state evolutionary multiobjective optimization" (2017,
-    IEEE Transactions on Cybernetics 47).
+    An insertion costs a comparison with some fronts, found by bisection, and with each front that moves. Sources: Li,
+    Deb, Zhang, Suganthan & Zhang, "Efficient non-domination level update method for steady-state evolutionary
+    multiobjective optimization" (2017, IEEE Transactions on Cybernetics 47); the bisection is that of Zhang, Tian,
+    Cheng & Jin, "An efficient approach to nondominated sorting" (2015, IEEE TEC 19), ENS-BS.
     """
 
     def __init__(self, objectives: int) -> None:
         self._losses: Array = np.empty((objectives, 64))
-        """One row an objective: comparing row by row is several times as fast as point by point."""
         self._ranks: Indices = np.empty(64, dtype=np.intp)
+        self._fronts: list[tuple[Indices, Array]] = []
+        """Of each rank the places and the losses of its points, one row an objective: so comparisons are fast."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -65,36 +69,49 @@ class Ranks:
         """The rank (n,) of each."""
         return self._ranks[: self._count]
 
+    def front(self, rank: int) -> Indices:
+        """The places of the points of a rank, in their order."""
+        return np.sort(self._fronts[rank][0])
+
+    def before(self, rank: int) -> int:
+        """How many points have a lower rank."""
+        return sum(len(places) for places, _ in self._fronts[:rank])
+
     def add(self, losses: tuple[float, ...]) -> None:
         """Insert a point."""
         if self._count == len(self._ranks):
             self._losses = np.concatenate([self._losses, np.empty_like(self._losses)], axis=1)
             self._ranks = np.concatenate([self._ranks, np.empty_like(self._ranks)])
-        known, levels = self._losses[:, : self._count], self.ranks
-        above, below = np.ones(self._count, dtype=np.bool_), np.ones(self._count, dtype=np.bool_)
-        for row, loss in zip(known, losses, strict=True):
-            above &= row <= loss
-            below &= row >= loss
-        equal = above & below
-        rank = int(levels[above & ~equal].max(initial=-1)) + 1
-        behind = np.flatnonzero(below & ~equal)
-        self._losses[:, self._count], self._ranks[self._count] = losses, rank
+        movers, points = np.array([self._count]), np.array(losses)[:, None]
+        self._losses[:, self._count] = losses
         self._count += 1
-        movers = np.array([self._count - 1])
-        while len(movers):
-            there = behind[levels[behind] == rank]
-            rank += 1
-            movers = there[self._pushed(movers, there)]
-            levels[movers] = rank
+        # Whom a front dominates, all fronts before it do.
+        first = bisect_left(self._fronts, True, key=lambda front: not _dominates(front[1], points).any())
+        for rank in range(first, len(self._fronts)):
+            self._ranks[movers] = rank
+            places, there = self._fronts[rank]
+            pushed = np.flatnonzero(_dominates(points, there).any(axis=0))
+            leaving = places[pushed], there[:, pushed]
+            if len(pushed) == len(movers):
+                places[pushed], there[:, pushed] = movers, points
+            else:
+                places, there = np.delete(places, pushed), np.delete(there, pushed, axis=1)
+                self._fronts[rank] = np.concatenate([places, movers]), np.concatenate([there, points], axis=1)
+            if not len(pushed):
+                return
+            movers, points = leaving
+        self._ranks[movers] = len(self._fronts)
+        self._fronts.append((movers, points))
 
-    def _pushed(self, movers: Indices, there: Indices) -> NDArray[np.bool_]:
-        """Which of some points (n,) any of the movers dominates."""
-        lower = np.ones((len(movers), len(there)), dtype=np.bool_)
-        equal = lower.copy()
-        for row in self._losses:
-            lower &= row[movers, None] <= row[there]
-            equal &= row[movers, None] == row[there]
-        return np.any(lower & ~equal, axis=0)
+
+def _dominates(ours: Array, theirs: Array) -> NDArray[np.bool_]:
+    """Which of our points (m, k) dominate which of theirs (m, n), of shape (k, n)."""
+    a, b = ours[0, :, None], theirs[0]
+    lower, lowest = a <= b, a < b
+    for row, other in zip(ours[1:, :, None], theirs[1:], strict=True):
+        lower &= row <= other
+        lowest |= row < other
+    return lower & lowest
 
 
 def crowding(losses: Array) -> Array:
@@ -113,22 +130,23 @@ def crowding(losses: Array) -> Array:
     return distance
 
 
-def epsilon_net(losses: Array, most: int | None = None) -> Indices:
-    """The points of one front in an order such that each beginning of it covers the front; `most`: only so many.
+def epsilon_net(losses: Array) -> Iterator[int]:
+    """The points of one front in an order such that each beginning of it covers the front.
 
     The first is the best in the first objective, each other the one farthest from all before it, in units of each
     objective's range over the front. Any beginning is an epsilon-net with the smallest epsilon up to a factor of 2.
     """
-    finite = np.where(np.isfinite(losses), losses, 0.0)
-    width = np.ptp(finite, axis=0)
+    finite = np.where(np.isfinite(losses), losses, 0.0).T
+    width = np.ptp(finite, axis=1, keepdims=True)
     points = finite / np.where(width > 0, width, 1.0)
-    order = [int(np.lexsort(losses.T[::-1])[0])]
-    distance = np.full(len(losses), np.inf)
-    for _ in range(1, len(losses) if most is None else min(most, len(losses))):
-        distance = np.minimum(distance, ((points - points[order[-1]]) ** 2).sum(axis=1))
-        distance[order[-1]] = -1.0
-        order.append(int(np.argmax(distance)))
-    return np.array(order, dtype=np.intp)
+    last, distance = int(np.lexsort(losses.T[::-1])[0]), np.full(len(losses), np.inf)
+    for _ in range(len(losses)):
+        yield last
+        gaps = points - points[:, last, None]
+        gaps *= gaps
+        np.minimum(distance, np.add.reduce(gaps, axis=0), out=distance)
+        distance[last] = -1.0
+        last = int(distance.argmax())
 
 
 def hypervolume(losses: Array, reference: Array) -> float:

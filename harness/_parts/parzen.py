@@ -18,7 +18,8 @@ many values are integrated one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -55,12 +56,61 @@ class Reading(NamedTuple):
         active = None if self.active is None else self.active[places]
         return Reading(self.points[places], active, self.features[places], self.middle[places], self.half[places])
 
+    def joined(self, other: Reading) -> Reading:
+        """These and behind them the others."""
+        active = None
+        if self.active is not None and other.active is not None:
+            active = np.concatenate([self.active, other.active])
+        ours, theirs = (self.points, *self[2:]), (other.points, *other[2:])
+        points, *rest = (np.concatenate(pair) for pair in zip(ours, theirs, strict=True))
+        return Reading(points, active, *rest)
+
+
+class Readings:
+    """What was read of encoded configs that come one after another: each is read once."""
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+        self._kept = axes.read(np.empty((0, axes.dim)))
+        """The first `_read` of its rows are in use."""
+        self._read = 0
+        self._unread: list[list[float]] = []
+
+    def __len__(self) -> int:
+        return self._read + len(self._unread)
+
+    def add(self, point: list[float]) -> None:
+        """Keep one more, to be read when it is needed."""
+        self._unread.append(point)
+
+    def take(self, places: Sequence[int], more: Sequence[list[float]] = ()) -> Reading:
+        """Those at `places`, and behind them `more` that are not kept."""
+        others = None
+        if self._unread or more:
+            new, count = self._axes.read(np.array([*self._unread, *more])), len(self._unread)
+            self._keep(new.take(slice(count)))
+            others = new.take(slice(count, None)) if more else None
+        taken = self._kept.take(np.array(places, dtype=np.intp))
+        return taken if others is None else taken.joined(others)
+
+    def _keep(self, new: Reading) -> None:
+        end = self._read + len(new.points)
+        while end > len(self._kept.points):
+            # Twice the room each time: a config is copied but a few times.
+            self._kept = self._kept.joined(self._kept if self._read else new)
+        for kept, row in zip(self._kept, new, strict=True):
+            if kept is not None and row is not None:
+                kept[self._read : end] = row
+        self._read = end
+        self._unread.clear()
+
 
 class Axes:
     """What densities need to know of a space: made once, for all densities on it."""
 
     def __init__(self, space: Space) -> None:
         domains = list(space.domains.values())
+        self.dim = space.dim
         self.columns = _indices(space.slices[name].start for name in space.names)
         self.widths = _indices(domain.width for domain in domains)
         self._idle = np.repeat(np.where(self.widths == 1, 0.5, 1 / self.widths), self.widths)
@@ -82,9 +132,12 @@ class Axes:
         self._high = _joined(self._cells[h][0][1:] for h in few)
         self._centre = _joined(self._cells[h][1] for h in few)
         self._few = np.repeat(_indices(few), _indices(len(self._cells[h][1]) for h in few))
-        self._few_pairs = _pairs(self._few)
+        self._few_pairs = j, i = _pairs(self._few)
+        self._few_kernels = self._few[j], self._centre[j]
+        self._few_cells = 0.5 * (self._low + self._high)[i], 0.5 * (self._high - self._low)[i]
         choice, value = np.repeat(np.arange(len(self.choices)), self.sizes), _joined(map(np.arange, self.sizes))
-        self._choice_of, self._choice_pairs = choice, _pairs(choice)
+        self._choice_pairs = j, i = _pairs(choice)
+        self._choice_kernels = self.choices[choice[j]], self.sizes[choice[j]], i == j
         of_two = self.sizes[choice] == 2
         self._first_of_two = of_two & (value == 0)
         self._value_column = self.columns[self.choices[choice]] + np.where(of_two, 0, value).astype(np.intp)
@@ -102,9 +155,9 @@ class Axes:
     def read(self, points: Array) -> Reading:
         """What densities see in encoded configs (m, dim)."""
         active = self._active(points)
-        numbers = points[:, self.columns]
-        x, few, value = numbers[:, self.floats], numbers[:, self._few], points[:, self._value_column]
-        value = np.where(self._first_of_two, 1.0 - value, value)
+        x, few = points[:, self.columns[self.floats]], points[:, self.columns[self._few]]
+        value = points[:, self._value_column]
+        value[:, self._first_of_two] = 1.0 - value[:, self._first_of_two]
         indicators = (few >= self._low) & (few < self._high)
         features: Array = np.concatenate([x * x, x, np.ones_like(x), indicators, value], axis=1, dtype=np.float64)
         if active is not None:
@@ -112,7 +165,7 @@ class Axes:
         low, high = np.empty((2, len(points), len(self.many)))
         for k, h in enumerate(self.many):
             edges, _ = self._cells[h]
-            cell = edges[1:-1].searchsorted(numbers[:, h], side="right")
+            cell = edges[1:-1].searchsorted(points[:, self.columns[h]], side="right")
             low[:, k], high[:, k] = edges[cell], edges[cell + 1]
         return Reading(points, active, features, 0.5 * (low + high), 0.5 * (high - low))
 
@@ -149,14 +202,11 @@ class Axes:
     def form(self, bandwidths: Array) -> Array:
         """The log density of a kernel at each value that has an indicator (first axis) at each of them (second)."""
         count = len(self._few)
-        form = np.zeros((count + len(self._choice_of),) * 2)
-        j, i = self._few_pairs
-        centre, deviation = self._centre[j], bandwidths[self._few[i]]
-        middle, half = 0.5 * (self._low + self._high)[i], 0.5 * (self._high - self._low)[i]
-        form[j, i] = _log_in_cell(middle, half, centre, deviation) - _log_inside(centre, deviation)
-        j, i = self._choice_pairs
-        leaving, size = bandwidths[self.choices[self._choice_of[i]]], self.sizes[self._choice_of[i]]
-        probability = np.where(i == j, 1.0 - leaving, leaving / (size - 1))
+        form = np.zeros((len(self.owner) - 3 * len(self.floats),) * 2)
+        (j, i), (h, centre) = self._few_pairs, self._few_kernels
+        form[j, i] = _log_in_cell(*self._few_cells, centre, bandwidths[h]) - _log_inside(centre, bandwidths[h])
+        (j, i), (h, size, same) = self._choice_pairs, self._choice_kernels
+        probability = np.where(same, 1.0 - bandwidths[h], bandwidths[h] / (size - 1))
         form[count + j, count + i] = np.log(np.maximum(probability * size, TINY))
         return form
 
@@ -187,7 +237,8 @@ class Parzen:
         self._axes, self._reading, self._bandwidths, self._univariate = axes, reading, bandwidths, univariate
         self._known = np.zeros((n + 1, hyperparameters), dtype=bool)
         self._known[:n] = True if reading.active is None else reading.active
-        shares = np.append(np.ones(n) if weights is None else weights, prior)[:, None]
+        shares = np.full((n + 1, 1), prior, dtype=np.float64)
+        shares[:n, 0] = 1.0 if weights is None else weights
         if univariate:
             shares = shares * self._known
             shares[n] = np.where((prior == 0) & (shares.sum(axis=0) == 0), 1.0, prior)
@@ -196,22 +247,24 @@ class Parzen:
         self._shares = shares / shares.sum(axis=0)
         """Of each kernel, the prior last: (n + 1, 1), where univariate (n + 1, hyperparameters)."""
         self._log_shares = np.log(np.maximum(self._shares, TINY))
-        self._kernels = np.zeros((len(axes.owner), n + 1))
-        self._kernels[:, :n] = self._by_features(reading)
-        self._means = reading.points[:, axes.columns[axes.many]]
-        self._log_inside = _log_inside(self._means, bandwidths[axes.many])
+        self._kernels = self._by_features(reading)
+        self._means = [np.unique(reading.points[:, c], return_inverse=True) for c in axes.columns[axes.many]]
+        """Of each number that is integrated the different values of the kernels, and which of them each has."""
 
     def _by_features(self, reading: Reading) -> Array:
-        """The log of each kernel, as the factors of the features: (features, n)."""
-        axes, features = self._axes, reading.features
-        count = len(axes.floats)
-        squares, means, ones = (features[:, i * count : (i + 1) * count] for i in range(3))
-        deviation = self._bandwidths[axes.floats]
+        """The log of each kernel, as the factors of the features: (features, n + 1), 0 of the prior."""
+        axes, features, count = self._axes, reading.features.T, len(self._axes.floats)
+        squares, means, ones = features[:count], features[count : 2 * count], features[2 * count : 3 * count]
+        deviation = self._bandwidths[axes.floats, None]
         precision = deviation**-2.0
         constant = ones * (_log_inside(means, deviation) + np.log(deviation) + _LOG_SQRT_2_PI)
-        indicated = features[:, 3 * count :] @ axes.form(self._bandwidths)
-        floats = [-0.5 * precision * ones, precision * means, -0.5 * precision * squares - constant]
-        return np.concatenate([*floats, indicated], axis=1).T
+        factors = np.zeros((len(features), features.shape[1] + 1))
+        kernels = factors[:, :-1]
+        kernels[:count] = -0.5 * precision * ones
+        kernels[count : 2 * count] = precision * means
+        kernels[2 * count : 3 * count] = -0.5 * precision * squares - constant
+        kernels[3 * count :] = axes.form(self._bandwidths).T @ features[3 * count :]
+        return factors
 
     def log_density(self, points: Array | Reading) -> Array:
         """The log density (m,) at encoded configs (m, dim), with respect to the space's law."""
@@ -232,10 +285,11 @@ class Parzen:
 
     def _integrated(self, k: int, reading: Reading) -> Array:
         """The log of the kernels (m, n + 1) in a discrete number of many values, the k-th of these."""
-        h, means = self._axes.many[k], self._means[:, k]
-        kernels = np.zeros((len(reading.points), len(means) + 1))
-        cells = _log_in_cell(reading.middle[:, [k]], reading.half[:, [k]], means, self._bandwidths[h])
-        kernels[:, :-1] = cells - self._log_inside[:, k]
+        h, (means, mean_of) = self._axes.many[k], self._means[k]
+        cells = reading.middle[:, [k]], reading.half[:, [k]]
+        logarithms = _log_in_cell(*cells, means, self._bandwidths[h]) - _log_inside(means, self._bandwidths[h])
+        kernels = np.zeros((len(logarithms), len(mean_of) + 1))
+        kernels[:, :-1] = logarithms[:, mean_of]
         return kernels if reading.active is None else kernels * (reading.active[:, [h]] & self._known[:, h])
 
     def sample(self, rng: np.random.Generator, n: int, *, widened: float = 1.0) -> Array:
@@ -244,24 +298,29 @@ class Parzen:
         uniform = rng.random((n, columns + len(axes.widths)))
         bounds = self._shares[:-1].cumsum(axis=0)
         kernel = np.stack([bounds[:, c].searchsorted(uniform[:, c], side="right") for c in range(columns)], axis=1)
-        uniform = uniform[:, columns:]
-        kernel, h = np.broadcast_to(kernel, uniform.shape), np.arange(len(axes.widths))
-        known = self._known[kernel, h]
-        # Of the prior, which knows nothing, any point will do.
-        points = np.concatenate([self._reading.points, np.zeros((1, self._reading.points.shape[1]))])
-        numbers, chosen = axes.numbers_and_choices(points)
+        numbers, chosen, known_number, known_choice = self._centres
 
-        u, which = uniform[:, axes.numbers], np.arange(len(axes.numbers))
-        mean, deviation = numbers[kernel[:, axes.numbers], which], widened * self._bandwidths[axes.numbers]
+        u, deviation = uniform[:, columns + axes.numbers], widened * self._bandwidths[axes.numbers]
+        place = (kernel[:, axes.numbers] if self._univariate else kernel), np.arange(len(axes.numbers))
+        mean = numbers[place]
         below, above = ndtr(-mean / deviation), ndtr((1.0 - mean) / deviation)
-        drawn = (mean + deviation * ndtri(below + u * (above - below))).clip(0.0, 1.0)
-        drawn = np.where(known[:, axes.numbers], drawn, u)
+        drawn = mean + deviation * ndtri(below + u * (above - below))
+        drawn = np.where(known_number[place], np.minimum(np.maximum(drawn, 0.0), 1.0), u)
 
-        u, which = uniform[:, axes.choices], np.arange(len(axes.choices))
-        kept = chosen[kernel[:, axes.choices], which]
-        leaving = np.where(known[:, axes.choices], self._bandwidths[axes.choices], 1.0 - 1.0 / axes.sizes)
+        u, leaving = uniform[:, columns + axes.choices], self._bandwidths[axes.choices]
+        place = (kernel[:, axes.choices] if self._univariate else kernel), np.arange(len(axes.choices))
+        kept = chosen[place]
+        leaving = np.where(known_choice[place], leaving, 1.0 - 1.0 / axes.sizes)
         other = np.minimum(u / np.maximum(leaving, TINY) * (axes.sizes - 1), axes.sizes - 2).astype(np.intp)
         return axes.encoded(drawn, np.where(u < leaving, other + (other >= kept), kept))
+
+    @cached_property
+    def _centres(self) -> tuple[Array, Indices, Mask, Mask]:
+        """The numbers and the choices of the kernels, the prior last, and which of them it knows: (n + 1, ...) each."""
+        axes = self._axes
+        # Of the prior, which knows nothing, any point will do.
+        points = np.concatenate([self._reading.points, np.zeros((1, axes.dim))])
+        return *axes.numbers_and_choices(points), self._known[:, axes.numbers], self._known[:, axes.choices]
 
 
 def default_bandwidths(axes: Axes, reading: Reading, univariate: bool) -> Array:

@@ -29,7 +29,7 @@ SHARE = 0.8
 
 
 class Bore:
-    """Propose the candidate that most probably is among the best `gamma` (Tiao et al., ICML 2021, Algorithm 1).
+    """Propose the candidate that most probably is among the best `gamma` (Tiao et al. 2021, ICML, Algorithm 1).
 
     Expected improvement over the gamma quantile of the losses rises with this probability (their section 3), so no
     density or regression is needed and only the order of the losses counts. Scored are all free rows of a table, else

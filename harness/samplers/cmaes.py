@@ -44,7 +44,7 @@ NEVER = -1
 
 
 class CmaEs:
-    """CMA-ES with cumulative step-size adaptation and negative weights (Hansen 2016, arXiv 1604.00772).
+    """CMA-ES with cumulative step-size adaptation and negative weights (Hansen 2016, arXiv 1604.00772, appendix A).
 
     Restarted as IPOP-CMA-ES (Auger and Hansen 2005). offspring: of the first generation, three or more; else
     4 + 3 ln n. On a space restricted to the rows of a table each point is moved to the nearest free row. ValueError

@@ -32,7 +32,7 @@ TREES, SHARE, LEAST = 50, 0.8, 3.0
 
 
 class ConformalQuantiles:
-    """Propose the candidate with the smallest randomly drawn quantile (Salinas et al., ICML 2023, section 4).
+    """Propose the candidate with the smallest randomly drawn quantile (Salinas et al. 2023, ICML, section 4).
 
     Five quantiles are predicted for each candidate; beyond 32 observations each pair of them is widened or narrowed
     until it covers held-back losses as it should (split conformal prediction, Romano et al. 2019). Then, as in Thompson

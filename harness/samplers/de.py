@@ -38,7 +38,7 @@ class _Individual:
 
 
 class DifferentialEvolution:
-    """Differential evolution rand/1/bin (Storn and Price 1997, Journal of Global Optimization 11), F = CR = .5.
+    """Differential evolution rand/1/bin (Storn and Price 1997, J. of Global Optimization 11, section 2), F = CR = .5.
 
     population: so many configs are random at first; four or more, since a target and three different others make a
     child. On a space restricted to the rows of a table a child is moved to the nearest free row. ValueError for

@@ -8,7 +8,9 @@ nearest config.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from scipy.special import ndtri
 
 from harness._parts.acquisition import log_expected_improvement, refine, thompson
 from harness._parts.config_model import ConfigModel
-from harness._parts.gp import Posterior
+from harness._parts.gp import Posterior, Warping
 from harness.space import Config
 from harness.types import Benchmark
 
@@ -30,7 +32,7 @@ MOST_SAMPLED = 1000
 
 
 class GaussianProcessSampler:
-    """Propose the config with the highest expected improvement under a Gaussian process.
+    """Bayesian optimisation by expected improvement (Snoek, Larochelle & Adams 2012, arXiv 1206.2944, section 2).
 
     Improvement is sought at the highest resource with at least three observations, over the best posterior mean there;
     trials under way are believed to reach their posterior mean (the Kriging believer). Where the space is a table's
@@ -43,12 +45,14 @@ class GaussianProcessSampler:
     of expected improvement, `ei` the improvement itself, and `thompson` takes the candidate (of more than 1,000 rows,
     of the most promising ones) where one function drawn from the posterior is lowest, refines nothing and leaves it to
     chance to keep workers apart. warp: bend each number by a Kumaraswamy distribution function that is fitted with the
-    kernel. ValueError for several objectives.
+    kernel. independent: a process of its own for each resource, which learns from nothing that was seen at others, in
+    place of one that has the resource as an input; a failure counts where improvement is sought at that time.
+    ValueError for several objectives.
 
-    Sources: Snoek, Larochelle & Adams, "Practical Bayesian Optimization of Machine Learning Algorithms" (2012);
-    Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search" (arXiv 2003.10865), section
-    3, with the target resource of Falkner, Klein & Hutter, "BOHB" (2018); Ament et al. (2023) for log EI; Kandasamy et
-    al. (2018) for Thompson sampling; Snoek, Swersky, Zemel & Adams, "Input Warping" (2014).
+    Further sources: Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search" (arXiv
+    2003.10865), section 3, with the target resource of Falkner, Klein & Hutter, "BOHB" (2018); Ament et al. (2023) for
+    log EI; Kandasamy et al. (2018) for Thompson sampling; Snoek, Swersky, Zemel & Adams, "Input Warping" (2014);
+    independent processes are the base surrogates of Li et al., "Hyper-Tune" (arXiv 2201.06834), each alone.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class GaussianProcessSampler:
         candidates: int = 512,
         acquisition: str = "logei",
         warp: bool = False,
+        independent: bool = False,
     ) -> None:
         if len(benchmark.objectives) > 1:
             names = [objective.metric for objective in benchmark.objectives]
@@ -72,12 +77,18 @@ class GaussianProcessSampler:
         self._initial, self._candidates = initial, candidates
         self._acquisition = acquisition
         self._observed: set[bytes] = set()
-        self._model = ConfigModel(benchmark.space, benchmark.fidelity, warp)
+        self._new_model = lambda: ConfigModel(benchmark.space, benchmark.fidelity, warp)
+        self._model = self._new_model()
+        """Of all resources; where each has its own, its process is never asked for."""
+        self._models: defaultdict[int, ConfigModel] | None = defaultdict(self._new_model) if independent else None
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
         """Learn what `config` reached at `resource`; a failure counts where improvement is sought at that time."""
         (encoded,) = self._space.encode([config])
         self._observed.add(encoded.tobytes())
+        if self._models is not None:
+            level = resource if isfinite(losses[0]) else max(resource, self._model.target())
+            self._models[level].add(encoded, level, losses[0])
         self._model.add(encoded, resource, losses[0])
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
@@ -93,10 +104,12 @@ class GaussianProcessSampler:
 
     def _promising(self, pending: Collection[Config], free: Array | None) -> Array:
         """Encoded configs (k, dim), the most promising first; from the free rows (m, dim) where there are rows."""
-        target, posterior = self._model.target(), self._model.posterior()
-        warped = self._model.warping
-        under_way = self._model.inputs(self._space.encode(list(pending)), target)
-        there = np.concatenate([self._model.at(target)[0], under_way])
+        target = self._model.target()
+        model = self._model if self._models is None else self._models[target]
+        seen, under_way = model.at(target)[0], model.inputs(self._space.encode(list(pending)), target)
+        if not len(seen) and (model is not self._model or not len(under_way)):
+            return np.empty((0, self._space.dim))  # all that was seen are failures at other resources
+        posterior, warped, there = model.posterior(), model.warping, np.concatenate([seen, under_way])
         means = posterior.mean(warped(there))
         if free is not None:
             points = self._model.inputs(free, target)
@@ -110,7 +123,7 @@ class GaussianProcessSampler:
         if free is not None:
             return free[[int(np.argmax(scores))]]
         spares = points[np.argsort(-scores, kind="stable")[:16]]
-        return np.concatenate([self._refined(belief, best, spares[:3]), spares])[:, :-1]
+        return np.concatenate([self._refined(belief, best, spares[:3], warped), spares])[:, :-1]
 
     def _drawn(self, leaders: Array) -> Array:
         """Inputs (m, dim + 1) that may be promising: random configs, points near the leaders, and the leaders."""
@@ -122,10 +135,9 @@ class GaussianProcessSampler:
         points = np.concatenate([spread, near, leaders[:, :-1]])
         return np.column_stack([points, np.full(len(points), resource)])
 
-    def _refined(self, belief: Posterior, best: float, starts: Array) -> Array:
+    def _refined(self, belief: Posterior, best: float, starts: Array, warped: Warping) -> Array:
         """Where the climb from the starts (s, dim + 1) ends, best first; it climbs over warped inputs."""
         bounds = [(0.0, 1.0)] * self._space.dim + [(float(starts[0, -1]), float(starts[0, -1]))]
-        warped = self._model.warping
         logarithm = self._acquisition == "logei"
         refined, values = refine(belief, warped(starts), best, bounds, iterations=15, logarithm=logarithm)
         return warped.undone(refined[np.argsort(-values, kind="stable")])

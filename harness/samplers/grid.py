@@ -17,7 +17,9 @@ MOST_LISTED = 100_000
 
 
 class Grid:
-    """The Cartesian product of `points` values a number and of all values of the rest, shuffled.
+    """The Cartesian product of `points` values each, shuffled (Bergstra and Bengio 2012, JMLR 13, section 1).
+
+    So many values of a number, all values of the rest.
 
     On a space restricted to the rows of a table each point of the grid is moved to the nearest free row.
     """

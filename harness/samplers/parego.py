@@ -34,7 +34,7 @@ LINEAR = 0.05
 
 
 class ParEgo:
-    """Efficient global optimisation of random augmented Tchebycheff scalarisations (Knowles 2006, IEEE TEC 10).
+    """Efficient global optimisation of random augmented Tchebycheff scalarisations (Knowles 2006, IEEE TEC 10, eq. 2).
 
     Each suggestion draws weights, makes one loss of the objectives, each normalised to [0, 1] over what was observed
     (equation 2), fits a Gaussian process to it, and proposes the config with the highest expected improvement: of all

@@ -36,7 +36,7 @@ LEAST_DEVIATION = 1e-3
 
 
 class QuantileTransfer:
-    """Gaussian copula with a prior from past tasks (Salinas, Shen & Perrone, ICML 2020, Algorithms 1 and 2).
+    """Gaussian copula with a prior from past tasks (Salinas, Shen & Perrone 2020, ICML, Algorithms 1 and 2).
 
     "A quantile-based approach for hyperparameter transfer learning": the forest says, for any config, mean and
     deviation of the normal score that past tasks lead one to expect. Until `initial` configs of the running study are

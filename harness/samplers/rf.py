@@ -34,7 +34,9 @@ NUMERIC_NEIGHBOURS, NEIGHBOUR_DEVIATION = 4, 0.2
 
 
 class RandomForestSampler:
-    """Propose the config with the highest expected improvement under a random forest, or now and then a random one.
+    """Expected improvement under a random forest (Hutter, Hoos & Leyton-Brown 2011, LION 5, Algorithms 1 and 5).
+
+    The config with the highest one is proposed, or now and then a random one.
 
     Scored are all free rows of a table, else `candidates` random configs and what local searches find: neighbours
     differ in one hyperparameter, a choice by any other value, a number by four normal steps of deviation 0.2.
@@ -44,9 +46,9 @@ class RandomForestSampler:
     interleave: the probability of a random config, which keeps the search from ending where the forest errs;
     initial: random configs observed first. ValueError for several objectives.
 
-    Sources: Hutter, Hoos & Leyton-Brown, "Sequential Model-based Optimization for General Algorithm Configuration"
-    (2011), Algorithms 1 and 5 and section 4; the mean and the variance by Hutter et al. 2014, section 4.3.2; the
-    settings by Lindauer et al., "SMAC3" (JMLR 2022), its facade for hyperparameters.
+    "Sequential Model-based Optimization for General Algorithm Configuration" is the source, section 4 too; the mean and
+    the variance are by Hutter et al. 2014, section 4.3.2, the settings by Lindauer et al., "SMAC3" (JMLR 2022), its
+    facade for hyperparameters.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ DRAWN_AHEAD = 16
 
 
 class RandomSearch:
-    """Independent draws without replacement (Bergstra and Bengio 2012, JMLR 13).
+    """Independent draws without replacement (Bergstra and Bengio 2012, JMLR 13, section 1).
 
     On a space restricted to the rows of a table each free row is equally likely: there the exact law of order
     statistics holds.

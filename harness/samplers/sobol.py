@@ -23,11 +23,11 @@ MOST_REPEATS = 1024
 
 
 class Sobol:
-    """The points of a scrambled Sobol sequence in their order, without those whose config was proposed before.
+    """The points of a scrambled Sobol sequence in their order (Sobol 1967, USSR Comp. Math. and Math. Phys. 7).
 
-    Sobol (1967), with the direction numbers of Joe and Kuo (2008) and Matousek's (1998) linear scrambling with a
-    digital shift, as scipy has them. On a space restricted to the rows of a table each point is moved to the nearest
-    free row.
+    Points whose config was proposed before are left out. The direction numbers are those of Joe and Kuo (2008), the
+    scrambling is Matousek's (1998), linear with a digital shift, as scipy has them. On a space restricted to the rows
+    of a table each point is moved to the nearest free row.
     """
 
     def __init__(self, benchmark: Benchmark, rng: np.random.Generator) -> None:

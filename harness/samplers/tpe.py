@@ -15,8 +15,9 @@ from collections.abc import Collection
 from math import ceil, isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness._parts.parzen import Axes, Parzen, Reading
+from harness._parts.parzen import Axes, Parzen, Reading, Readings
 from harness.space import Config
 from harness.types import Benchmark
 
@@ -27,11 +28,12 @@ MOST_GOOD, MOST_BAD = 25, 250
 
 
 class TreeParzen:
-    """The best of some draws from the density l of good configs, by its ratio to the density g of bad ones.
+    """The best draw by a ratio of densities (Bergstra, Bardenet, Bengio & Kegl 2011, NeurIPS 24, section 4).
 
-    Sources: Bergstra, Bardenet, Bengio & Kegl, "Algorithms for Hyper-Parameter Optimization" (2011), section 4, where
-    l / g is shown to rise with expected improvement; Falkner, Klein & Hutter, "BOHB" (2018), Algorithm 2, for several
-    resources: the highest one with enough observations is modelled; Watanabe (arXiv 2304.11127) for the parts.
+    Of some draws from the density l of good configs the one with the highest ratio to the density g of bad ones is
+    proposed: the paper shows that l / g rises with expected improvement. Of several resources the highest one with
+    enough observations is modelled, as by Falkner, Klein & Hutter, "BOHB" (2018), Algorithm 2; the parts are those that
+    Watanabe (arXiv 2304.11127) compares.
 
     initial: random configs before the first model, and observations that a resource needs to be modelled; candidates:
     draws from l a suggestion (24, as Hyperopt and Optuna). On a space restricted to a table's rows the draws are free
@@ -62,17 +64,22 @@ class TreeParzen:
         self._space, self._rng, self._axes = benchmark.space, rng, Axes(benchmark.space)
         self._initial, self._candidates, self._gamma, self._univariate = initial, candidates, gamma, univariate
         self._place: dict[tuple[object, ...], int] = {}
-        self._encoded: list[list[float]] = []
+        self._readings = Readings(self._axes)
         self._losses: defaultdict[int, dict[int, float]] = defaultdict(dict)
         self._ranked: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
         """By resource, (loss, place in the order of arrival) of all that were not seen to fail, best first."""
         self._failed: dict[int, None] = {}
+        self._good: list[int] | None = None
+        """The places of those that `_likely`, the density l, is made of: often the same for some suggestions."""
+        self._likely = Parzen(self._axes, np.empty((0, benchmark.space.dim)))
+        free = benchmark.space.free_rows()
+        self._rows = None if free is None else _Rows(self._axes.read(free))
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
         """Learn what `config` reached at `resource`; what fails is bad everywhere."""
-        place = self._place.setdefault(self._space.key(config), len(self._encoded))
-        if place == len(self._encoded):
-            self._encoded.append(self._space.encode_one(config))
+        place = self._place.setdefault(self._space.key(config), len(self._readings))
+        if place == len(self._readings):
+            self._readings.add(self._space.encode_one(config))
         failed = not isfinite(losses[0])
         for level in list(self._losses) if failed else [resource]:
             if (loss := self._losses[level].pop(place, None)) is not None:
@@ -87,37 +94,40 @@ class TreeParzen:
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The best of the candidates that was not proposed yet; None where the space is exhausted."""
         free = self._space.free_rows()
-        if len(self._encoded) < self._initial or (free is not None and len(free) == 0):
+        if len(self._readings) < self._initial or (free is not None and len(free) == 0):
             return self._space.fresh(self._rng)
-        good, bad = self._split(pending)
-        likely = Parzen(self._axes, good, univariate=self._univariate)
-        unlikely = Parzen(self._axes, bad, univariate=self._univariate)
-        if free is None:
-            candidates = self._axes.read(likely.sample(self._rng, self._candidates))
+        good, reading = self._split(pending)
+        if good != self._good:
+            likely = Parzen(self._axes, reading.take(slice(len(good))), univariate=self._univariate)
+            self._good, self._likely = good, likely
+            if self._rows is not None:
+                self._rows.weigh(likely)
+        unlikely = Parzen(self._axes, reading.take(slice(len(good), None)), univariate=self._univariate)
+        if free is None or self._rows is None:
+            candidates = self._axes.read(self._likely.sample(self._rng, self._candidates))
+            log_likely = self._likely.log_density(candidates)
         else:
-            candidates = self._drawn(self._axes.read(free), likely)
-        ratio = likely.log_density(candidates) - unlikely.log_density(candidates)
+            self._rows.keep(free)
+            candidates, log_likely = self._rows.drawn(self._rng, self._candidates)
+        ratio = log_likely - unlikely.log_density(candidates)
         for i in np.argsort(-ratio, kind="stable"):
             config = self._space.fresh_near(candidates.points[i])
             if config is not None:
                 return config
         return self._space.fresh(self._rng)
 
-    def _split(self, pending: Collection[Config]) -> tuple[Reading, Reading]:
-        """The good configs and the bad ones."""
+    def _split(self, pending: Collection[Config]) -> tuple[list[int], Reading]:
+        """The places of the good configs, and what was read of them and, behind them, of the bad ones."""
         resource = self._modelled()
         ranked, seen = self._ranked[resource], self._losses[resource]
-        good = ranked[: min(ceil(self._gamma * (len(ranked) + len(self._failed))), MOST_GOOD)]
         failed, total = list(self._failed), len(ranked) + len(self._failed)
+        good = [place for _, place in ranked[: min(ceil(self._gamma * total), MOST_GOOD)]]
         order = range(len(good), total)
         if len(order) > MOST_BAD:
             order = np.linspace(len(good), total - 1, MOST_BAD).astype(np.intp).tolist()
         bad = [ranked[i][1] if i < len(ranked) else failed[i - len(ranked)] for i in order]
         under_way = [config for config in pending if self._place.get(self._space.key(config)) not in seen]
-        points = [self._encoded[place] for _, place in good] + [self._encoded[place] for place in bad]
-        points += [self._space.encode_one(config) for config in under_way]
-        reading = self._axes.read(np.array(points))
-        return reading.take(slice(len(good))), reading.take(slice(len(good), None))
+        return good, self._readings.take([*good, *bad], [self._space.encode_one(config) for config in under_way])
 
     def _modelled(self) -> int:
         """The highest resource with enough observations; where none has, the one with the most."""
@@ -125,10 +135,32 @@ class TreeParzen:
         enough = [resource for resource, count in counts.items() if count >= self._initial]
         return max(enough) if enough else max(counts, key=lambda resource: (counts[resource], resource), default=0)
 
-    def _drawn(self, free: Reading, likely: Parzen) -> Reading:
-        """Of the free rows as many as there are candidates, without replacement, in proportion to l."""
-        if len(free.points) <= self._candidates:
-            return free
-        # The largest of log weights with Gumbel noise are such a draw.
-        noise = -np.log(-np.log1p(-self._rng.random(len(free.points))))
-        return free.take(np.argsort(-likely.log_density(free) - noise, kind="stable")[: self._candidates])
+
+class _Rows:
+    """The rows of a table: which are free, and how likely each is among the good."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._free: NDArray[np.intp] = np.arange(len(reading.points))
+        self._log_likely = np.zeros(len(reading.points))
+
+    def weigh(self, likely: Parzen) -> None:
+        """Note the log density of all rows."""
+        self._log_likely = likely.log_density(self._reading)
+
+    def keep(self, points: NDArray[np.float64]) -> None:
+        """Keep those that are free still, (m, dim), in the order of all: since the last time few have gone."""
+        while len(self._free) > len(points):
+            differs = (self._reading.points[self._free[: len(points)]] != points).any(axis=1)
+            gone = int(differs.argmax()) if differs.any() else len(points)
+            self._free = np.delete(self._free, gone)
+
+    def drawn(self, rng: np.random.Generator, n: int) -> tuple[Reading, NDArray[np.float64]]:
+        """At most `n` free rows with their log densities: without replacement, in proportion to the density."""
+        places, log_likely = self._free, self._log_likely[self._free]
+        if len(places) > n:
+            # The largest of log weights with Gumbel noise are such a draw.
+            noise = -np.log(-np.log1p(-rng.random(len(places))))
+            first = np.argsort(-log_likely - noise, kind="stable")[:n]
+            places, log_likely = places[first], log_likely[first]
+        return self._reading.take(places), log_likely

@@ -44,9 +44,9 @@ FEWEST_ROWS = 8
 
 
 class Turbo:
-    """Propose what looks best in one function drawn from the belief, within a box around the best config.
+    """TuRBO-1 (Eriksson, Pearce, Gardner, Turner and Poloczek 2019, arXiv 1910.01739, section 2 and appendix D).
 
-    TuRBO-1 (Eriksson, Pearce, Gardner, Turner and Poloczek 2019, arXiv 1910.01739, section 2 and appendix D): the sides
+    Proposed is what looks best in one function drawn from the belief, within a box around the best config. The sides
     of the box are in the ratio of the length scales, its volume is length^d before it is cut to the space; three
     successes in a row double the length, max(4, d) / q failures halve it, and below 2^-7 a new region begins with
     random configs. In many dimensions a candidate differs from the centre in about 20 hyperparameters only.
@@ -101,7 +101,7 @@ class Turbo:
         """The new config of the region whose draw is lowest; None where the space is exhausted."""
         if self._region.length < SHORTEST:
             self._begin_anew(pending)
-        if len(self._known) < self._initial:
+        if len(self._known) < self._initial or not len(self._model.at(self._model.target())[1]):
             return self._space.fresh(self._rng)
         config = self._searched()
         if config is not None:

@@ -18,7 +18,8 @@ __all__ = ["Bohb"]
 Array = NDArray[np.float64]
 FAILED, CONTINUE = Status.FAILED, Decision.CONTINUE
 GOOD, CANDIDATES, WIDENED, LEAST_BANDWIDTH = 0.15, 64, 3.0, 1e-3
-"""The paper's q, N_s and b_w, and the least bandwidth of its implementation."""
+"""The paper's q, N_s and b_w. Its text names no least bandwidth that we found: this is the default of its authors'
+HpBandSter, where it stands in for zero when all good configs share a value."""
 
 
 class Bohb:

@@ -32,7 +32,8 @@ class DyHpo:
     else `candidates` configs, half of them near the best trials, drawn anew whenever the model is fitted anew. Where
     late steps gain little, one step's improvement favours ever new configs; so a share `halving` of the choices may go
     to a promotion: from the highest level down, the best paused trial that is among the share r / r' of those who came
-    to its level r, its next step leading to r'. Syne Tune's DyHPO gives it a quarter, with steps of two levels.
+    to its level r, its next step leading to r'. The share is 0 unless it is asked for, because Algorithm 1 has no such
+    choice: it is Syne Tune's, whose DyHPO gives it a quarter, with steps of two levels.
 
     A trial that is chosen after its own step runs on without a restart. Where a benchmark keeps no checkpoints, whoever
     goes on after a pause is trained from the start again, which may cost more than the method saves: take a larger

@@ -25,7 +25,7 @@ MOST_TRIALS = 400
 
 
 class FreezeThawOptimization:
-    """Freeze-thaw Bayesian optimisation (Swersky, Snoek and Adams 2014, arXiv 1406.3896).
+    """Freeze-thaw Bayesian optimisation (Swersky, Snoek and Adams 2014, arXiv 1406.3896, sections 3 and 4).
 
     The asymptotes of all curves are a Gaussian process over the configs, and each curve is one about its asymptote, a
     sum of exponential decays (equation 6). The posterior is the paper's exact one, in O(trials^3 + trials * levels^2).

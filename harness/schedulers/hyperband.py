@@ -13,7 +13,7 @@ CONTINUE = Decision.CONTINUE
 
 
 class Hyperband:
-    """Hyperband (Li et al. 2018, JMLR 18(185), Algorithm 1), its brackets repeated in turn.
+    """Hyperband (Li et al. 2018, JMLR 18:185, Algorithm 1), its brackets repeated in turn.
 
     With K + 1 rungs the bracket s = K, ..., 0 begins at the rung K - s with ceil((K + 1) / (s + 1) eta^s) new trials;
     of each full rung the best 1 / eta, rounded down, go on to the next. Workers that would idle at a rung's end begin

@@ -22,7 +22,7 @@ ENOUGH = 3
 
 
 class HyperTune:
-    """Hyper-Tune (Li et al. 2022, arXiv 2201.06834): bracket selection, D-ASHA and the multi-fidelity optimizer.
+    """Hyper-Tune (Li et al. 2022, arXiv 2201.06834, section 4): bracket selection, D-ASHA, multi-fidelity optimizer.
 
     A bracket a level: its trials begin there. An idle worker resumes, from the highest level down and within a level
     from the first bracket on, the best paused trial among the best n / eta of its rung, but only where the rung has

@@ -7,6 +7,8 @@ by those of it that do. Who failed, in whatever objective, stands behind all oth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from math import isfinite
 
 import numpy as np
@@ -94,6 +96,10 @@ class _Rung:
         self._trials: list[int] = []
         self._waits = np.empty(0, dtype=np.bool_)
         """Whether each of them waits."""
+        self._front = np.empty(0, dtype=np.intp)
+        """The front that was ordered last, often the same for some trials, and of its order as much as was needed."""
+        self._ordered: list[int] = []
+        self._net: Iterator[int] = iter(())
         self._settled = True
         """Whether nobody can be promoted until another trial comes."""
 
@@ -120,11 +126,15 @@ class _Rung:
         return self._trials[place]
 
     def _best(self) -> int | None:
-        ranks = self._ranks.ranks
-        rank = int(ranks[self._waits].min(initial=len(ranks)))
-        room = int(len(ranks) / self._eta + 1e-9) - int(np.count_nonzero(ranks < rank))
-        if room <= 0:
+        rank = int(self._ranks.ranks[self._waits].min(initial=len(self._waits)))
+        room = int(len(self._ranks) / self._eta + 1e-9) - self._ranks.before(rank)
+        if room <= 0 or rank == len(self._waits):
             return None
-        front = np.flatnonzero(ranks == rank)
-        ordered = front[epsilon_net(self._ranks.losses[front], room)].tolist()
-        return next((place for place in ordered if self._waits[place]), None)
+        front = self._ranks.front(rank)
+        waiting = front[self._waits[front]].tolist()
+        if len(waiting) == 1 and room >= len(front):
+            return waiting[0]
+        if not np.array_equal(front, self._front):
+            self._front, self._ordered, self._net = front, [], epsilon_net(self._ranks.losses[front])
+        self._ordered += front[list(islice(self._net, max(0, room - len(self._ordered))))].tolist()
+        return next((place for place in self._ordered[:room] if self._waits[place]), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Mapping
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,10 @@ class PriorBand:
         self._reached: dict[int, list[tuple[float, int]]] = {level: [] for level in self._levels}
         """Loss and trial of all that came to each level, the best first."""
         self._configs: dict[int, Config] = {}
-        self._places: dict[int, list[float]] = {}
+        self._by_prior: dict[int, float] = {}
+        """The log density of the prior at each trial that counted."""
+        self._by_incumbent: tuple[int, dict[int, float]] = -1, {}
+        """The incumbent trial, and the log density of the law around it at each trial that counted since."""
         self._shares: tuple[float, float] | None = None
 
     def ask(self) -> Job | None:
@@ -95,21 +99,26 @@ class PriorBand:
         enough = [ranking for ranking in self._reached.values() if len(ranking) >= self._eta]
         ranking = enough[-1] if enough else self._reached[self._levels[-1]]
         best = ranking[: math.ceil(max(self._eta, len(ranking) / self._eta))]
-        places = np.array([self._place(trial) for _, trial in best])
-        weights = np.log(np.arange(len(best), 0, -1))
-        around = {name: Prior(value, SPREAD) for name, value in self._incumbent.items()}
-        sums = [_log_sum(weights + log_density(self._space, places, law)) for law in (self._prior, around)]
+        trials, weights = list(map(itemgetter(1), best)), np.log(np.arange(len(best), 0, -1))
+        if self._by_incumbent[0] != self._incumbent:
+            self._by_incumbent = self._incumbent, {}
+        around = {name: Prior(value, SPREAD) for name, value in self._configs[self._incumbent].items()}
+        laws = (self._prior, self._by_prior), (around, self._by_incumbent[1])
+        sums = [_log_sum(weights + self._log_densities(law, known, trials)) for law, known in laws]
         prior = math.exp(sums[0] - _log_sum(np.array(sums)))
         return prior, 1 - prior
 
-    def _place(self, trial: int) -> list[float]:
-        if trial not in self._places:
-            self._places[trial] = place(self._space, self._configs[trial])
-        return self._places[trial]
+    def _log_densities(self, law: Mapping[str, Prior], known: dict[int, float], trials: list[int]) -> Array:
+        """The log density of a law at each of the trials; `known` keeps them, for they come again."""
+        if new := sorted(set(trials).difference(known)):
+            places = np.array([place(self._space, self._configs[trial]) for trial in new])
+            known.update(zip(new, log_density(self._space, places, law).tolist(), strict=True))
+        return np.array(list(map(known.__getitem__, trials)))
 
     @property
-    def _incumbent(self) -> Config:
-        return self._configs[self._reached[self._levels[-1]][0][1]]
+    def _incumbent(self) -> int:
+        """The trial with the lowest loss at the highest level."""
+        return self._reached[self._levels[-1]][0][1]
 
     def _propose(self, wanted: Place) -> Config | None:
         if self._space.exhausted:
@@ -120,7 +129,7 @@ class PriorBand:
             if source < random + prior:
                 config = self._space.sample_prior(self._rng, 1)[0]
             else:
-                config = self._around(self._incumbent)
+                config = self._around(self._configs[self._incumbent])
             config = self._space.fresh_near(self._space.encode([config])[0])
             if config is not None:
                 return config

@@ -29,8 +29,8 @@ from harness.compose.studies import no_garbage_collection
 from harness.loop import run
 from harness.simulated import Simulated
 from harness.space import Space, choice, lograndint, loguniform, ordinal, uniform
-from harness.toys import Toy, toy_benchmark
-from harness.types import NANOSECONDS, Event, Job, Report, Scheduler
+from harness.toys import StatefulToy, Toy, toy_benchmark
+from harness.types import NANOSECONDS, Event, Job, Objective, Report, Scheduler
 
 MIXED = Space(
     {
@@ -44,8 +44,9 @@ MIXED = Space(
 SUGGESTIONS = {"sobol": 0.3, "rea": 0.3, "cmaes": 0.3, "de": 0.3, "tpe": 1, "bore": 25, "rf": 60, "cqr": 120}
 MODEL_FREE = (
     "rs", "grid", "sobol", "rea", "cmaes", "de", "asha", "asha-stop", "sh", "hyperband", "pasha", "median", "dehb",
-    "bohb", "priorband",
+    "bohb", "priorband", "nsga2", "moasha", "pbt",
 )  # fmt: skip
+SEVERAL_OBJECTIVES = {"nsga2", "moasha"}
 STUDIES = {"mobster": 3, "hypertune": 4, "dyhpo": 6}
 TELL_US, WIDER = 5.0, 2.0
 
@@ -77,8 +78,11 @@ def study(method: str, workers: int, trials: int, seed: int) -> tuple[list[int],
     """Nanoseconds of each `tell`, seconds of the whole, reports."""
     space = MIXED.opened()
     benchmark = toy_benchmark(space, tuple(range(1, 28)), 1e9, workers)
+    if method in SEVERAL_OBJECTIVES:
+        benchmark = replace(benchmark, objectives=(*benchmark.objectives, Objective("size")))
+    toy = (StatefulToy if method == "pbt" else Toy)(benchmark)
     scheduler = Timed(catalog.build(catalog.parse_method(method), benchmark, np.random.default_rng(seed)), trials)
-    executor = Simulated(Toy(benchmark), workers, seed, benchmark.delays)
+    executor = Simulated(toy, workers, seed, benchmark.delays)
     with no_garbage_collection():
         began = process_time()
         log = run(benchmark, scheduler, executor, 10**18)
