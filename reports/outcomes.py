@@ -21,7 +21,7 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
 
-COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports", "outside")
+COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports", "outside", "data")
 
 
 def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> pd.DataFrame:

@@ -157,6 +157,7 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
             "table": benchmark.table_miss,
             "real": False,
             "verdict": _said_of(name, benchmark),
+            "decision_time": comparison.decision_time,
             "digest": model.digest,
             "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
         } | model.facts()
@@ -191,12 +192,16 @@ def _outside(spec: Mapping[str, Any], configs: Sequence[str]) -> float:
     return sum(model.outside(config) for _, config in map(json.loads, configs)) / len(configs)
 
 
-def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
-    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`."""
+def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tuple[Any, bool]:
+    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`.
+
+    static: with pictures and without scripts.
+    """
     import hashlib
+    import shlex
 
     from harness.store import Store
-    from reports import page
+    from reports import page, publishing
     from reports.summary import summarise
 
     comparison, command = declared(folder)
@@ -210,14 +215,26 @@ def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
         )
     facts = facts_of(comparison, refused)
     digests = {key: records[key].digest() for key in wanted if key in records}
-    inputs = json.dumps([digests, wanted, facts, command, store.broken])
+    made_by = ["python", "-m", "harness", "report", str(folder)]
+    made_by += (["--out", str(out)] if out else []) + (["--static"] if static else [])
+    inputs = json.dumps([digests, wanted, facts, command, made_by, store.broken])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     studies, events = _frames([records[key] for key in wanted if key in records])
     place = out or folder / REPORT
-    if page.up_to_date(place, digest):
+    if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts), False
-    title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
-    return page.write(place, studies, events, facts, title=title, command=command, digest=digest), True
+    summary = page.write(
+        place,
+        studies,
+        events,
+        facts,
+        title=f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}",
+        command=command,
+        made_by=shlex.join(made_by),
+        digest=digest,
+        static=static,
+    )
+    return summary, True
 
 
 def compared_frame(
