@@ -20,6 +20,7 @@ import numpy as np
 from harness.space import Space, lograndint, loguniform, randint, uniform
 from harness.types import Benchmark, Fidelity, Objective
 from surrogates import _converted, _yahpo_scenarios
+from surrogates._publishers import Published, Remote
 from surrogates._yahpo import Codes, Network, Predicted, known_of
 from surrogates._yahpo_scenarios import LCBENCH, YAHPO
 
@@ -31,6 +32,9 @@ FILES = {
     MODEL: "b45c0d85ae39abf8820c8bea5ac82f415763afcbaf3b725e36af452b09cb6dcd",
     ENCODING: "d8af928f412bbeb07e58ecd69877fcab35fbc595333d1c1c3f76120d2f2508da",
 }
+ADDRESS = "https://raw.githubusercontent.com/slds-lmu/yahpo_data/efdab9072f63bd680396cd4b78b927c4a0caaad3/lcbench"
+SIZES = {MODEL: 2153124, ENCODING: 507}
+PUBLISHED = Published(tuple(Remote(f"{ADDRESS}/{name}", sha256, SIZES[name]) for name, sha256 in FILES.items()))
 EPOCHS, TRAININGS, WORKERS, VERSION = 52, 40, 4, 1
 LEVELS = np.arange(1, EPOCHS + 1, dtype=np.float32)
 
