@@ -354,15 +354,14 @@ def check(
 
 @app.command()
 def fetch(
-    family: Annotated[str, typer.Argument(help="of tables, such as fcnet")],
-    source: Annotated[Path | None, typer.Option("--from", help="where its data lies; else where it is found")] = None,
+    what: Annotated[str, typer.Argument(help="a family of tables, such as fcnet, or an optimiser, such as optuna")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="where its files lie; else where they are found")
+    ] = None,
 ) -> None:
-    """Bring a family of tables: check its data and convert it once into plain files in the user's cache."""
-    fetched = fetching.fetch(family, source)
-    typer.echo(f"benchmarks: {', '.join(fetched.benchmarks)}")
-    typer.echo(f"licence: {fetched.licence}")
-    typer.echo(f"cite: {fetched.citation}")
-    typer.echo(f"converted: {fetched.folder}")
+    """Bring a family of tables, or make a foreign optimiser's environment, in the user's cache."""
+    for name, value in fetching.bring(what, source).items():
+        typer.echo(f"{name}: {value}")
 
 
 def _split(text: str) -> tuple[str, ...]:
