@@ -342,7 +342,7 @@ def validate(
 
 @app.command()
 def check(
-    what: Annotated[Path | None, typer.Argument(help="a store, or the file of a method")] = None,
+    what: Annotated[Path | None, typer.Argument(help="a store, or a method, by its file or its name")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Check methods against the contract, or a store against itself; exit 3 where something does not hold."""
@@ -399,7 +399,8 @@ def main() -> None:
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
-        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE}  # named: `list` imports no store, no journal
+        # By their names: `list` imports no store, no journal, no foreign program.
+        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE, "ForeignError": BAD_USAGE}
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
             sys.exit(ends[type(error).__name__])

@@ -293,6 +293,12 @@ def method_names() -> dict[str, str]:
     return {name: f"{summary} {citation}".strip() for name, (summary, citation) in sorted(said.items())}
 
 
+def own_methods() -> list[str]:
+    """The names of the methods that run in our own process: all but those of foreign optimisers."""
+    foreign = {name for name, plug_in in plug_ins().items() if plug_in.kind == "foreign"}
+    return [name for name in method_names() if name not in foreign]
+
+
 def parse_method(text: str) -> Method:
     """A method from a text such as `asha:eta=4:sampler=gp`; UnknownName or ValueError where it makes no sense."""
     name, options = _split(text)

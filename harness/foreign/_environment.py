@@ -55,12 +55,16 @@ def make(optimiser: str, requirements: Sequence[str], source: Path | None = None
     """
     where = ["--no-index", "--find-links", str(source)] if source else []
     with published(f"environments/{optimiser}") as making:
-        venv.create(making, with_pip=True)
-        pip = [str(making / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", *where]
-        done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
+        venv.create(making)
+        pip = [sys.executable, "-m", "pip", "--python", str(making / "bin" / "python"), "install", "--quiet"]
+        done = subprocess.run(
+            [*pip, "--no-input", *where, *requirements], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
         if done.returncode:
-            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip says nothing"]
-            raise ValueError(f"the environment of {optimiser} cannot be made: {said[-1]}")
+            lines = done.stderr.splitlines() or [f"pip says nothing, exit code {done.returncode}"]
+            errors = [line for line in lines if line.startswith("ERROR")]
+            raise ValueError(f"the environment of {optimiser} cannot be made: {(errors or lines)[-1]}")
         (making / ABOUT).write_text(json.dumps({"requirements": list(requirements)}) + "\n", encoding="utf-8")
     _installed.cache_clear()
     _satisfied_in.cache_clear()

@@ -153,7 +153,7 @@ class Foreign:
     def tell(self, report: Report) -> Decision:
         """What the program makes of a report."""
         answer = self._say({"tell": _plain(report, self._configs[report.trial])})
-        decision = DECISIONS.get(answer.get("decision", ""))
+        decision = DECISIONS.get(str(answer.get("decision")))
         if decision is None:
             raise self._program.nonsense(answer, '{"decision": "continue"}, or "pause", or "stop"')
         return decision

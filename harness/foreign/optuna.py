@@ -36,7 +36,7 @@ def optuna_gp(study: Study, *, pruner: str = "none") -> Optuna:
 
     pruner: none, median, halving or hyperband.
     """
-    return Optuna(study, optuna.samplers.GPSampler(seed=study["seed"]), pruner)
+    return Optuna(study, optuna.samplers.GPSampler(seed=study["seed"], warn_independent_sampling=False), pruner)
 
 
 def optuna_cmaes(study: Study, *, pruner: str = "none") -> Optuna:
@@ -46,7 +46,7 @@ def optuna_cmaes(study: Study, *, pruner: str = "none") -> Optuna:
     """
     if len(study["objectives"]) > 1:
         raise NotImplementedError("Optuna's CMA-ES has one objective")
-    return Optuna(study, optuna.samplers.CmaEsSampler(seed=study["seed"]), pruner)
+    return Optuna(study, optuna.samplers.CmaEsSampler(seed=study["seed"], warn_independent_sampling=False), pruner)
 
 
 class Optuna:
@@ -59,10 +59,7 @@ class Optuna:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = study["space"]
         self._prunes = pruner != "none"
-        self._sampler = sampler
-        # CMA-ES notes with each trial which generation it belongs to, also with one whose config is given.
-        given = sampler if isinstance(sampler, optuna.samplers.CmaEsSampler) else None
-        self._for_given = given or optuna.samplers.RandomSampler(seed=study["seed"])
+        self._by_generation = isinstance(sampler, optuna.samplers.CmaEsSampler)
         self._study = optuna.create_study(
             study_name="foretune",  # by which Hyperband gives trials to brackets
             sampler=sampler,
@@ -81,9 +78,10 @@ class Optuna:
         if trial in self._trials:
             self._study.tell(self._trials[trial], state=State.FAIL)
         self._study.enqueue_trial({name: inside(self._space[name], value) for name, value in config.items()})
-        self._study.sampler = self._for_given
         self.ask(trial)
-        self._study.sampler = self._sampler
+        if self._by_generation:
+            # A trial without a proposal belongs to no generation, and CMA-ES would learn nothing from it.
+            assert self._trials[trial].relative_params is not None
         return {}
 
     def tell(self, report: dict[str, Any]) -> str:
