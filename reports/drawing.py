@@ -23,7 +23,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from reports import curves, style
-from reports.figures import anytime, learning_curves
+from reports.figures import anytime, learning_curves, validation_test
 from reports.outcomes import DONE, MISSING
 from reports.summary import Summary
 
@@ -50,8 +50,13 @@ def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
         overall = save(anytime_figure(summary, benchmark))
         figure, seed = learning_curves_figure(summary, events, benchmark)
         trials = save(figure)
+        held = validation_test_figure(summary, benchmark)
+        on_test = (
+            [Drawn(f"validation-test-{stem}", caption(validation_test, f"{benchmark}."), save(held))] if held else []
+        )
     return [
         Drawn(f"anytime-{stem}", caption(anytime, f"{benchmark}."), overall),
+        *on_test,
         Drawn(f"learning-curves-{stem}", caption(learning_curves, f"{benchmark}, seed {seed}."), trials),
     ]
 
@@ -77,6 +82,26 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
         law=curves.random_search_law(summary, benchmark),
         optimum=facts.get("optimum"),
         median=facts.get("median"),
+    )
+    axes.set_title(benchmark, loc="left")
+    return figure
+
+
+def validation_test_figure(summary: Summary, benchmark: str) -> Figure | None:
+    """The selected configs of one benchmark on validation and on test; None where no test loss was looked up."""
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    if not np.isfinite(here["final_test"].to_numpy(dtype=float)).any():
+        return None
+    facts = summary.facts[benchmark]
+    figure = figure_of(style.WIDTH, 3.6)
+    axes = figure.add_subplot()
+    validation_test.draw(
+        here,
+        axes,
+        styles=style.styles([str(arm) for arm in summary.studies["arm"].unique()]),
+        metric=str(facts.get("metric", "loss")),
+        optimum=facts.get("optimum"),
+        test_optimum=facts.get("test", {}).get("optimum"),
     )
     axes.set_title(benchmark, loc="left")
     return figure
