@@ -14,6 +14,7 @@ from harness import catalog
 from harness.compose.cards import verdict
 from harness.compose.declarations import comparison_of
 from harness.compose.knowledge import STUDIES
+from harness.compose.suites import family_of
 from harness.compose.studies import (
     SURROGATE,
     data_digest,
@@ -149,6 +150,7 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
         benchmark = overridden(catalog.find_benchmark(name).benchmark, own, comparison.overrides)
         model = model_of(name, benchmark.table_miss)
         facts[benchmark.name] = {
+            "family": family_of(name),
             "metric": benchmark.objectives[0].metric,
             "unit": benchmark.fidelity.unit,
             "levels": list(benchmark.fidelity.levels),
