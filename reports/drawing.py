@@ -22,8 +22,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from reports import curves, style, trials
-from reports.figures import anytime, learning_curves, workers
+from reports.figures import anytime, learning_curves, timeline, validation_test
 from reports.figures._shades import scale_of
+from reports.outcomes import MISSING
 from reports.summary import Summary
 
 FORMATS: dict[str, dict[str, Any]] = {
@@ -74,6 +75,24 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
     return figure
 
 
+def validation_test_figure(summary: Summary, benchmark: str) -> Figure:
+    """The selected configs of one benchmark on validation and on test."""
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    facts = summary.facts[benchmark]
+    figure = figure_of(style.WIDTH, 3.6)
+    axes = figure.add_subplot()
+    validation_test.draw(
+        here,
+        axes,
+        styles=style.styles([str(arm) for arm in summary.studies["arm"].unique()]),
+        metric=str(facts.get("metric", "loss")),
+        optimum=facts.get("optimum"),
+        test_optimum=facts.get("test", {}).get("optimum"),
+    )
+    axes.set_title(benchmark, loc="left")
+    return figure
+
+
 def learning_curves_figure(
     events: Mapping[str, pd.DataFrame], facts: Mapping[str, Any], budget: float, *, columns: int = 2
 ) -> Figure:
@@ -95,18 +114,26 @@ def learning_curves_figure(
             panels.flat[place - columns].tick_params(labelbottom=True)  # the shared axis has none below it
     figure.supxlabel(_time_label(facts, budget), fontsize=8.5)
     figure.supylabel(str(facts.get("metric", "loss")), fontsize=8.5)
-    _level_bar(figure, panels, levels, str(facts.get("unit", "level")))
+    level_bar(figure, panels, levels, str(facts.get("unit", "level")))
     return figure
 
 
-def workers_figure(events: pd.DataFrame, facts: Mapping[str, Any], budget: float) -> Figure:
-    """What each worker did when, in one study."""
-    done, levels = trials.jobs(events), list(facts["levels"])
-    figure = figure_of(style.WIDTH, min(0.9 + 0.25 * done["worker"].nunique(), 6.0))
-    axes = figure.add_subplot()
-    workers.draw(done, axes, levels=levels, budget=budget)
-    axes.set_xlabel(_time_label(facts, budget))
-    _level_bar(figure, axes, levels, str(facts.get("unit", "level")))
+def timeline_figure(
+    jobs: Mapping[str, pd.DataFrame], workers: Mapping[str, int], facts: Mapping[str, Any], budget: float
+) -> Figure:
+    """What each worker did when, a panel a study.
+
+    jobs and workers: of each study by the name that stands above it; budget: seconds.
+    """
+    heights = [0.35 + 0.13 * min(max(workers[name], 2), 32) for name in jobs]
+    figure = figure_of(style.WIDTH, 0.6 + sum(heights))
+    panels = figure.subplots(len(jobs), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    levels = list(facts["levels"])
+    for (name, frame), axes in zip(jobs.items(), panels, strict=True):
+        timeline.draw(frame, axes, levels=levels, workers=workers[name], budget=budget, title=name)
+    panels[-1].set_xlabel(_time_label(facts, budget))
+    figure.supylabel("worker", fontsize=8.5)
+    level_bar(figure, panels, levels, str(facts.get("unit", "level")))
     return figure
 
 
@@ -133,7 +160,8 @@ def figure_of(width: float, height: float) -> Figure:
     return figure
 
 
-def _level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
+def level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
+    """A bar of the colours of levels beside some panels."""
     colours, norm = scale_of(levels)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, aspect=30, pad=0.02, spacing="uniform")
     middles = [(a + b) / 2 for a, b in zip(norm.boundaries[:-1], norm.boundaries[1:], strict=True)]

@@ -13,12 +13,16 @@ import numpy as np
 import pandas as pd
 
 from reports import curves, style, text, trials
+from reports.incumbent import Floats
 from reports.outcomes import unique
 from reports.regret import scale
+from reports.study_page import Study
 from reports.summary import Summary
 
 CLASSES = len(style.SHADES)
 """Groups of levels that a reader can tell apart by their shade."""
+BEGIN = 0.01
+"""The share of the budget from which curves over benchmarks are shown, as anytime scores count from it."""
 ENDS = {"stopped": "|", "failed": "×"}
 """What is marked at the end of a trial, and how."""
 
@@ -51,7 +55,6 @@ def anytime(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[s
     """The best loss so far against time, a group per arm."""
     facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
     frame, budget = curves.anytime(summary, benchmark), float(here["budget"].max())
-    unit, unit_name = style.time_unit(budget)
     begin, bottom, top = curves.window(frame, facts.get("optimum"), facts.get("median")) if len(frame) else (0.0, 0, 1)
     log = bool(0 < begin < budget / curves.SPREAD)
     looks = style.styles(unique(summary.studies["arm"]))
@@ -66,81 +69,164 @@ def anytime(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[s
         }
         for arm, curve in ((arm, sampled(curve, room, log=log)) for arm, curve in frame.groupby("arm", sort=False))
     ]
-    clock = "wall-clock" if facts.get("real") else "simulated"
+    x = _time(facts, budget)
     return {
         "name": name,
         "kind": "curves",
-        "x": {"column": "time", "title": f"{clock} time [{unit_name}]", "unit": unit, "log": log,
-              "range": [begin if log else 0.0, budget]},
+        "x": x | {"log": True, "range": [begin, budget]} if log else x,
         "y": {"column": "loss", "title": f"best {facts.get('metric', 'loss')} so far", "range": [bottom, top]},
         "groups": groups,
         "references": _references(summary, benchmark),
     }  # fmt: skip
 
 
-def learning_curves(
-    events: Mapping[str, pd.DataFrame], facts: Mapping[str, Any], budget: float, room: int, *, name: str
-) -> dict[str, Any]:
-    """Each trial's losses against time, a panel per arm, shaded by the level that the trial reached in the end."""
-    every = {arm: trials.points(frame) for arm, frame in events.items()}
-    reached = [curve.groupby("trial")["level"].max() for curve in every.values() if len(curve)]
-    classes = _classes(np.unique(np.concatenate(reached)).tolist() if reached else [])
-    losses = np.concatenate([curve["loss"].to_numpy(dtype=float) for curve in every.values()] or [np.empty(0)])
-    bottom, top = trials.limits(losses)
-    unit, unit_name = style.time_unit(budget)
-    clock = "wall-clock" if facts.get("real") else "simulated"
+def over_budget(frame: pd.DataFrame, looks: Mapping[str, style.Style], *, name: str, title: str) -> dict[str, Any]:
+    """A quantity over all benchmarks against the share of the budget, a group per arm.
+
+    frame: columns arm, time, center, low, high.
+    """
+    frame = frame[frame["time"] >= BEGIN * (1 - 1e-9)]
+    ends = frame[["center", "low", "high"]].to_numpy(dtype=float)
+    known = ends[np.isfinite(ends)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    y: dict[str, Any] = {"column": "center", "title": title, "range": [low, high]}
+    if name == "suite-curve":
+        y |= {"log": True, "range": [low / 1.05, 1.05]}
+    elif name == "average-rank":
+        y |= {"range": [frame["arm"].nunique() + 0.15, 0.85]}  # the best at the top
+    else:
+        y |= {"range": [0.0, 1.02]}
+    groups = [
+        {
+            "name": str(arm),
+            "note": "",
+            **_look(looks[str(arm)]),
+            "own": 0,
+            "band": True,
+            "columns": columns(curve[["time", "center", "low", "high"]]),
+        }
+        for arm, curve in frame.groupby("arm", sort=False)
+    ]
     return {
         "name": name,
-        "kind": "trials",
-        "x": {"title": f"{clock} time [{unit_name}]", "unit": unit, "range": [0.0, budget]},
-        "y": {"title": str(facts.get("metric", "loss")), "range": [bottom, top]},
-        "level": str(facts.get("unit", "level")),
-        "classes": classes,
-        "panels": [_panel(arm, events[arm], curve, top, room) for arm, curve in every.items()],
+        "kind": "curves",
+        "x": {"column": "time", "title": "share of the budget", "unit": 1, "log": True, "range": [BEGIN, 1.0]},
+        "y": y,
+        "groups": groups,
+        "references": [],
     }
 
 
-def workers(events: pd.DataFrame, facts: Mapping[str, Any], budget: float, room: int, *, name: str) -> dict[str, Any]:
-    """What each worker did when: its jobs as bars, shaded by the level that the trial reached in the end."""
-    done = trials.jobs(events)
+def validation_test(summary: Summary, benchmark: str, *, name: str) -> dict[str, Any]:
+    """What the selected configs are worth on validation and on test, a group per arm, a point per study."""
+    facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
+    best = (facts.get("optimum"), facts.get("test", {}).get("optimum"))
+    finite = here[np.isfinite(here["final"].astype(float)) & np.isfinite(here["final_test"].astype(float))]
+    looks = style.styles(unique(summary.studies["arm"]))
+    groups = [
+        {
+            "name": str(arm),
+            "note": f"{int((mine['overtuned'] > 0).sum())} of {len(mine)} overtuned",
+            **_look(looks[str(arm)]),
+            "columns": columns(mine[["seed", "final", "final_test", "overtuned"]]),
+        }
+        for arm, mine in finite.groupby("arm", sort=False)
+    ]
+    reached = np.concatenate([finite["final_test"], finite["final_test"] - finite["overtuned"].fillna(0)])
+    metric = facts.get("metric", "loss")
+    names, axes = ("best of the table", "best of the table on test"), ("x", "y")
+    return {
+        "name": name,
+        "kind": "points",
+        "x": {"column": "final", "title": f"final {metric} of the selected config", "unit": 1, "log": False,
+              "range": _span(finite["final"].to_numpy(dtype=float), best[0])},
+        "y": {"column": "final_test", "title": "its final loss on test", "range": _span(reached, best[1])},
+        "groups": groups,
+        "references": [
+            {"name": words, "kind": "line", "axis": axis, "value": value}
+            for words, axis, value in zip(names, axes, best, strict=True)
+            if value is not None
+        ],
+    }  # fmt: skip
+
+
+def learning_curves(studies: Sequence[Study], facts: Mapping[str, Any], room: int, *, name: str) -> dict[str, Any]:
+    """Each trial's losses against time, a panel per study, shaded by the level that the trial reached in the end."""
+    losses = np.concatenate([study.points["loss"].to_numpy(dtype=float) for study in studies])
+    bottom, top = trials.limits(losses)
+    return {
+        "name": name,
+        "kind": "trials",
+        "x": _time(facts, max(float(study.outcome["budget"]) for study in studies)),
+        "y": {"title": str(facts.get("metric", "loss")), "range": [bottom, top]},
+        **_levels(studies, facts),
+        "panels": [_panel(study, top, room) for study in studies],
+    }
+
+
+def workers(study: Study, facts: Mapping[str, Any], room: int, *, name: str) -> dict[str, Any]:
+    """What each worker did when: its jobs as bars, shaded by the level at which the trial then stood."""
+    budget, done = float(study.outcome["budget"]), study.jobs
     step = trials.every(done, room)
     shown = done[done["trial"] % step == 0].drop(columns="job")
-    unit, unit_name = style.time_unit(budget)
-    clock = "wall-clock" if facts.get("real") else "simulated"
     return {
         "name": name,
         "kind": "workers",
-        "x": {"title": f"{clock} time [{unit_name}]", "unit": unit, "range": [0.0, budget]},
-        "level": str(facts.get("unit", "level")),
-        "classes": _classes(np.unique(done.loc[done["reached"] > 0, "reached"]).tolist()),
+        "x": _time(facts, budget),
+        **_levels([study], facts),
         "columns": columns(shown.assign(end=shown["end"].fillna(budget))),
         "note": _left_out(len(done), "job", step),
     }
 
 
-def _panel(arm: str, events: pd.DataFrame, curve: pd.DataFrame, top: float, room: int) -> dict[str, Any]:
-    done = trials.jobs(events)
-    ended = done[done["ended"].isin(list(ENDS))]
+def _time(facts: Mapping[str, Any], budget: float) -> dict[str, Any]:
+    """The axis of a time up to the budget."""
+    unit, name = style.time_unit(budget)
+    clock = "wall-clock" if facts.get("real") else "simulated"
+    return {"column": "time", "title": f"{clock} time [{name}]", "unit": unit, "log": False, "range": [0.0, budget]}
+
+
+def _levels(studies: Sequence[Study], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The levels at which jobs ended, in at most as many groups as shades can be told apart."""
+    ended = np.unique(np.concatenate([study.jobs["level"].to_numpy(dtype=int) for study in studies]))
+    parts = [part.tolist() for part in np.array_split(ended[ended > 0], CLASSES) if len(part)]
+    places = [-1] if len(parts) == 1 else [round(i * (CLASSES - 1) / (len(parts) - 1)) for i in range(len(parts))]
+    classes = [
+        {
+            "name": str(part[0]) if len(part) == 1 else f"{part[0]} to {part[-1]}",
+            "last": part[-1],
+            "colour": style.SHADES[place],
+        }
+        for part, place in zip(parts, places, strict=True)
+    ]
+    return {"level": str(facts.get("unit", "level")), "classes": classes}
+
+
+def _panel(study: Study, top: float, room: int) -> dict[str, Any]:
+    done, curve = study.jobs, study.points
+    ended = done[done["reason"].isin(list(ENDS))]
     step = trials.every(done, room // 2)
-    shown = trials.thinned(curve[curve["trial"] % step == 0], room)
-    counts = {f"{how} ({mark})": int((ended["ended"] == how).sum()) for how, mark in ENDS.items()}
+    whole = curve[curve["trial"] % step == 0]
+    shown = trials.thinned(whole, room)
+    counts = {f"{how} ({mark})": int((ended["reason"] == how).sum()) for how, mark in ENDS.items()}
     counts["above the top"] = curve.loc[curve["loss"] > top, "trial"].nunique()
     said = [text.plural(done["trial"].nunique(), "trial"), *(f"{n} {how}" for how, n in counts.items() if n)]
-    marks = ended[ended["trial"] % step == 0][["trial", "end", "loss", "ended"]]
+    between = "Points between are left out." if len(shown) < len(whole) else ""
     return {
-        "name": arm,
+        "name": study.arm,
         "note": ", ".join(said),
-        "thinned": " ".join(
-            part
-            for part in (
-                _left_out(len(done), "job", step),
-                "" if len(shown) == int((curve["trial"] % step == 0).sum()) else "Points between are left out.",
-            )
-            if part
-        ),
+        "thinned": f"{_left_out(len(done), 'job', step)} {between}".strip(),
         "columns": columns(shown),
-        "marks": columns(marks),
+        "marks": columns(ended.loc[ended["trial"] % step == 0, ["trial", "end", "loss", "reason"]]),
     }
+
+
+def _span(values: Floats, best: float | None) -> list[float]:
+    """Limits that show some values and, where it is known, the best that there is."""
+    low, high = float(values.min()), float(values.max())
+    low = low if best is None else min(low, best)
+    room = 0.06 * (high - low) or 0.5
+    return [low - room, high + room]
 
 
 def _references(summary: Summary, benchmark: str) -> list[dict[str, Any]]:
@@ -150,7 +236,7 @@ def _references(summary: Summary, benchmark: str) -> list[dict[str, Any]]:
     if len(law):
         drawn.append({"name": "random search (exact law)", "kind": "law", "columns": columns(law)})
     if facts.get("optimum") is not None:
-        drawn.append({"name": "best of the table", "kind": "line", "value": facts["optimum"]})
+        drawn.append({"name": "best of the table", "kind": "line", "axis": "y", "value": facts["optimum"]})
     if ruler is not None and facts.get("noise"):
         ends = [ruler.optimum, ruler.optimum + ruler.floor * ruler.span]
         drawn.append({"name": "noise of the final loss", "kind": "strip", "ends": ends})
@@ -166,17 +252,6 @@ def sampled(curve: pd.DataFrame, room: int, *, log: bool) -> pd.DataFrame:
     grid = np.geomspace(first, times[-1], room) if log else np.linspace(times[0], times[-1], room)
     kept = np.unique(np.maximum(np.searchsorted(times, grid, side="right") - 1, 0))
     return curve.iloc[kept]
-
-
-def _classes(levels: Sequence[int]) -> list[dict[str, Any]]:
-    """Levels in at most as many groups as shades can be told apart: each with its last level, its name, its shade."""
-    parts = [part.tolist() for part in np.array_split(np.asarray(levels, dtype=int), CLASSES) if len(part)]
-    shades = [style.SHADES[round(i * (CLASSES - 1) / max(len(parts) - 1, 1))] for i in range(len(parts))]
-    shades = shades if len(parts) != 1 else [style.SHADES[-1]]
-    return [
-        {"name": str(part[0]) if len(part) == 1 else f"{part[0]} to {part[-1]}", "last": int(part[-1]), "colour": shade}
-        for part, shade in zip(parts, shades, strict=True)
-    ]
 
 
 def _look(look: style.Style) -> dict[str, str]:

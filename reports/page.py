@@ -98,8 +98,11 @@ def write(
     anytime = {
         name: page_figures.anytime(summary, name, f"anytime-{report.stem[name]}", room and room.curve) for name in names
     }
+    first = page_figures.over_benchmarks(summary, events, static=static)
+    if len(names) == 1:
+        first = anytime[names[0]] + first
     files = {
-        **_first_page(report, anytime, sections),
+        **_first_page(report, first, sections),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
     }
@@ -116,9 +119,8 @@ def _scripts() -> dict[str, bytes]:
     return {PLOTTING: plotting.read_bytes(), "page.js": (TEMPLATES / "page.js").read_bytes()}
 
 
-def _first_page(report: Report, anytime: Mapping[str, Figures], sections: Sequence[Section]) -> dict[str, bytes]:
+def _first_page(report: Report, figures: Figures, sections: Sequence[Section]) -> dict[str, bytes]:
     summary, names = report.summary, benchmarks(report.summary)
-    figures = anytime[names[0]] if len(names) == 1 else Figures()
     drawn = Figures((), [figure for section in sections for figure in section.figures])
     page = rendered(
         "index.html",
@@ -146,7 +148,10 @@ def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, by
     panels = page_figures.learning_curves(
         studies, summary.facts[name], f"learning-curves-{report.stem[name]}", report.room and report.room.panel
     )
-    figures = anytime + panels
+    on_test = page_figures.validation_test(
+        summary, name, f"validation-test-{report.stem[name]}", report.room and report.room.curve
+    )
+    figures = anytime + on_test + panels
     page = rendered(
         "benchmark.html",
         **_frame(report, figures, "../", ("report", "index.html")),

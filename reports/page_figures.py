@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from reports import interactive
+from reports.outcomes import unique
 from reports.publishing import as_csv
 from reports.study_page import Study
 from reports.summary import Summary
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from reports.drawing import Drawn
 
 TO_SWITCH = "A click on a method switches it off, or on again, in all figures of the page."
+OVER_TIME = {
+    "suite-curve": "normalised regret (geometric mean)",
+    "average-rank": "mean rank",
+    "target-profile": "share of targets reached",
+}
+"""The figures over benchmarks that are curves, with what stands on their axis."""
 WIDE = 6
 """More panels than this stand in three columns instead of two."""
 
@@ -28,9 +36,11 @@ class Figures:
 
     live: Sequence[tuple[dict[str, Any], str]] = ()
     pictures: Sequence[Drawn] = ()
+    beside: Sequence[Drawn] = ()
+    """Drawn figures whose files lie beside a live one."""
 
     def __add__(self, other: Figures) -> Figures:
-        return Figures([*self.live, *other.live], [*self.pictures, *other.pictures])
+        return Figures([*self.live, *other.live], [*self.pictures, *other.pictures], [*self.beside, *other.beside])
 
     @property
     def data(self) -> dict[str, Any] | None:
@@ -40,12 +50,18 @@ class Figures:
     @property
     def files(self) -> dict[str, bytes]:
         """The files of the pictures, by their places in the report."""
-        return {place: content for figure in self.pictures for place, content in files_of(figure).items()}
+        return {
+            place: content for figure in (*self.pictures, *self.beside) for place, content in files_of(figure).items()
+        }
 
     def shown(self, root: str) -> dict[str, Any]:
         """As the templates take them; root: from the page to the report's folder."""
+        links = {figure.name: picture(figure, root)["files"] for figure in self.beside}
         return {
-            "interactive": [{"name": figure["name"], "caption": caption} for figure, caption in self.live],
+            "interactive": [
+                {"name": figure["name"], "caption": caption, "files": links.get(figure["name"], [])}
+                for figure, caption in self.live
+            ],
             "pictures": [picture(figure, root) for figure in self.pictures],
         }
 
@@ -77,33 +93,64 @@ def anytime(summary: Summary, benchmark: str, name: str, room: int | None) -> Fi
 
 def learning_curves(studies: Sequence[Study], facts: Mapping[str, Any], name: str, room: int | None) -> Figures:
     """The learning curves of studies of one benchmark and seed, a panel each; room: as for `anytime`."""
-    from reports import drawing, trials
+    from reports import drawing
     from reports.figures import learning_curves as module
 
     if not studies:
         return Figures()
-    events = {study.arm: study.events for study in studies}
-    budget, several = max(float(study.outcome["budget"]) for study in studies), len(studies) > 1
+    several = len(studies) > 1
     what = studies[0].benchmark if several else f"{studies[0].arm} on {studies[0].benchmark}"
     caption = drawing.caption(module, f"{what}, seed {studies[0].seed}.")
     if room is None:
-        columns = 3 if len(studies) > WIDE else 2
-        frame = pd.concat([trials.points(part).assign(arm=arm) for arm, part in events.items()])
-        make = partial(drawing.learning_curves_figure, events, facts, budget, columns=columns)
+        events = {study.arm: study.events for study in studies}
+        budget = max(float(study.outcome["budget"]) for study in studies)
+        make = partial(drawing.learning_curves_figure, events, facts, budget, columns=3 if len(studies) > WIDE else 2)
+        frame = pd.concat([study.points.assign(arm=study.arm) for study in studies])
         return Figures((), [drawing.draw(name, caption, make, frame)])
-    figure = interactive.learning_curves(events, facts, budget, room, name=name)
+    figure = interactive.learning_curves(studies, facts, room, name=name)
     return Figures([(figure, f"{caption} {TO_SWITCH}" if several else caption)])
 
 
 def workers(study: Study, facts: Mapping[str, Any], name: str, room: int | None) -> Figures:
     """What each worker did when in one study; room: jobs that the browser draws, None for a picture."""
-    from reports import drawing, trials
-    from reports.figures import workers as module
+    from reports import drawing
+    from reports.figures import timeline
 
-    budget = float(study.outcome["budget"])
-    caption = drawing.caption(module, f"{study.arm} on {study.benchmark}, seed {study.seed}.")
+    caption = drawing.caption(timeline, f"{study.arm} on {study.benchmark}, seed {study.seed}.")
     if room is None:
-        make = partial(drawing.workers_figure, study.events, facts, budget)
-        return Figures((), [drawing.draw(name, caption, make, trials.jobs(study.events))])
-    figure = interactive.workers(study.events, facts, budget, room, name=name)
+        jobs, number = {study.arm: study.jobs}, {study.arm: int(study.outcome["workers"])}
+        make = partial(drawing.timeline_figure, jobs, number, facts, float(study.outcome["budget"]))
+        return Figures((), [drawing.draw(name, caption, make, study.jobs)])
+    figure = interactive.workers(study, facts, room, name=name)
     return Figures([(figure, f"{caption} {figure['note']}".strip())])
+
+
+def validation_test(summary: Summary, benchmark: str, name: str, room: int | None) -> Figures:
+    """What the selected configs are worth on validation and on test, where that was looked up."""
+    from reports import drawing
+    from reports.figures import validation_test as module
+
+    here = summary.studies[summary.studies["benchmark"] == benchmark]
+    if not np.isfinite(here[["final", "final_test"]].astype(float)).all(axis=1).any():
+        return Figures()
+    caption = drawing.caption(module, f"{benchmark}.")
+    if room is None:
+        frame = here[["arm", "seed", "final", "final_test", "overtuned"]]
+        make = partial(drawing.validation_test_figure, summary, benchmark)
+        return Figures((), [drawing.draw(name, caption, make, frame)])
+    return Figures([(interactive.validation_test(summary, benchmark, name=name), f"{caption} {TO_SWITCH}")])
+
+
+def over_benchmarks(summary: Summary, events: pd.DataFrame, *, static: bool) -> Figures:
+    """The figures over all benchmarks, files of each; those over time are drawn in the browser too."""
+    from reports import style, suite_figures
+
+    looks = style.styles(unique(summary.studies["arm"]))
+    found = Figures()
+    for figure in suite_figures.draw(summary, events):
+        if static or figure.name not in OVER_TIME or figure.frame is None:
+            found += Figures((), [figure])
+        else:
+            live = interactive.over_budget(figure.frame, looks, name=figure.name, title=OVER_TIME[figure.name])
+            found += Figures([(live, f"{figure.caption} {TO_SWITCH}")], (), [figure])
+    return found

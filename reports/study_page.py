@@ -5,39 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from reports import style, text, trials
-from reports.outcomes import DONE, MISSING, records
+from reports import outcomes, style, text, trials
+from reports.outcomes import records
 from reports.summary import Summary
 from reports.tables import Words
 
-HEAD = Words(["trial", "worker", "start", "end", "level", "reached", "loss", "ended"], [], [])
+HEAD = Words(["trial", "worker", "start", "end", "level", "reached", "loss", "reason"], [], [])
 """The columns of the table of jobs."""
 
 
 class Study(NamedTuple):
-    """One study that has a page: its names, its seed, its row among the outcomes and its events."""
+    """One study that has a page: its names and seed, its row among the outcomes, its events, and what they tell."""
 
     benchmark: str
     arm: str
     seed: int
     outcome: Mapping[str, Any]
     events: pd.DataFrame
+    jobs: pd.DataFrame
+    """As `trials.jobs` gives them."""
+    points: pd.DataFrame
+    """Of its learning curves, as `trials.points` gives them."""
 
 
 def shown(summary: Summary, events: pd.DataFrame) -> list[Study]:
-    """One study of each method on each benchmark: that of the first seed that most methods finished."""
-    ran = summary.studies[summary.studies["state"] != MISSING]
+    """One study of each method on each benchmark, all of a benchmark with the same seed."""
     of = dict(list(events.groupby(["benchmark", "arm", "seed"]))) if len(events) else {}
     found: list[Study] = []
-    for benchmark, here in ran.groupby("benchmark", sort=False):
-        done = here[here["state"] == DONE].groupby("seed").size()
-        seed = int(done.index[int(np.argmax(done))] if len(done) else here["seed"].iloc[0])
-        for row in records(here[here["seed"] == seed]):
-            part = of.get((benchmark, row["arm"], seed), events.iloc[:0])
-            found.append(Study(str(benchmark), str(row["arm"]), seed, row, part))
+    for benchmark, here in summary.studies.groupby("benchmark", sort=False):
+        seed, arms = outcomes.shown(here)
+        for row in records(here[(here["seed"] == seed) & here["arm"].isin(arms)]):
+            mine = of.get((benchmark, row["arm"], seed), events.iloc[:0])
+            names = (str(benchmark), str(row["arm"]), seed)
+            found.append(Study(*names, row, mine, trials.jobs(mine), trials.points(mine)))
     return found
 
 
@@ -68,8 +70,8 @@ def table(study: Study) -> Words:
             *(text.number(row[name] / unit, 4) for name in ("start", "end")),
             *(str(row[name]) for name in ("level", "reached")),
             text.number(row["loss"], 5),
-            str(row["ended"]) or text.NONE,
+            str(row["reason"]) or text.NONE,
         ]
-        for row in records(trials.jobs(study.events))
+        for row in records(study.jobs)
     ]
     return Words(HEAD.head, rows, [False] * len(rows))

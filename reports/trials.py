@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-JOBS = ["job", "trial", "worker", "start", "end", "level", "reached", "loss", "ended"]
+JOBS = ["job", "trial", "worker", "start", "end", "level", "reached", "loss", "reason"]
 POINTS = ["job", "trial", "level", "time", "loss"]
 
 
@@ -19,7 +19,7 @@ def jobs(events: pd.DataFrame) -> pd.DataFrame:
 
     Columns: job (its place), trial, worker, start and end (seconds, end NaN if no end is recorded), level (where the
     trial then stood), reached (the level that its trial reached in the end), loss (the last reported, NaN if none),
-    ended (by what).
+    reason (why it ended).
     """
     rows: list[dict[str, Any]] = []
     under_way: dict[int, dict[str, Any]] = {}
@@ -28,13 +28,13 @@ def jobs(events: pd.DataFrame) -> pd.DataFrame:
     for kind, time, worker, trial, resource, loss, reason in zip(*columns, strict=True):
         if kind == "started":
             row = {"job": len(rows), "trial": trial, "worker": worker, "start": time, "end": np.nan}
-            under_way[trial] = row | {"level": stands.get(trial, 0), "loss": np.nan, "ended": ""}
+            under_way[trial] = row | {"level": stands.get(trial, 0), "loss": np.nan, "reason": ""}
             rows.append(under_way[trial])
         elif kind == "report" and trial in under_way:
             stands[trial] = max(stands.get(trial, 0), resource)
             under_way[trial] |= {"level": stands[trial], "loss": loss}
         elif kind == "ended" and trial in under_way:
-            under_way.pop(trial).update(end=time, ended=reason)
+            under_way.pop(trial).update(end=time, reason=reason)
     frame = pd.DataFrame(rows, columns=JOBS).astype({"start": float, "end": float, "loss": float})
     frame["reached"] = frame["trial"].map(stands).fillna(0).astype(int)
     return frame

@@ -627,7 +627,7 @@ def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() ->
     lines = [job[["time", "loss"]].to_numpy().tolist() for _, job in points.groupby("job")]
     assert lines == [[[1, 3]], [[5, 3], [6, 2], [7, np.inf]]]
     assert jobs["reached"].tolist() == [3, 3, 0]
-    assert jobs["ended"].tolist() == ["reached", "failed", ""]
+    assert jobs["reason"].tolist() == ["reached", "failed", ""]
     panel = axes()
     learning_curves.draw(frame, panel, levels=[1, 2, 3], limits=(0, 2.5), budget=10.0, title="asha")
     assert panel.texts[0].get_text() == "2 trials, 1 cut at the top, 1 failed (×)"

@@ -72,7 +72,7 @@
   }
 
   function references(figure) {
-    const traces = [], shapes = [], [from, to] = figure.x.range.map((time) => time / figure.x.unit);
+    const traces = [], shapes = [];
     for (const known of figure.references) {
       if (known.kind === "law") {
         traces.push({
@@ -81,14 +81,14 @@
           line: { color: QUIET, dash: "6px,3px", width: 1.5 }, hovertemplate: `${known.name}: %{y:.5g}<extra></extra>`,
         });
       } else if (known.kind === "line") {
-        shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: known.value, y1: known.value, layer: "below",
-          line: { color: FAINT, width: 1.6 } });
+        const across = known.axis === "y" ? { xref: "paper", x0: 0, x1: 1, y0: known.value, y1: known.value }
+          : { yref: "paper", y0: 0, y1: 1, x0: known.value, x1: known.value };
+        shapes.push({ type: "line", ...across, layer: "below", line: { color: FAINT, width: 1.6 } });
       } else {
         shapes.push({ type: "rect", xref: "paper", x0: 0, x1: 1, y0: known.ends[0], y1: known.ends[1], layer: "below",
           line: { width: 0 }, fillcolor: translucent(FAINT, 0.3) });
       }
     }
-    shapes.push({ type: "line", yref: "paper", y0: 0, y1: 1, x0: to, x1: to, layer: "below", line: { color: FAINT, width: 1 } });
     return { traces, shapes };
   }
 
@@ -98,6 +98,27 @@
     const layout = frame(figure.x, figure.y, 420);
     layout.shapes = known.shapes;
     layout.hovermode = "x unified";
+    return plot(place, traces, layout);
+  }
+
+  // A point per study, with a line to what it lost by tuning on
+
+  function drawPoints(figure, place) {
+    const traces = figure.groups.flatMap((group) => {
+      const { final, final_test: test, overtuned, seed } = group.columns;
+      const common = { type: "scatter", method: group.name, showlegend: false };
+      const past = final.map((_, i) => i).filter((i) => overtuned[i] > 0);
+      return [
+        { ...common, mode: "lines", hoverinfo: "skip", line: { color: translucent(group.colour, 0.6), width: 1 },
+          x: past.flatMap((i) => [final[i], final[i], null]), y: past.flatMap((i) => [test[i] - overtuned[i], test[i], null]) },
+        { ...common, mode: "markers", x: final, y: test, text: seed.map((one) => `${shown(group.name)}, seed ${one}`),
+          marker: { color: translucent(group.colour, 0.75), symbol: SYMBOLS[group.marker], size: 8 },
+          hovertemplate: "%{text}: %{x:.5g}, on test %{y:.5g}<extra></extra>" },
+      ];
+    });
+    const layout = frame(figure.x, figure.y, 420);
+    layout.shapes = references(figure).shapes;
+    layout.hovermode = "closest";
     return plot(place, traces, layout);
   }
 
@@ -140,9 +161,9 @@
         line: { color: figure.classes[i].colour, width: 1.2 },
         marker: { size, color: figure.classes[i].colour, opacity: 1, line: { width: 0 } },
       }));
-      const { end, loss, ended } = panel.marks, top = figure.y.range[1];
+      const { end, loss, reason } = panel.marks, top = figure.y.range[1];
       for (const [how, symbol, colour] of [["stopped", "line-ns-open", INK], ["failed", "x-thin-open", FAILURE]]) {
-        const some = ended.map((_, i) => i).filter((i) => ended[i] === how);
+        const some = reason.map((_, i) => i).filter((i) => reason[i] === how);
         traces.push({
           type: "scatter", mode: "markers", cliponaxis: false, hoverinfo: "skip", showlegend: false,
           x: some.map((i) => end[i] / figure.x.unit),
@@ -162,14 +183,14 @@
   // What each worker did when
 
   function drawWorkers(figure, place) {
-    const { trial, worker, start, end, level, reached, loss, ended } = figure.columns, unit = figure.x.unit;
+    const { trial, worker, start, end, level, loss, reason } = figure.columns, unit = figure.x.unit;
     const traces = figure.classes.map((one, i) => {
-      const some = trial.map((_, job) => job).filter((job) => classOf(figure, reached[job]) === i);
+      const some = trial.map((_, job) => job).filter((job) => classOf(figure, level[job]) === i);
       return {
         type: "bar", orientation: "h", showlegend: false, marker: { color: one.colour, line: { color: "#fff", width: 0.5 } },
         y: some.map((job) => worker[job]), base: some.map((job) => start[job] / unit), width: 0.8,
         x: some.map((job) => (end[job] - start[job]) / unit),
-        text: some.map((job) => `trial ${trial[job]}, to ${shown(figure.level)} ${level[job]}, loss ${loss[job] ?? "none"}; ${ended[job] || "no end"}`),
+        text: some.map((job) => `trial ${trial[job]}, to ${shown(figure.level)} ${level[job]}, loss ${loss[job] ?? "none"}; ${reason[job] || "no end"}`),
         textposition: "none", hovertemplate: "%{text}<extra></extra>",
       };
     });
@@ -220,7 +241,7 @@
     return { place, traces };
   }
 
-  const DRAW = { curves: drawCurves, trials: drawTrials, workers: drawWorkers };
+  const DRAW = { curves: drawCurves, points: drawPoints, trials: drawTrials, workers: drawWorkers };
 
   // Switches: one per method, the same in all figures of the page
 
