@@ -23,7 +23,7 @@ from reports.outcomes import Facts, records, unique
 from reports.page_figures import Figures
 from reports.pairs import BETTER, NO_DATA
 from reports.publishing import as_json, publish, stems
-from reports.rendering import TEMPLATES, rendered
+from reports.rendering import TEMPLATES, packed, rendered
 from reports.summary import Summary, summarise
 from reports.tables import HOW_TO_READ, Words, benchmarks, completeness, errors, notes, numbers
 
@@ -98,11 +98,9 @@ def write(
     anytime = {
         name: page_figures.anytime(summary, name, f"anytime-{report.stem[name]}", room and room.curve) for name in names
     }
-    first = page_figures.over_benchmarks(summary, events, static=static)
-    if len(names) == 1:
-        first = anytime[names[0]] + first
+    together = page_figures.over_benchmarks(summary, events, static=static)
     files = {
-        **_first_page(report, first, sections),
+        **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, sections),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
     }
@@ -110,6 +108,7 @@ def write(
         files |= _benchmark_page(report, name, anytime[name])
     for study in report.studies:
         files |= _study_page(report, study)
+    files["style.css"] = (TEMPLATES / "style.css").read_bytes()
     publish(folder, files | ({} if static else _scripts()), digest)
     return summary
 
@@ -119,12 +118,14 @@ def _scripts() -> dict[str, bytes]:
     return {PLOTTING: plotting.read_bytes(), "page.js": (TEMPLATES / "page.js").read_bytes()}
 
 
-def _first_page(report: Report, figures: Figures, sections: Sequence[Section]) -> dict[str, bytes]:
+def _first_page(report: Report, own: Figures, together: Figures, sections: Sequence[Section]) -> dict[str, bytes]:
+    """own: the figures of the only benchmark; together: those over all benchmarks."""
     summary, names = report.summary, benchmarks(report.summary)
     drawn = Figures((), [figure for section in sections for figure in section.figures])
     page = rendered(
         "index.html",
-        **_frame(report, figures, ""),
+        **_frame(report, own + together, "") | {"figures": own.shown("")},
+        together=together.shown(""),
         title=report.title,
         answer=answer(summary),
         lead=notes(summary)[-1],
@@ -140,7 +141,7 @@ def _first_page(report: Report, figures: Figures, sections: Sequence[Section]) -
         how_to_read=HOW_TO_READ,
         command=report.command,
     )
-    return {"index.html": page.encode(), **figures.files, **drawn.files}
+    return {"index.html": page.encode(), **own.files, **together.files, **drawn.files}
 
 
 def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, bytes]:
@@ -188,8 +189,8 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
         "root": root,
         "crumbs": [(name, f"{root}{place}") for name, place in crumbs],
         "made_by": report.made_by,
-        "data": figures.data,
-        **figures.shown(root),
+        "figures": figures.shown(root),
+        "data": packed(figures.data) if figures.data else "",
     }
 
 
