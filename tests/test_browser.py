@@ -123,6 +123,14 @@ def test_every_page_opens_from_disk_without_network_or_error_and_nothing_overlap
         assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}, path.name
 
 
+def test_what_overlaps_is_found(report: Path, browser: Any) -> None:
+    opened(browser, report / "index.html")
+    browser.execute_script("document.querySelector('h1').style.marginBottom = '-2rem'")
+    assert browser.execute_script(OVERLAPS)[0]
+    browser.execute_script("document.querySelector('h1').style.whiteSpace = 'pre'; document.body.style.width = '3000px'")
+    assert browser.execute_script(OVERLAPS)[1] > 0
+
+
 def test_names_show_as_text(report: Path, browser: Any) -> None:
     for path in pages(report):
         opened(browser, path)
