@@ -20,10 +20,11 @@ from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectorie
 from reports.intervals import mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
+from reports.suite.suite import Suite, over_benchmarks
 
 HELD = {
     "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
-    "not_applicable", "test",
+    "not_applicable", "test", "family",
 }  # fmt: skip
 """The facts that the JSON repeats (not the table's thousand losses)."""
 
@@ -40,8 +41,8 @@ class Summary:
     """One row per benchmark and arm: see `row`."""
     pairs: pd.DataFrame
     """One row per benchmark and pair of arms: see `pairs.compare`."""
-    across: str
-    """What may be claimed over benchmarks."""
+    suite: Suite
+    """What the benchmarks say together."""
     trajectories: Mapping[Key, Trajectory]
     facts: Facts
 
@@ -57,9 +58,9 @@ class Summary:
         frames = {"table": self.table, "pairs": self.pairs, "studies": self.studies}
         return {
             "incumbent_rule": self.rule,
-            "across_benchmarks": self.across,
             "benchmarks": _plain(facts),
             **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
+            "suite": _plain(self.suite.numbers()),
         }
 
 
@@ -77,7 +78,6 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
         raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
     found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
     wanted = outcomes(studies, found, facts)
-    arms = unique(studies["arm"])
     rows: list[dict[str, Any]] = []
     compared: list[pd.DataFrame] = []
     for name in names:
@@ -92,7 +92,7 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
         studies=wanted,
         table=pd.DataFrame(rows),
         pairs=pd.concat(compared, ignore_index=True),
-        across=pair_statements.across_benchmarks(len(names), len(arms)),
+        suite=over_benchmarks(wanted, found, facts),
         trajectories=found,
         facts=facts,
     )

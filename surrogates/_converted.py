@@ -14,11 +14,8 @@ import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
 from bisect import bisect_right
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.cache import cache
 from harness.randomness import key, number_at
 from harness.space import Choice, Config, Ordinal, Space, Value
 from harness.types import NANOSECONDS, Benchmark, Curve, CurveModel, End
@@ -34,13 +32,6 @@ from surrogates.table import ENDS, Table, TableData, facts_of
 Array = NDArray[np.float64]
 ABOUT, FORMAT = "about.json", 1
 ARRAYS = ("values", "seconds", "ends")
-
-
-def cache() -> Path:
-    """Where converted families lie: $FORETUNE_CACHE, else the user's folder for caches."""
-    if given := os.environ.get("FORETUNE_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "foretune"
 
 
 def shared_data(what: str) -> Path | None:
@@ -61,24 +52,6 @@ def checked(path: Path, sha256: str) -> Path:
             "or not whole"
         )
     return path
-
-
-@contextmanager
-def published(family: str) -> Generator[Path]:
-    """An empty folder to convert into; it becomes the family's when all went well, else it is removed."""
-    target = cache() / family
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{family}-", dir=target.parent))
-    making.chmod(0o755)
-    old = making.with_name(f"{making.name}-old")
-    try:
-        yield making
-        if target.exists():
-            target.rename(old)
-        making.rename(target)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def save(

@@ -25,6 +25,7 @@ from harness.compose.studies import (
     studies_of,
     study_of,
 )
+from harness.compose.suites import family_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,6 +149,7 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
         benchmark = overridden(catalog.find_benchmark(name).benchmark, own, comparison.overrides)
         model = model_of(name, benchmark.table_miss)
         facts[benchmark.name] = {
+            "family": family_of(name),
             "metric": benchmark.objectives[0].metric,
             "unit": benchmark.fidelity.unit,
             "levels": list(benchmark.fidelity.levels),
