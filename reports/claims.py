@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 
 from reports.agreement import OUTSIDE, UNKNOWN, UNSETTLED, WITHIN, verdict
-from reports.incumbent import Floats, Trajectory, at
+from reports.incumbent import Floats
 from reports.intervals import ALPHA, Interval, holm, mean, paired
-from reports.outcomes import DONE, records
-from reports.regret import normalised, scale
+from reports.outcomes import DONE
 from reports.statistics.blocks import blocks
 from reports.statistics.bootstrap import over_seeds, percentile, weights
 from reports.statistics.targets import median_time, time_to
+from reports.suite.selection import Path
+from reports.suite.suite import regret_at
 from reports.summary import Summary
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be told"
@@ -50,10 +51,7 @@ class Evidence(NamedTuple):
 
     def regrets(self, arm: str, fraction: float) -> Floats:
         """The log regret that an arm holds at a fraction of the budget, by seed; before its first incumbent 0."""
-        ruler = scale(self.summary.facts[self.benchmark])
-        assert ruler is not None
-        held = [at(path.times, path.losses, np.array([fraction * budget]))[0] for path, budget in self._paths(arm)]
-        return np.log(normalised(np.array(held), ruler))
+        return np.log([regret_at(path, fraction) for path in self._paths(arm)])
 
     def poor(self, arm: str, half: int) -> Floats:
         """The share of poor configs among the first (0) or second (1) half of those that an arm tries, by seed."""
@@ -69,20 +67,15 @@ class Evidence(NamedTuple):
 
     def times(self, arm: str, target: str) -> Floats:
         """When an arm first holds what `target` holds at the end, in budgets, by seed; infinite where it never does."""
-        goals = self._studies(target)["loss"].to_numpy(dtype=float)
-        return np.array(
-            [
-                time_to(path.times, path.losses, goal, budget) / budget
-                for (path, budget), goal in zip(self._paths(arm), goals, strict=True)
-            ]
-        )
+        pairs = zip(self._paths(arm), self._paths(target), strict=True)
+        return np.array([time_to(mine.times, mine.losses, float(goal.losses[-1]), 1.0) for mine, goal in pairs])
 
-    def _paths(self, arm: str) -> list[tuple[Trajectory, float]]:
-        """What each study held, with its budget."""
-        return [
-            (self.summary.trajectories[arm, self.benchmark, row["seed"]], row["budget"])
-            for row in records(self._studies(arm))
-        ]
+    def _paths(self, arm: str) -> list[Path]:
+        """What each study held, on a clock on which the budget is 1."""
+        self._studies(arm)
+        chosen = self.summary.suite.selection
+        both = zip(chosen.paths[arm], chosen.block_benchmarks(), strict=True)
+        return [path for path, benchmark in both if benchmark == self.benchmark]
 
     def _studies(self, arm: str) -> pd.DataFrame:
         studies = self.summary.studies

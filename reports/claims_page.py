@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from reports import findings, style, text
 from reports.claims import CLAIMS, FAILS, HALF, HOLDS, MARGIN, OPEN, verdicts
 from reports.findings import Findings, Line
-from reports.outcomes import DONE, anytime_scores, records, unique
+from reports.outcomes import DONE, records, unique
 from reports.statistics import aggregates
 from reports.statistics.agreement import Agreement, agreement
-from reports.statistics.blocks import blocks
 from reports.statistics.bootstrap import Resampled, resample
+from reports.suite.suite import anytime
 from reports.summary import Summary
 from reports.tables import Words
 
@@ -69,12 +69,12 @@ def ranked(small: World, large: World, rng: np.random.Generator) -> Ranked:
 
 
 def _scores(summary: Summary, arms: Sequence[str], rng: np.random.Generator) -> Resampled:
+    """The anytime score of each arm over the benchmarks, which count the same."""
     if (summary.studies["state"] != DONE).any():
         raise ValueError("a ranking needs every study done: run what is missing first")
-    scored = summary.studies.assign(score=anytime_scores(summary.studies, summary.trajectories, summary.facts))
-    wide = scored.pivot(index=["benchmark", "seed"], columns="arm", values="score")[list(arms)]
-    where = blocks(wide.index.get_level_values("benchmark").to_numpy())
-    return resample(wide.to_numpy(dtype=float).T, where, aggregates.mean, rng)
+    chosen = summary.suite.selection
+    assert list(chosen.arms) == list(arms)
+    return resample(chosen.each(anytime), chosen.where, aggregates.mean, rng)
 
 
 def write(
@@ -101,7 +101,7 @@ def write(
         tables=[
             *((name, _verdicts(decided[decided["benchmark"] == name])) for name in names),
             ("Ranking by anytime score", _order(order, small, large)),
-            ("Ranking on each benchmark", _each(small, large, order.arms)),
+            ("Ranking on each benchmark", _each(small, large)),
         ],
         how_to_read=HOW_TO_READ,
         facts={
@@ -185,16 +185,14 @@ def _rows(arms: Sequence[str], found: Resampled) -> list[tuple[str, float, float
     return [(arm, float(center), float(low), float(high)) for arm, center, low, high in zip(arms, *known, strict=True)]
 
 
-def _each(small: World, large: World, arms: Sequence[str]) -> Words:
+def _each(small: World, large: World) -> Words:
     """The arms on every benchmark from the best on, with their mean anytime scores."""
     rows: list[list[str]] = []
     for world in (small, large):
-        summary = world.summary
-        scored = summary.studies.assign(score=anytime_scores(summary.studies, summary.trajectories, summary.facts))
-        means = scored.groupby(["benchmark", "arm"], sort=False)["score"].mean().unstack()[list(arms)]
-        for name, values in means.iterrows():
-            best = sorted(arms, key=lambda arm, values=values: -float(values[arm]))
-            rows.append([world.name, str(name), ", ".join(f"{arm} {float(values[arm]):.2f}" for arm in best)])
+        for name, mine in world.summary.suite.scores.groupby("benchmark", sort=False):
+            best = mine.sort_values("score", ascending=False)
+            said = ", ".join(f"{arm} {score:.2f}" for arm, score in zip(best["arm"], best["score"], strict=True))
+            rows.append([world.name, str(name), said])
     return Words(["", "benchmark", "from the best on"], rows, [False] * len(rows))
 
 
@@ -212,7 +210,8 @@ def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) ->
     import matplotlib  # takes a second to import
 
     from reports.drawing import Drawn, anytime_figure, caption, figure_of, save
-    from reports.figures import anytime, poor_configs
+    from reports.figures import anytime as over_time
+    from reports.figures import poor_configs
 
     looks = style.styles(unique(summary.table["arm"]))
     with matplotlib.rc_context(cast(Any, style.RC)):
@@ -230,5 +229,5 @@ def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) ->
         for name in names:
             files = save(anytime_figure(summary, name))
             stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
-            drawn.append(Drawn(f"anytime-{stem}", caption(anytime, f"{name}."), files))
+            drawn.append(Drawn(f"anytime-{stem}", caption(over_time, f"{name}."), files))
     return drawn

@@ -16,7 +16,7 @@ import pandas as pd
 
 from reports.incumbent import Floats, Key, Trajectory
 from reports.regret import counted, normalised, scale
-from reports.statistics.scores import anytime_score, overtuning
+from reports.statistics.scores import overtuning
 
 Facts = Mapping[str, Mapping[str, Any]]
 
@@ -53,27 +53,6 @@ def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], fact
     ]
     columns = ["benchmark", "arm", "seed", "state", "why", "error", *NUMBERS, *COUNTS]
     return pd.DataFrame(rows, columns=columns)
-
-
-def anytime_scores(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> list[float]:
-    """The anytime score of each study: the mean of its score over log time, 0 as good as the median config, 1 the best.
-
-    outcomes: as `outcomes` gives them. From its end on a failed study has the median config. NaN where a study is
-    missing or its benchmark has no ruler.
-    """
-    found: list[float] = []
-    for row in records(outcomes):
-        ruler = scale(facts.get(row["benchmark"], {}))
-        if ruler is None or row["state"] == MISSING:
-            found.append(np.nan)
-            continue
-        path = trajectories.get((row["arm"], row["benchmark"], row["seed"]))
-        times, losses = (np.empty(0), np.empty(0)) if path is None else (path.times, path.losses)
-        if row["state"] == FAILED:
-            kept = times < row["seconds"]
-            times, losses = np.append(times[kept], row["seconds"]), np.append(losses[kept], np.inf)
-        found.append(anytime_score(times, normalised(losses, ruler), row["budget"], ruler.floor))
-    return found
 
 
 def not_applicable(facts: Facts, benchmark: str) -> Mapping[str, str]:

@@ -15,7 +15,6 @@ from reports import claims, claims_page, style
 from reports.claims import CLAIMS, FAILS, HOLDS, OPEN, Evidence
 from reports.claims_page import World
 from reports.figures import poor_configs
-from reports.outcomes import anytime_scores
 from reports.summary import Summary, summarise
 
 BUDGET = 100.0
@@ -120,17 +119,6 @@ def test_two_worlds_that_rank_alike_agree() -> None:
     assert (found.agreed.tau, found.agreed.opposed) == (1, 0) and found.agreed.agreed >= 4
     opposed = claims_page.ranked(World("a", one), World("b", turned), np.random.default_rng(1))
     assert opposed.agreed.tau < 0 and opposed.arms == list(TRUE)
-
-
-def test_the_anytime_score_of_a_failed_study_ends_with_the_failure() -> None:
-    summary = made({"rs": [(1.0, 1e-4)]}, seeds=2)
-    whole = anytime_scores(summary.studies, summary.trajectories, summary.facts)
-    assert whole == pytest.approx([1, 1], abs=0.01)
-    failed = summary.studies.assign(state=["failed", "missing"], seconds=10.0)
-    assert anytime_scores(failed, summary.trajectories, summary.facts) == pytest.approx(
-        [0.5, np.nan], nan_ok=True, abs=0.01
-    )
-    assert np.isnan(anytime_scores(summary.studies, summary.trajectories, {})).all()
 
 
 def test_the_page_has_every_claim_and_its_command(tmp_path: Path) -> None:

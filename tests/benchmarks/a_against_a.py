@@ -27,7 +27,9 @@ from harness.frames import frames
 from harness.randomness import stream
 from reports import calibration
 from reports.incumbent import trajectories
-from reports.outcomes import anytime_scores, outcomes
+from reports.outcomes import outcomes
+from reports.suite.selection import select
+from reports.suite.suite import anytime
 
 SEED = 20261129
 """Of the suites' draws; set before the first run and never changed."""
@@ -53,7 +55,8 @@ def pool(benchmark: str, seeds: int) -> tuple[pd.DataFrame, dict[str, Any]]:
         studies, events = frames([run_simulated(study.spec()) for study in wanted])
         paths = trajectories(events, {name: top})
         held = outcomes(studies, paths, {name: facts})
-        found.append(held.assign(score=anytime_scores(held, paths, {name: facts})))
+        scores = select(held, paths, {name: facts}).each(anytime)
+        found.append(held.assign(score=scores.ravel()))
     return pd.concat(found, ignore_index=True), facts
 
 
