@@ -421,6 +421,18 @@ def test_many_final_losses_are_those_of_each(learnt: tuple[TableData, Surrogate,
     assert facts["optimum"] == pytest.approx(best, abs=0.02)
 
 
+def test_the_facts_of_the_test_metric_are_those_of_its_own_losses(
+    learnt: tuple[TableData, Surrogate, fitting.HeldOut],
+) -> None:
+    data, model, _ = learnt
+    judged = data.benchmark.judged_by_test()
+    assert judged is not None and judged.test_metric is None
+    known, losses = model.facts()["test"], model.under(judged).final_losses(fresh(2000))
+    assert known["optimum"] <= losses.min() + 1e-9
+    assert known["median"] == pytest.approx(np.median(losses), abs=0.02)
+    assert known["noise"] == pytest.approx(data.seed_spread())  # the test loss lies a fixed step above
+
+
 def test_the_optimum_lies_where_measurements_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     data = made(rows=400, edge=math.inf)
     wide = [row for row, config in enumerate(data.configs) if float(config["width"]) > 0.7]
