@@ -43,6 +43,8 @@ class Summary:
     """What may be claimed over benchmarks."""
     trajectories: Mapping[Key, Trajectory]
     facts: Facts
+    declared: Sequence[str] = ()
+    """What was declared before the studies ran, in words."""
 
     def statements(self, benchmark: str) -> list[str]:
         """What can be said about the pairs of arms on a benchmark, in words."""
@@ -57,12 +59,19 @@ class Summary:
         return {
             "incumbent_rule": self.rule,
             "across_benchmarks": self.across,
+            "declared": list(self.declared),
             "benchmarks": _plain(facts),
             **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
         }
 
 
-def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: str = DEFAULT_RULE) -> Summary:
+def summarise(
+    studies: pd.DataFrame,
+    events: pd.DataFrame,
+    facts: Facts,
+    rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
+) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
     facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where there is no
@@ -94,6 +103,7 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
         across=pair_statements.across_benchmarks(len(names), len(arms)),
         trajectories=found,
         facts=facts,
+        declared=declared,
     )
 
 

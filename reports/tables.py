@@ -100,6 +100,7 @@ def notes(summary: Summary) -> list[str]:
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
             summary.across,
+            *summary.declared,
             _totals(summary),
         )
         if note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,15 +14,16 @@ from harness.compose.studies import studies_of, study_of
 from harness.compose.suites import expanded
 
 if TYPE_CHECKING:
-    from harness.comparison import Arm, Comparison
+    from harness.comparison import Arm, Comparison, Until
     from harness.study import Study
 
 
 DEFAULT_METHODS = ("rs", "bo", "asha", "mobster")
 DEFAULT_BENCHMARK = "transformer_wikitext2_small"
 DEFAULT_SEEDS = 10
-TOML_FIELDS = ("arms", "benchmarks", "seeds", "benchmark", "decision_time", "shared", "finished_trials")
+TOML_FIELDS = ("arms", "benchmarks", "seeds", "contrasts", "benchmark", "decision_time", "shared", "finished_trials")
 ARM_FIELDS = ("method", "points")
+AUTO, ALL = "auto", "all"
 
 
 def comparison_from_toml(path: Path) -> dict[str, Any]:
@@ -30,7 +32,8 @@ def comparison_from_toml(path: Path) -> dict[str, Any]:
     `[arms.LABEL]` has a `method`, start configs as `points` and any field of a benchmark, and what is known beforehand:
     `prior`, a table of `VALUE` or `VALUE:SPREAD` by hyperparameter, and `history`, names of benchmarks with a table or
     folders of results; `[benchmark]` sets these for all arms; beside them stand `benchmarks`, `seeds`,
-    `decision_time`, `shared` and `finished_trials`.
+    `decision_time`, `shared`, `finished_trials`, and with `seeds = "auto"` the `contrasts` that it waits for: pairs of
+    labels, or "all".
     """
     import tomllib
 
@@ -49,7 +52,7 @@ def comparison_of(
     *,
     methods: Sequence[str] = (),
     benchmarks: Sequence[str] = (),
-    seeds: Sequence[int] = (),
+    seeds: Sequence[int] | str = (),
     overrides: Mapping[str, Any] | None = None,
     decision_time: str | None = None,
     real: bool = False,
@@ -57,7 +60,7 @@ def comparison_of(
     """A comparison from a declaration, from what is given beside it, and from the defaults; the names are checked.
 
     methods: each a method's text, or `LABEL=TEXT`; benchmarks: names, or halves of suites as `multi-fidelity/test`;
-    real: of trainings, which need no table.
+    seeds: which, or `auto` or `auto:WIDTH` for as many as are needed; real: of trainings, which need no table.
     """
     from harness.comparison import Arm, Comparison
 
@@ -68,19 +71,44 @@ def comparison_of(
             arms.append(Arm(label, fields.get("method", label), _coerced(own), tuple(fields.get("points", ()))))
     fields = _coerced(plain.get("benchmark", {})) | dict(overrides or {})
     named = expanded(tuple(benchmarks) or tuple(plain.get("benchmarks", (DEFAULT_BENCHMARK,))), fields)
-    wanted = plain.get("seeds", DEFAULT_SEEDS)
+    wanted: int | Sequence[int] | str = seeds or plain.get("seeds", DEFAULT_SEEDS)
+    until = None
+    if isinstance(wanted, str):
+        until = _until(wanted, plain.get("contrasts", ALL))
+        wanted = until.looks[0]
+    elif "contrasts" in plain and not isinstance(plain.get("seeds"), str):
+        raise ValueError('contrasts are what `seeds = "auto"` waits for: declare that too, or leave them out')
     comparison = Comparison(
         arms=tuple(arms) or tuple(_arm(name) for name in DEFAULT_METHODS),
         benchmarks=tuple(named),
-        seeds=tuple(seeds) or (tuple(range(wanted)) if isinstance(wanted, int) else tuple(wanted)),
+        seeds=tuple(range(wanted)) if isinstance(wanted, int) else tuple(wanted),
         overrides=fields,
         decision_time=decision_time or plain.get("decision_time", "none"),
         shared=plain.get("shared"),
         finished_trials=plain.get("finished_trials"),
         own={name: own for name, own in named.items() if own},
+        until=until,
     )
     studies_of(comparison, real=real)  # raises for every name that is not there
     return comparison
+
+
+def _until(text: str, contrasts: Any) -> Until:
+    """What `auto` or `auto:WIDTH` waits for; contrasts: ALL, or pairs of labels."""
+    from harness.comparison import Until
+    from reports.contrasts import HALF_REGION, LOOKS
+
+    auto, colon, said = text.partition(":")
+    try:
+        width = float(said) if colon else HALF_REGION
+    except ValueError:
+        width = 0.0
+    if auto != AUTO or not 0 < width < math.inf:
+        raise ValueError(f"seeds are a number, a list, or auto:WIDTH with a width above 0 such as 0.1; given {text!r}")
+    pairs = () if contrasts == ALL else contrasts
+    if not isinstance(pairs, Sequence) or isinstance(pairs, str) or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f'contrasts are "all" or pairs of labels such as [["asha", "rs"]], given {contrasts!r}')
+    return Until(width, LOOKS, tuple((one, other) for one, other in pairs))
 
 
 def _arm(text: str) -> Arm:
@@ -138,12 +166,18 @@ def name_of(comparison: Comparison) -> str:
         for names in ((arm.label for arm in comparison.arms), comparison.benchmarks)
     )
     name = f"{arms}-on-{benchmarks}"
-    conditions = {**comparison.to_json(), "seeds": [], "arms": [arm for arm in comparison.to_json()["arms"]]}
+    conditions = _conditions(comparison)
     plain = comparison_of({}, methods=[arm.method for arm in comparison.arms], benchmarks=comparison.benchmarks)
-    if conditions != {**plain.to_json(), "seeds": []} or len(name) > 120:
+    if conditions != _conditions(plain) or len(name) > 120:
         digest = hashlib.blake2b(json.dumps(conditions).encode(), digest_size=4).hexdigest()
         name = f"{name[:100]}-{digest}"
     return name
+
+
+def _conditions(comparison: Comparison) -> dict[str, Any]:
+    """All but how many seeds there are and what is said of them: more of them belong to the same results."""
+    plain = comparison.to_json()
+    return {name: plain[name] for name in plain if name not in ("endpoint", "until")} | {"seeds": []}
 
 
 def single_study(benchmark: str, method: str, seed: int, overrides: Mapping[str, Any], *, real: bool = False) -> Study:
