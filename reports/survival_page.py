@@ -48,13 +48,14 @@ HOW_TO_READ = (
     "Each setting is the whole comparison with one thing changed and everything else, the seeds included, as it was; "
     "workers change at equal worker-seconds. A pair is tested in each as the report tests it (paired t tests over "
     "seeds on logs of the regret, Holm's correction over the pairs of a benchmark), and `first` is who is ahead in "
-    "the comparison. ✓ told apart the same way; · the same sign, not told apart; = equal; ○ the other sign, not told "
-    "apart; ✗ told apart the other way; – not enough data; nothing where the setting leaves what both methods hold as"
-    " it was, which counts for nothing. How large a change is: 0 luck alone (other replicates of the table, other "
-    "seeds), 1 the next step on its axis (twice or half the workers or the budget, another table, another rule), 2 "
-    "the one after it. Settings share seeds and data, so they are no independent repetitions: a share of settings is "
-    "no probability. Each is a test of its own at level 0.05, with the power of the comparison: a statement with a p "
-    "just below 0.05 is expected to be told apart in about half of the settings that change only luck."
+    "the comparison. ✓ told apart, with the sign of the comparison; · that sign, not told apart; = equal; ○ the other"
+    " sign, not told apart; ✗ told apart, with the other sign; – not enough data; nothing where the setting leaves "
+    "what both methods hold as it was, which counts for nothing. How large a change is: 0 luck alone (other "
+    "replicates of the table, other seeds), 1 the next step on its axis (twice or half the workers or the budget, "
+    "another table, another rule), 2 the one after it. Settings share seeds and data, so they are no independent "
+    "repetitions: a share of settings is no probability. Each is a test of its own at level 0.05, with the power of "
+    "the comparison: a statement with a p just below 0.05 is expected to be told apart in about half of the settings "
+    "that change only luck."
 )
 
 

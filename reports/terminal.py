@@ -17,8 +17,8 @@ from reports.tables import benchmarks, errors, notes, numbers
 PAIRS = 6
 """Pairs of methods that have room side by side."""
 LEGEND = (
-    "✓ told apart as in the comparison, · the same sign, = equal, ○ the other sign, ✗ told apart the other way, – not "
-    "enough data; empty: what both methods hold is as in the comparison"
+    "✓ told apart with the sign of the comparison, · that sign, = equal, ○ the other sign, ✗ told apart with the other "
+    "sign, – not enough data; empty: what both methods hold is as in the comparison"
 )
 LEFT_OUT = ("test [95 %]", "reports")
 """What has no room here; it stands in the other forms."""

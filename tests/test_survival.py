@@ -211,7 +211,7 @@ def test_each_setting_changes_one_thing(problem: str) -> None:
         "1 worker", "4 workers", "8 workers", "16 workers"
     }  # fmt: skip
     assert {one.name: one.step for one in changed if one.axis in ("workers", "luck")} == {
-        "other table seeds (1)": 0, "other table seeds (2)": 0, "other seeds (3 to 5)": 0,
+        "other table seeds 1": 0, "other table seeds 2": 0, "other table seeds 3": 0, "fresh seeds 3 to 5": 0,
         "1 worker": 1, "4 workers": 1, "8 workers": 2, "16 workers": 3,
     }  # fmt: skip
     assert "table: snap" in names and "table: surrogate" not in names
@@ -243,7 +243,7 @@ def test_without_delays_nor_a_table_there_is_nothing_to_change_in_them() -> None
 def test_other_table_seeds_change_curves_and_nothing_else(problem: str) -> None:
     comparison = compared(problem)
     own = studies_of(comparison)[0]
-    other = next(one for one in survival.settings_of(comparison, [own]) if one.name == "other table seeds (1)")
+    other = next(one for one in survival.settings_of(comparison, [own]) if one.name == "other table seeds 1")
     mine, theirs = run_simulated(own.spec()), run_simulated(other.studies[0].spec())
     assert Study.from_spec(other.studies[0].spec()) == other.studies[0]
     assert mine.configs[:5] == theirs.configs[:5]

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from harness import catalog
 from harness.compose.cards import verdict
-from harness.compose.declarations import comparison_of
+from harness.compose.declarations import Declared, comparison_of, declare, declared
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import (
     SURROGATE,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 REPORT = "report"
 SURVIVAL = "survival"
-DECLARATION = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def compare(
             store.sweep()
             reasons.update(stale(left, store))
         if left or until is None:
-            _declare(Declared(now, command, looks), folder)
+            declare(Declared(now, command, looks), folder)
         on_begin(Counter((study.arm, study.benchmark.name) for study in left))
         outcomes.extend(carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome))
         return studies
@@ -99,7 +98,7 @@ def compare(
             lambda seeds: _studied(blocks[seeds], run(blocks[seeds]), store),
             lambda outcomes: _decided(comparison, outcomes, looks),
         )
-        _declare(Declared(blocks[seeds], command, looks), folder)
+        declare(Declared(blocks[seeds], command, looks), folder)
         studies, _ = wanted(blocks[seeds], store)
     return Compared(len(studies), len(studies) - len(outcomes), reasons, outcomes)
 
@@ -169,44 +168,6 @@ def refusals(studies: Sequence[Study], store: Store) -> dict[tuple[str, str], st
         if all((benchmark, arm) in refused for arm in arms):
             raise ValueError("; ".join(f"arm {arm!r}: {refused[benchmark, arm]}" for arm in arms))
     return refused
-
-
-class Declared(NamedTuple):
-    """What stands beside the results: the comparison, the command that made it, and what was seen at each look."""
-
-    comparison: Comparison
-    command: str
-    looks: Sequence[Mapping[str, Any]]
-
-    def said(self) -> tuple[str, ...]:
-        """What was declared, in words."""
-        from reports import declared
-
-        endpoint, until = self.comparison.endpoint, self.comparison.until
-        said = declared.endpoint(endpoint.rule, endpoint.metric, endpoint.time)
-        return (said, declared.looks(until.width, until.looks, self.looks)) if until else (said,)
-
-
-def _declare(declared: Declared, folder: Path) -> None:
-    plain = {"command": declared.command, "comparison": declared.comparison.to_json(), "looks": list(declared.looks)}
-    text = json.dumps(plain, indent=1) + "\n"
-    path = folder / DECLARATION
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-
-
-def declared(folder: Path) -> Declared:
-    """The comparison whose results lie in a folder, and the command that made them."""
-    from harness.comparison import Comparison
-
-    path = folder / DECLARATION
-    if not path.exists():
-        raise FileNotFoundError(f"no comparison in {folder}: `{DECLARATION}` is missing there")
-    plain = json.loads(path.read_text(encoding="utf-8"))
-    return Declared(Comparison.from_json(plain["comparison"]), plain["command"], plain.get("looks", ()))
 
 
 def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""What a user declares, on the command line or in TOML, becomes a comparison; every name is checked here."""
+"""What a user declares, on the command line or in TOML, becomes a comparison; every name is checked here.
+
+The comparison then stands beside its results, before the first study runs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import catalog
 from harness.compose.studies import studies_of, study_of
@@ -24,6 +27,7 @@ DEFAULT_SEEDS = 10
 TOML_FIELDS = ("arms", "benchmarks", "seeds", "contrasts", "benchmark", "decision_time", "shared", "finished_trials")
 ARM_FIELDS = ("method", "points")
 AUTO, ALL = "auto", "all"
+DECLARATION = "comparison.json"
 
 
 def comparison_from_toml(path: Path) -> dict[str, Any]:
@@ -186,3 +190,42 @@ def single_study(benchmark: str, method: str, seed: int, overrides: Mapping[str,
         {}, methods=[method], benchmarks=[benchmark], seeds=[seed], overrides=overrides, real=real
     )
     return study_of(comparison, comparison.arms[0], benchmark, seed, real=real)
+
+
+class Declared(NamedTuple):
+    """What stands beside the results: the comparison, the command that made it, and what was seen at each look."""
+
+    comparison: Comparison
+    command: str
+    looks: Sequence[Mapping[str, Any]]
+
+    def said(self) -> tuple[str, ...]:
+        """What was declared, in words."""
+        from reports import declared
+
+        endpoint, until = self.comparison.endpoint, self.comparison.until
+        said = declared.endpoint(endpoint.rule, endpoint.metric, endpoint.time)
+        return (said, declared.looks(until.width, until.looks, self.looks)) if until else (said,)
+
+
+def declare(declared: Declared, folder: Path) -> None:
+    """Write it beside the results, whole, where it is not there yet."""
+    plain = {"command": declared.command, "comparison": declared.comparison.to_json(), "looks": list(declared.looks)}
+    text = json.dumps(plain, indent=1) + "\n"
+    path = folder / DECLARATION
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def declared(folder: Path) -> Declared:
+    """The comparison whose results lie in a folder, and the command that made them."""
+    from harness.comparison import Comparison
+
+    path = folder / DECLARATION
+    if not path.exists():
+        raise FileNotFoundError(f"no comparison in {folder}: `{DECLARATION}` is missing there")
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    return Declared(Comparison.from_json(plain["comparison"]), plain["command"], plain.get("looks", ()))

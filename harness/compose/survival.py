@@ -31,11 +31,11 @@ AS_COMPARED, RULE = "as compared", "incumbent rule"
 FEW, MANY = (1, 2, 4, 8, 16), (32, 64)
 """Numbers of workers; of many, each must still get so many full trainings:"""
 TRAININGS = 3
-BUDGETS = {"1/10 of the budget": (0.1, 3), "1/4 of the budget": (0.25, 2), "1/2 of the budget": (0.5, 1),
-           "twice the budget": (2.0, 1)}  # fmt: skip
+BUDGETS = {"budget × 1/10": (0.1, 3), "budget × 1/4": (0.25, 2), "budget × 1/2": (0.5, 1), "budget × 2": (2.0, 1)}
 """The budget's factor, and how large the change is."""
-DECISIONS = {"decisions of 1/1000 of the budget": (1e-3, 1), "decisions of 1/100 of the budget": (1e-2, 2)}
-REPLICATES = (1_000_003, 2_000_003)
+DECISIONS = {"decision = budget/1000": (1e-3, 1), "decision = budget/100": (1e-2, 2)}
+"""The share of the budget that each decision takes, one after another."""
+REPLICATES = (1_000_003, 2_000_003, 3_000_003)
 """Added to the seeds that choose replicates: beyond any that a user counts to."""
 
 
@@ -145,11 +145,10 @@ Change = Callable[["Study"], "Study | None"]
 
 def _changes(comparison: Comparison, studies: Sequence[Study]) -> Iterator[tuple[str, str, int, Change]]:
     """Every change with its axis, which is a field of benchmarks where it sets one, its name and its size."""
-    for replicates in REPLICATES:
-        name = f"other table seeds ({REPLICATES.index(replicates) + 1})"
-        yield "luck", name, 0, lambda study, n=replicates: replace(study, replicates=n)
+    for number, replicates in enumerate(REPLICATES, 1):
+        yield "luck", f"other table seeds {number}", 0, lambda study, n=replicates: replace(study, replicates=n)
     seeds = max(comparison.seeds) + 1
-    name = f"other seeds ({min(comparison.seeds) + seeds} to {max(comparison.seeds) + seeds})"
+    name = f"fresh seeds {min(comparison.seeds) + seeds} to {max(comparison.seeds) + seeds}"
     yield "luck", name, 0, lambda study: replace(study, seed=study.seed + seeds)
     for miss in ("restrict", "snap", SURROGATE):
         yield "table_miss", f"table: {miss}", 1, lambda study, miss=miss: _answered(study, miss)
@@ -165,7 +164,7 @@ def _changes(comparison: Comparison, studies: Sequence[Study]) -> Iterator[tuple
             step_of,
             lambda study, share=share: replace(study, decision_time=f"constant:{share * study.benchmark.budget:.6g}"),
         )
-    yield "decision_time", "decisions as measured here", 1, lambda study: replace(study, decision_time="measured")
+    yield "decision_time", "decision as measured", 1, lambda study: replace(study, decision_time="measured")
     for name, (factor, step_of) in BUDGETS.items():
         yield "budget", name, step_of, lambda study, factor=factor: _with(study, budget=factor * study.benchmark.budget)
 
@@ -190,7 +189,7 @@ def _delay_changes(studies: Sequence[Study]) -> Iterator[tuple[str, str, int, Ch
             study, delays=Delays(**{name: 2 * seconds for name, seconds in asdict(study.benchmark.delays).items()})
         ),
     )
-    yield "resumable", "paused trials start over", 1, lambda study: _with(study, resumable=False)
+    yield "resumable", "paused start over", 1, lambda study: _with(study, resumable=False)
 
 
 def _with(study: Study, **fields: Any) -> Study:
@@ -258,7 +257,7 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
         else:
             about[f"not possible: {setting.name}"] = "none of its studies could be run"
     broken = {**own.broken, **store.broken}
-    about |= {"studies": str(len(records)), **broken}
+    about |= {"studies in all": str(len(records)), **broken}
     return Survival(reported, of, about)
 
 

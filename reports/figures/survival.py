@@ -1,7 +1,7 @@
-"""The comparison made again under other settings, a row each: how two methods differ, with the 95 % t interval. Filled:
-told apart, blue as in the comparison, orange the other way; open: the sign alone. Small and grey: the setting changes
-nothing for the two. A mark at the edge without an interval: its measure is another there. The line is where they are
-equal, the band the comparison's own interval.
+"""The comparison made again under other settings, a row each: how two methods differ, with the 95 % t interval. Blue
+has the sign of the comparison, orange the other; filled marks are told apart, open ones are not, diamonds are equal. A
+grey dot: the setting changes nothing for the two. A mark at the edge without an interval: it is measured otherwise
+there. The line is where the two are equal, the band the comparison's own interval.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import NullLocator
 
 from reports import style
 
@@ -23,12 +23,14 @@ AHEAD, BEHIND = style.COLOURS[0], style.COLOURS[1]
 LOOKS: Mapping[str, Mapping[str, Any]] = {
     "holds": {"color": AHEAD, "marker": "o"},
     "same sign": {"color": AHEAD, "marker": "o", "markerfacecolor": "white"},
-    "equal": {"color": style.QUIET, "marker": "|"},
+    "equal": {"color": style.QUIET, "marker": "d"},
     "other sign": {"color": BEHIND, "marker": "s", "markerfacecolor": "white"},
     "reversed": {"color": BEHIND, "marker": "s"},
     "untouched": {"color": style.FAINT, "marker": "o", "markersize": 2},
 }
 """How a row is drawn, by its relation to the comparison; one that is not here has no numbers."""
+TICKS = (1.05, 1.1, 1.25, 2.0, 5.0, 10.0, 20.0, 100.0, 1000.0)
+"""A ratio is labelled at 1, at the largest of these that fits, and at its inverse."""
 REACH = 3.0
 """The axis goes so many times as far as the estimates, and cuts longer intervals off."""
 
@@ -80,7 +82,7 @@ def _effect_axis(axes: Axes, frame: pd.DataFrame, *, plain: bool) -> None:
         axes.locator_params(axis="x", nbins=3)
         return
     axes.set_xscale("log")
-    subs = (1.0, 2.0, 5.0) if limit > 0.7 else tuple(np.arange(1.0, 10.0, 0.5))
-    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=5 if limit > 4 else 12))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    tick = max((tick for tick in TICKS if np.log(tick) < 0.9 * limit), default=1.0)
+    ticks = sorted({1 / tick, 1.0, tick})
+    axes.set_xticks(ticks, labels=[f"{value:.3g}" for value in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
