@@ -28,21 +28,10 @@ from reports.summary import Summary, summarise
 from reports.tables import HOW_TO_READ, Words, benchmarks, completeness, errors, notes, numbers
 
 if TYPE_CHECKING:
-    from reports.drawing import Drawn
+    from reports.survival import Told
 
 PLOTTING = "plotly.min.js"
 """The plotting library's script: one file beside the pages, shared by all."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """What else the first page shows under a title of its own, such as whether the conclusions survive."""
-
-    title: str
-    lead: str = ""
-    statements: Sequence[str] = ()
-    tables: Sequence[tuple[str, Words]] = ()
-    figures: Sequence[Drawn] = ()
 
 
 @dataclass(frozen=True)
@@ -82,15 +71,18 @@ def write(
     made_by: str,
     digest: str,
     rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
     static: bool = False,
-    sections: Sequence[Section] = (),
+    survived: Told | None = None,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
 
     command: the line that makes the comparison; made_by: the one that makes the report; digest: of the inputs, for
-    `publishing.up_to_date`; static: with pictures and without scripts. Raises what `summarise` does.
+    `publishing.up_to_date`; declared: what was before the studies ran, in words; static: with pictures and without
+    scripts; survived: what became of its statements under other settings, where that is known. Raises what `summarise`
+    does.
     """
-    summary = summarise(studies, events, facts, rule)
+    summary = summarise(studies, events, facts, rule, declared)
     names, arms = benchmarks(summary), unique(summary.studies["arm"])
     room = None if static else Room.of(len(names) * len(arms))
     shown = study_page.shown(summary, events)
@@ -100,7 +92,7 @@ def write(
     }
     together = page_figures.over_benchmarks(summary, events, static=static)
     files = {
-        **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, sections),
+        **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, survived),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
     }
@@ -118,10 +110,10 @@ def _scripts() -> dict[str, bytes]:
     return {PLOTTING: plotting.read_bytes(), "page.js": (TEMPLATES / "page.js").read_bytes()}
 
 
-def _first_page(report: Report, own: Figures, together: Figures, sections: Sequence[Section]) -> dict[str, bytes]:
+def _first_page(report: Report, own: Figures, together: Figures, survived: Told | None) -> dict[str, bytes]:
     """own: the figures of the only benchmark; together: those over all benchmarks."""
     summary, names = report.summary, benchmarks(report.summary)
-    drawn = Figures((), [figure for section in sections for figure in section.figures])
+    others = Figures((), survived.figures if survived else [])
     page = rendered(
         "index.html",
         **_frame(report, own + together, "") | {"figures": own.shown("")},
@@ -136,12 +128,12 @@ def _first_page(report: Report, own: Figures, together: Figures, sections: Seque
         overview=_overview(summary),
         links={name: report.place(name) for name in names},
         benchmark=_benchmark(summary, names[0]) if len(names) == 1 else None,
-        sections=[_section(section) for section in sections],
+        survived=survived and {"lines": survived.lines, "marks": survived.marks, "figures": others.shown("")},
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
         command=report.command,
     )
-    return {"index.html": page.encode(), **own.files, **together.files, **drawn.files}
+    return {"index.html": page.encode(), **own.files, **together.files, **others.files}
 
 
 def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, bytes]:
@@ -191,17 +183,6 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
         "made_by": report.made_by,
         "figures": figures.shown(root),
         "data": packed(figures.data) if figures.data else "",
-    }
-
-
-def _section(section: Section) -> dict[str, Any]:
-    pictures = [page_figures.picture(figure, "") for figure in section.figures]
-    return {
-        "title": section.title,
-        "lead": section.lead,
-        "statements": section.statements,
-        "tables": section.tables,
-        "pictures": pictures,
     }
 
 
