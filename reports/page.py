@@ -20,16 +20,18 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from reports import suite_tables
 from reports.incumbent import DEFAULT_RULE
 from reports.markdown import markdown
 from reports.outcomes import Facts, records
 from reports.summary import Summary, summarise
+from reports.table import csv, frame_csv, latex
 from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
 
-FORM = 2
+FORM = 3
 """Counts the forms of the report; one of another form is not up to date."""
 
 PACKAGES = ("foretune", "numpy", "scipy", "pandas", "matplotlib")
@@ -50,17 +52,21 @@ def write(
 
     command: the line that makes the comparison; digest: of the inputs, for `up_to_date`. Raises what `summarise` does.
     """
-    from reports.drawing import draw  # matplotlib takes a second to import
+    from reports import drawing, suite_figures  # matplotlib takes a second to import
 
     summary = summarise(studies, events, facts, rule)
-    drawn = {name: draw(summary, events, name) for name in benchmarks(summary)}
+    drawn = {name: drawing.draw(summary, events, name) for name in benchmarks(summary)}
+    together = suite_figures.draw(summary, events)
     files = {
         "index.html": _page(summary, drawn, title, command).encode(),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": _json({"title": title, "command": command, **summary.numbers()}),
     }
-    for figure in (figure for figures in drawn.values() for figure in figures):
+    for figure in (*together, *(figure for figures in drawn.values() for figure in figures)):
         files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        files |= {} if figure.frame is None else {f"figures/{figure.name}.csv": frame_csv(figure.frame).encode()}
+    for name, table in suite_tables.every(summary).items():
+        files |= {f"tables/{name}.csv": csv(table).encode(), f"tables/{name}.tex": latex(table).encode()}
     publish(folder, files, digest)
     return summary
 
@@ -75,7 +81,7 @@ def up_to_date(folder: Path, digest: str) -> bool:
 def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
     """Write a report whole, with a stamp of what it was made from; files of a former report are removed."""
     former = _stamp(folder).get("files", [])
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
     for name, content in files.items():
         _write_whole(folder / name, content)
@@ -85,6 +91,7 @@ def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_bytes(content)

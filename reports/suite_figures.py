@@ -21,6 +21,7 @@ from reports.figures import (
     critical_difference,
     decision_overhead,
     heat_map,
+    learning_curves,
     pairwise,
     practical_equivalence,
     resource_use,
@@ -176,8 +177,9 @@ def _timeline(summary: Summary, events: pd.DataFrame) -> Iterator[Made]:
     figure = figure_of(style.WIDTH, 0.6 + sum(heights))
     panels = figure.subplots(len(arms), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     levels = list(facts["levels"])
+    colours, norm = learning_curves.scale_of(levels)
     for (arm, frame), axes in zip(frames.items(), panels, strict=True):
-        timeline.draw(frame, axes, levels=levels, workers=workers[arm], budget=budget, title=arm)
+        timeline.draw(frame, axes, colours=colours, norm=norm, workers=workers[arm], budget=budget, title=arm)
     panels[-1].set_xlabel(f"time [{style.time_unit(budget)[1]}]")
     figure.supylabel("worker", fontsize=8.5)
     level_bar(figure, panels, levels, str(facts.get("unit", "level")))

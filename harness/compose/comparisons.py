@@ -14,7 +14,6 @@ from harness import catalog
 from harness.compose.cards import verdict
 from harness.compose.declarations import comparison_of
 from harness.compose.knowledge import STUDIES
-from harness.compose.suites import family_of
 from harness.compose.studies import (
     SURROGATE,
     data_digest,
@@ -26,6 +25,7 @@ from harness.compose.studies import (
     studies_of,
     study_of,
 )
+from harness.compose.suites import family_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,8 +1,9 @@
-"""One number a method over all benchmarks, from several sides. Dark bars: 95 % intervals for these benchmarks (seeds drawn
-anew within each; on a single benchmark the t interval over seeds); light ones: for benchmarks like these (families, their
-benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the mean over log time of
-log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM) hides hard benchmarks, so
-the mean stands beside it. Optimality gap: how far the score at the budget falls short of 1. Arrows say what is better.
+"""One number a method over all benchmarks, from several sides. Dark bars: 95 % intervals for these benchmarks (seeds
+drawn anew within each; on a single benchmark the t interval over seeds); light ones: for benchmarks like these
+(families, their benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the
+mean over log time of log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM)
+hides hard benchmarks, so the mean stands beside it. Optimality gap: how far the score at the budget falls short of
+1. Arrows say what is better.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -35,7 +36,9 @@ def draw(
     numbers = frame[["center", "low", "high", "low_families", "high_families"]].to_numpy(dtype=float)
     for place, arm, (center, low, high, wide_low, wide_high) in zip(places, frame["arm"], numbers, strict=True):
         look = styles[str(arm)]
-        axes.plot([wide_low, wide_high], [place, place], color=look.colour, alpha=0.3, linewidth=5, solid_capstyle="butt")
+        axes.plot(
+            [wide_low, wide_high], [place, place], color=look.colour, alpha=0.3, linewidth=5, solid_capstyle="butt"
+        )
         axes.plot([low, high], [place, place], color=look.colour, linewidth=1.8)
         axes.plot([center], [place], color=look.colour, marker=look.marker, markersize=5)
     seen = numbers[np.isfinite(numbers)]

@@ -1,6 +1,6 @@
 """How probable it is that a run of the method in the row is better than one of the method in the column on the same
-benchmark: of anytime scores, every seed against every seed, averaged over benchmarks. Framed: told apart over benchmarks
-(Wilcoxon's signed-rank test with Holm's correction over all pairs, 5 %).
+benchmark: of anytime scores, every seed against every seed, averaged over benchmarks. Framed: told apart over
+benchmarks (Wilcoxon's signed-rank test with Holm's correction over all pairs, 5 %).
 """
 
 # pyright: reportUnknownMemberType=false
@@ -31,7 +31,9 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
     place = {arm: i for i, arm in enumerate(arms)}
     chance = np.full((len(arms), len(arms)), np.nan)
     size = min(8.0, 60 / max(len(arms), 1))
-    for first, second, improvement, verdict in frame[["first", "second", "improvement", "verdict"]].itertuples(index=False):
+    for first, second, improvement, verdict in frame[["first", "second", "improvement", "verdict"]].itertuples(
+        index=False
+    ):
         for row, column, share in ((first, second, improvement), (second, first, 1 - improvement)):
             y, x = place[row], place[column]
             chance[y, x] = share
@@ -39,7 +41,9 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
             axes.text(x, y, f"{share:.2f}".lstrip("0") if share < 1 else "1", ha="center", va="center", fontsize=size,
                       color=colour)  # fmt: skip
             if verdict == "better":
-                axes.add_patch(Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.1))
+                axes.add_patch(
+                    Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.1)
+                )
     image = axes.imshow(chance, cmap=COLOURS, vmin=0, vmax=1)
     axes.set_xticks(range(len(arms)), labels=arms, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(arms)), labels=arms)

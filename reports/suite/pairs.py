@@ -20,7 +20,7 @@ from reports.statistics.bootstrap import Resampled, over_families, over_seeds, r
 from reports.statistics.detectable import by_design, by_signed_rank
 from reports.statistics.practical import EQUAL, Practical, practical
 from reports.statistics.wilcoxon_holm import Tested, bars, wilcoxon_holm
-from reports.suite.aggregates import FEWEST_FAMILIES, SEED
+from reports.suite.aggregates import SEED
 from reports.suite.selection import Selection
 from reports.text import number, p_value
 
@@ -96,9 +96,7 @@ def _improvements(selection: Selection, scores: Floats, pairs: list[tuple[int, i
     return [dict(zip(names, map(float, parts), strict=True)) for parts in zip(*found, strict=True)]
 
 
-def _numbers(
-    test: Tested, apart: Floats, intervals: list[Interval], equal: Practical, tests: int
-) -> dict[str, Any]:
+def _numbers(test: Tested, apart: Floats, intervals: list[Interval], equal: Practical, tests: int) -> dict[str, Any]:
     suite, families = intervals
     ranks = test.ranks
     return {
@@ -129,13 +127,15 @@ def _statement(row: dict[str, Any], benchmarks: int, tests: int) -> str:
     """What can be said about a pair, in words."""
     first, second, p = row["first"], row["second"], p_value(row["holm"])
     if row["verdict"] == BETTER:
+        small = "; practically equal all the same" if row["practically"] == EQUAL else ""
         if ahead := row["shift"] > 0:
             better, worse, low, high = first, second, row["shift_low"], row["shift_high"]
         else:
             better, worse, low, high = second, first, -row["shift_high"], -row["shift_low"]
         return (
             f"{better} is better than {worse} over benchmarks: anytime score higher by {number(abs(row['shift']))} "
-            f"[{number(low)}, {number(high)}], Holm p {p}, better on {row['wins' if ahead else 'losses']} of {benchmarks}"
+            f"[{number(low)}, {number(high)}], Holm p {p}, better on {row['wins' if ahead else 'losses']} of "
+            f"{benchmarks}{small}"
         )
     if row["practically"] == EQUAL:
         return f"{first} and {second} are practically equal over benchmarks (probability {row['equal']:.3f})"

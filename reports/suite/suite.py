@@ -20,7 +20,7 @@ from reports.statistics import ranks as ranking
 from reports.statistics.aggregates import interquartile_mean, mean, optimality_gap
 from reports.statistics.ranks import Friedman, friedman
 from reports.statistics.scores import anytime_score, score
-from reports.suite import aggregates, curves, pairs, targets
+from reports.suite import aggregates, pairs, targets
 from reports.suite.aggregates import Quantity
 from reports.suite.selection import Ground, Path, Selection, select
 
