@@ -89,7 +89,7 @@ def compare(
         raise typer.Exit(INTERRUPTED) from None
     for name, reason in list(compared.stale.items())[:5]:
         console.print(f"run again: {name}: {reason}", markup=False)
-    _report(folder, None, as_json=False)
+    _report(folder, None)
     if compared.failed:
         for outcome in compared.failed[:10]:
             where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
@@ -104,8 +104,8 @@ def _command() -> str:
     return "python -m harness " + shlex.join(sys.argv[1:])
 
 
-def _report(folder: Path, out: Path | None, *, as_json: bool) -> None:
-    summary, drawn = comparisons.report(folder, out)
+def _report(folder: Path, out: Path | None, *, static: bool = False, as_json: bool = False) -> None:
+    summary, drawn = comparisons.report(folder, out, static=static)
     if as_json:
         typer.echo(json.dumps(summary.numbers(), indent=1))
         return
@@ -124,10 +124,11 @@ def _report(folder: Path, out: Path | None, *, as_json: bool) -> None:
 def report(
     results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
     out: Annotated[Path | None, typer.Option(help="where the report goes; by default beside the results")] = None,
+    static: Annotated[bool, typer.Option("--static", help="without scripts: every figure as files")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print every number as JSON")] = False,
 ) -> None:
     """Draw the report of a comparison again from its store."""
-    _report(results, out, as_json=as_json)
+    _report(results, out, static=static, as_json=as_json)
 
 
 @app.command(name="list")
@@ -342,7 +343,7 @@ def validate(
 
 @app.command()
 def check(
-    what: Annotated[Path | None, typer.Argument(help="a store, or the file of a method")] = None,
+    what: Annotated[Path | None, typer.Argument(help="a store, or a method, by its file or its name")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Check methods against the contract, or a store against itself; exit 3 where something does not hold."""
@@ -354,15 +355,14 @@ def check(
 
 @app.command()
 def fetch(
-    family: Annotated[str, typer.Argument(help="of tables, such as fcnet")],
-    source: Annotated[Path | None, typer.Option("--from", help="where its data lies; else where it is found")] = None,
+    what: Annotated[str, typer.Argument(help="a family of tables, such as fcnet, or an optimiser, such as optuna")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="where its files lie; else where they are found")
+    ] = None,
 ) -> None:
-    """Bring a family of tables: check its data and convert it once into plain files in the user's cache."""
-    fetched = fetching.fetch(family, source)
-    typer.echo(f"benchmarks: {', '.join(fetched.benchmarks)}")
-    typer.echo(f"licence: {fetched.licence}")
-    typer.echo(f"cite: {fetched.citation}")
-    typer.echo(f"converted: {fetched.folder}")
+    """Bring a family of tables, or make a foreign optimiser's environment, in the user's cache."""
+    for name, value in fetching.bring(what, source).items():
+        typer.echo(f"{name}: {value}")
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -400,7 +400,8 @@ def main() -> None:
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
-        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE}  # named: `list` imports no store, no journal
+        # By their names: `list` imports no store, no journal, no foreign program.
+        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE, "ForeignError": BAD_USAGE}
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
             sys.exit(ends[type(error).__name__])

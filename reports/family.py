@@ -5,7 +5,6 @@ Written as a report is: each file whole, the same bytes for the same inputs, `re
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,9 @@ from reports import table, text
 from reports.card import AGREEMENT, ERRORS, SHOWN_LEVELS, sentences, spread
 from reports.markdown import bullets
 from reports.member import Member
-from reports.page import publish, rendered
+from reports.page_figures import files_of
+from reports.publishing import publish
+from reports.rendering import picture, rendered
 from reports.table import Table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ HOW_TO_READ = (
 def write(folder: Path, members: Sequence[Member], *, command: str, digest: str) -> None:
     """Write the page of some benchmarks.
 
-    command: the line that makes the page; digest: of the inputs, for `page.up_to_date`.
+    command: the line that makes the page; digest: of the inputs, for `publishing.up_to_date`.
     """
     from reports.portraits import draw  # matplotlib takes a second to import
 
@@ -50,7 +51,7 @@ def write(folder: Path, members: Sequence[Member], *, command: str, digest: str)
         "card.md": _markdown(members, drawn, command).encode(),
     }
     for figure in (figure for figures in drawn.values() for figure in figures):
-        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, digest)
 
 
@@ -159,14 +160,7 @@ def _benchmark(member: Member, drawn: Sequence[Drawn]) -> dict[str, Any]:
         "notes": [_coded(note) for note in member.notes],
         "sentences": [_coded(said) for said in sentences(member.card)] if member.card else [],
         "figures": [
-            {
-                "name": figure.name,
-                "alt": _alt(figure, member.name),
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": not figure.name.startswith(LARGE),
-            }
-            for figure in drawn
+            (picture(figure, _alt(figure, member.name)), not figure.name.startswith(LARGE)) for figure in drawn
         ],
         "tables": tables(member.card) if member.card else [],
     }

@@ -90,20 +90,6 @@ def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.D
     return frame.assign(seconds=frame["real_seconds"] / frame["jobs"])[["arm", "benchmark", "jobs", "seconds"]]
 
 
-def jobs(events: pd.DataFrame) -> pd.DataFrame:
-    """The jobs of one study: columns worker, trial, start, end (seconds), level (where its trial was then), reason."""
-    begun: dict[int, float] = {}
-    rows: list[dict[str, Any]] = []
-    columns = (events[name].tolist() for name in ("kind", "time", "worker", "trial", "resource", "reason"))
-    for kind, time, worker, trial, resource, reason in zip(*columns, strict=True):
-        if kind == "started":
-            begun[trial] = time
-        elif kind == "ended":
-            about = {"worker": worker, "trial": trial, "start": begun[trial], "end": time, "level": resource}
-            rows.append({**about, "reason": reason})
-    return pd.DataFrame(rows, columns=["worker", "trial", "start", "end", "level", "reason"])
-
-
 def _shares(facts: Any) -> Floats:
     known = np.asarray(facts["levels"], dtype=float)
     return known / known.max()

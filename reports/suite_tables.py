@@ -16,7 +16,7 @@ from reports.suite import targets
 from reports.suite.pairs import BETTER, REGION
 from reports.suite.suite import FINAL, IQM, MEAN, TENTH
 from reports.summary import Summary
-from reports.table import Table, bold_rows
+from reports.table import Table, bold_rows, csv, latex
 from reports.tables import completeness, differences, methods
 
 MOST = 10
@@ -42,6 +42,15 @@ def every(summary: Summary) -> dict[str, Table]:
     """All tables of a report that have files of their own, by name."""
     tables = {"completeness": completeness(summary), "methods": methods(summary), "differences": differences(summary)}
     return tables | over_benchmarks(summary) | {"environment": environment(summary)}
+
+
+def files(summary: Summary) -> dict[str, bytes]:
+    """The files of all tables, CSV and LaTeX, by their places in the report's folder."""
+    return {
+        f"tables/{name}.{suffix}": words.encode()
+        for name, table in every(summary).items()
+        for suffix, words in (("csv", csv(table)), ("tex", latex(table)))
+    }
 
 
 def main(summary: Summary) -> Table:

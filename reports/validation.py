@@ -9,8 +9,6 @@ the page says it says whatever comes out.
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +20,9 @@ import pandas as pd
 from reports import agreement, curves, style, text
 from reports.agreement import MARGIN, OUTSIDE, QUANTITIES, TIMED, TOLERANCE, UNKNOWN, UNSETTLED, WITHIN, World
 from reports.outcomes import records, unique
-from reports.page import publish, rendered
+from reports.page_figures import files_of
+from reports.publishing import as_json, publish
+from reports.rendering import picture, rendered
 from reports.summary import Summary, summarise
 from reports.table import Table
 
@@ -236,13 +236,7 @@ def write(folder: Path, validation: Validation, *, command: str, digest: str) ->
         lead=" ".join(validation.notes),
         lines=said,
         figures=[
-            {
-                "name": figure.name,
-                "alt": figure.caption.partition(":")[0],
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": figure.name.startswith("differences"),
-            }
+            (picture(figure, figure.caption.partition(":")[0]), figure.name.startswith("differences"))
             for figure in drawn
         ],
         tables=tables(numbers, unit),
@@ -254,10 +248,10 @@ def write(folder: Path, validation: Validation, *, command: str, digest: str) ->
     content |= {"notes": list(validation.notes), "statements": [line.text for line in said], **numbers.plain()}
     files = {
         "index.html": page.encode(),
-        f"{STEM}.json": (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(),
+        f"{STEM}.json": as_json(content),
     }
     for figure in drawn:
-        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, digest)
     return said
 
@@ -267,14 +261,14 @@ def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
     import matplotlib  # takes a second to import
 
     from reports.drawing import Drawn, caption, figure_of, save
-    from reports.figures import anytime, differences, worlds
+    from reports.figures import differences, worlds
 
     name, facts = validation.benchmark, validation.facts
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     frame = pd.concat(
         [curves.anytime(summary, name).assign(world=world) for world, summary in numbers.summaries.items()]
     )
-    _, *limits = anytime.window(frame, facts["optimum"], facts["median"])
+    _, *limits = curves.window(frame, facts["optimum"], facts["median"])
     arms = unique(validation.worlds["real"].studies["arm"])
     budget = float(validation.worlds["real"].studies["budget"].max())
     with matplotlib.rc_context(cast(Any, style.RC)):

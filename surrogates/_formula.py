@@ -53,7 +53,8 @@ class Formula:
         configs = self.benchmark.space.sample(stream("facts", self.benchmark.name), SAMPLE)
         losses = sorted(self.final_loss(config) for config in configs)
         median = losses[SAMPLE // 2]
-        return {"optimum": self.optimum, "median": median, "final_losses": losses, "made": dict(self.made)}
+        about = {"optimum": self.optimum, "median": median, "final_losses": losses, "noise": None}
+        return about | {"made": dict(self.made)}
 
     def outside(self, config: Config) -> bool:
         """Never: the formula is the truth."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from harness import catalog
 from harness.compose.cards import verdict
 from harness.compose.declarations import comparison_of
 from harness.compose.knowledge import STUDIES
+from harness.compose.lookups import frames
 from harness.compose.studies import (
     SURROGATE,
     data_digest,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from harness.comparison import Comparison, Outcome
     from harness.store import Store
-    from harness.study import Record
     from harness.types import Benchmark
 
 
@@ -159,6 +158,7 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
             "table": benchmark.table_miss,
             "real": False,
             "verdict": _said_of(name, benchmark),
+            "decision_time": comparison.decision_time,
             "digest": model.digest,
             "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
         } | model.facts()
@@ -175,30 +175,16 @@ def _said_of(name: str, benchmark: Benchmark) -> str | None:
     return f"The surrogate of {name} is {word}: `describe {name}` says why."
 
 
-def _frames(records: Sequence[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The studies and events of some records; of each study, how much of it was answered where data says little."""
-    from harness.frames import frames
+def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tuple[Any, bool]:
+    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`.
 
-    studies, events = frames(records)
-    return studies.assign(outside=[_outside(record.spec, record.configs) for record in records]), events
-
-
-def _outside(spec: Mapping[str, Any], configs: Sequence[str]) -> float:
-    from harness.types import Benchmark
-
-    if spec["data"] == "real" or spec["benchmark"]["table_miss"] != SURROGATE or not configs:
-        return math.nan
-    benchmark = Benchmark.from_json(spec["benchmark"])
-    model = model_of(spec["source"], benchmark.table_miss).under(benchmark)
-    return sum(model.outside(config) for _, config in map(json.loads, configs)) / len(configs)
-
-
-def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
-    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`."""
+    static: with pictures and without scripts.
+    """
     import hashlib
+    import shlex
 
     from harness.store import Store
-    from reports import page
+    from reports import page, publishing
     from reports.summary import summarise
 
     comparison, command = declared(folder)
@@ -212,14 +198,26 @@ def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
         )
     facts = facts_of(comparison, refused)
     digests = {key: records[key].digest() for key in wanted if key in records}
-    inputs = json.dumps([digests, wanted, facts, command, store.broken])
+    made_by = ["python", "-m", "harness", "report", str(folder)]
+    made_by += (["--out", str(out)] if out else []) + (["--static"] if static else [])
+    inputs = json.dumps([digests, wanted, facts, command, made_by, store.broken])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    studies, events = _frames([records[key] for key in wanted if key in records])
+    studies, events = frames([records[key] for key in wanted if key in records])
     place = out or folder / REPORT
-    if page.up_to_date(place, digest):
+    if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts), False
-    title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
-    return page.write(place, studies, events, facts, title=title, command=command, digest=digest), True
+    summary = page.write(
+        place,
+        studies,
+        events,
+        facts,
+        title=f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}",
+        command=command,
+        made_by=shlex.join(made_by),
+        digest=digest,
+        static=static,
+    )
+    return summary, True
 
 
 def compared_frame(
@@ -247,7 +245,7 @@ def compared_frame(
         store = Store(folder / STUDIES)
         records, refused = store.records(), refusals(comparison, store)
         wanted = [study for study in studies_of(comparison) if (study.source, study.arm) not in refused]
-        studies, events = _frames([records[study.key] for study in wanted])
+        studies, events = frames([records[study.key] for study in wanted])
     return studies.merge(summarise(studies, events, facts_of(comparison, refused)).studies)
 
 
