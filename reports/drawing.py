@@ -146,6 +146,8 @@ def save(figure: Figure) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not again for each format
+    for axes in figure.axes:  # the solver's last digits vary from run to run, and names in an SVG follow from them
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
     for suffix, options in FORMATS.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, **options)

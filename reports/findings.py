@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reports.page_figures import files_of
 from reports.publishing import as_json, publish
 from reports.rendering import picture, rendered
-from reports.tables import Words
+from reports.table import Table
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -30,7 +30,7 @@ class Findings(NamedTuple):
     lead: str
     lines: Sequence[Line]
     figures: Sequence[Drawn]
-    tables: Sequence[tuple[str, Words]]
+    tables: Sequence[tuple[str, Table]]
     how_to_read: str
     facts: Mapping[str, str]
     numbers: Mapping[str, Any]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports import page_figures, study_page, text
+from reports import page_figures, study_page, suite_tables, text
 from reports.answer import answer, caveats
 from reports.incumbent import DEFAULT_RULE
 from reports.interactive import Room
@@ -25,7 +25,8 @@ from reports.pairs import BETTER, NO_DATA
 from reports.publishing import as_json, publish, stems
 from reports.rendering import TEMPLATES, packed, rendered
 from reports.summary import Summary, summarise
-from reports.tables import HOW_TO_READ, Words, benchmarks, completeness, errors, notes, numbers
+from reports.table import Table
+from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
 if TYPE_CHECKING:
     from reports.survival import Told
@@ -93,6 +94,7 @@ def write(
     together = page_figures.over_benchmarks(summary, events, static=static)
     files = {
         **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, survived),
+        **suite_tables.files(summary),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
     }
@@ -117,7 +119,11 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
     page = rendered(
         "index.html",
         **_frame(report, own + together, "") | {"figures": own.shown("")},
-        together=together.shown(""),
+        together={
+            "statements": suite_tables.statements(summary) if len(names) > 1 else [],
+            "figures": together.shown(""),
+            "tables": suite_tables.over_benchmarks(summary).values(),
+        },
         title=report.title,
         answer=answer(summary),
         lead=notes(summary)[-1],
@@ -186,7 +192,7 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
     }
 
 
-def _overview(summary: Summary) -> Words:
+def _overview(summary: Summary) -> Table:
     """The benchmarks in one table: what is best there, and how many pairs could be told apart."""
     rows: list[list[str]] = []
     for name in benchmarks(summary):
@@ -197,7 +203,7 @@ def _overview(summary: Summary) -> Words:
         apart = f"{int((pairs == BETTER).sum())} of {int((pairs != NO_DATA).sum())}"
         rows.append([name, whole, ", ".join(best) or text.NONE, apart])
     head = ["benchmark", "done", "best, or not told apart from it", "pairs told apart"]
-    return Words(head, rows, [False] * len(rows))
+    return Table(head, rows)
 
 
 def _benchmark(summary: Summary, name: str) -> dict[str, Any]:

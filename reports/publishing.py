@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+from reports.table import frame_csv
+
 FORM = 3
 """Counts the forms of the report; one of another form is not up to date."""
 
@@ -50,8 +52,8 @@ def as_json(content: Mapping[str, Any]) -> bytes:
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
-    """A frame as the bytes of a CSV file; what is not known is empty."""
-    return frame.to_csv(index=False, lineterminator="\n").encode()
+    """A frame as the bytes of a CSV file; what is not known is empty, and no text is taken for a formula."""
+    return frame_csv(frame).encode()
 
 
 def stems(names: Sequence[str]) -> dict[str, str]:

@@ -10,9 +10,9 @@ import pandas as pd
 from reports import outcomes, style, text, trials
 from reports.outcomes import records
 from reports.summary import Summary
-from reports.tables import Words
+from reports.table import Table
 
-HEAD = Words(["trial", "worker", "start", "end", "level", "reached", "loss", "reason"], [], [])
+HEAD = Table(["trial", "worker", "start", "end", "level", "reached", "loss", "reason"], [])
 """The columns of the table of jobs."""
 
 
@@ -61,7 +61,7 @@ def content(study: Study, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def table(study: Study) -> Words:
+def table(study: Study) -> Table:
     """The jobs of a study as words."""
     unit, _ = style.time_unit(float(study.outcome["budget"]))
     rows = [
@@ -74,4 +74,4 @@ def table(study: Study) -> Words:
         ]
         for row in records(study.jobs)
     ]
-    return Words(HEAD.head, rows, [False] * len(rows))
+    return Table(HEAD.head, rows)

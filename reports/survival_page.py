@@ -32,7 +32,7 @@ from reports.survival import (
     lead,
     statements,
 )
-from reports.tables import Words
+from reports.table import Table, bold_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from reports.drawing import Drawn
 
 STEM = "survival"
+OWN = bold_rows([True])
+"""The row of the comparison itself is the first."""
 PANELS = 6
 """Pairs in a figure: those told apart come first, and the table has them all."""
 
@@ -97,7 +99,7 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
     )
     content = {
         "title": title, "command": command, "of": survival.of, "lead": begin, "about": dict(survival.about),
-        "statements": _plain(said), "settings": _plain(seen), "marks": grid._asdict(),
+        "statements": _plain(said), "settings": _plain(seen), "marks": {"head": grid.head, "rows": grid.rows},
         "figures": {figure.name: figure.caption for figure in drawn},
     }  # fmt: skip
     files = {
@@ -130,10 +132,10 @@ def read(folder: Path, of: str) -> Told | None:
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
     lines = [lead, *(row["statement"] for row in plain["statements"])]
     digest = digest if plain["of"] == of else f"{digest} is outdated"
-    return Told(lines, Words(**plain["marks"]), figures, digest)
+    return Told(lines, Table(plain["marks"]["head"], plain["marks"]["rows"], OWN), figures, digest)
 
 
-def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Words:
+def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Table:
     """Settings x statements: a mark and the effect of each, the comparison itself first."""
     several = statements["benchmark"].nunique() > 1
     pairs = [tuple(row[name] for name in SHOWN) for row in records(statements)]
@@ -144,7 +146,7 @@ def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Words:
         for row in records(effects)
     }
     rows = [[name, *(cells[name, *pair] for pair in pairs)] for name in names]
-    return Words(["setting", *heads], rows, [name == names[0] for name in names])
+    return Table(["setting", *heads], rows, OWN)
 
 
 def draw(effects: pd.DataFrame, statements: pd.DataFrame) -> list[Drawn]:
@@ -189,14 +191,14 @@ def _effect(row: Mapping[str, Any]) -> str:
     return ("" if row["measure"] == "difference" else "×") + text.number(row["effect"])
 
 
-def _studies(survival: Survival) -> Words:
+def _studies(survival: Survival) -> Table:
     """What each setting is, and what became of its studies."""
     rows: list[list[str]] = []
     for setting in survival.settings:
         states = setting.summary.studies["state"].value_counts()
         counts = [str(int(states.get(state, 0))) for state in (DONE, FAILED, MISSING)]
         rows.append([setting.axis, setting.name, str(setting.step), setting.summary.rule, *counts])
-    return Words(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows, [False] * len(rows))
+    return Table(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows)
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

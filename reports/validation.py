@@ -24,7 +24,7 @@ from reports.page_figures import files_of
 from reports.publishing import as_json, publish
 from reports.rendering import picture, rendered
 from reports.summary import Summary, summarise
-from reports.tables import Words
+from reports.table import Table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,12 +165,12 @@ def _named(quantity: str, unit: str) -> str:
     return {"epochs": f"{unit}s trained", "per_epoch": f"seconds per {unit}"}.get(quantity, QUANTITIES[quantity])
 
 
-def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
+def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
     """The tables of the page with their titles."""
     return [
         (
             "Final regret",
-            _words(
+            Table(
                 ["method", "real", "simulated", "difference [95 %]", "verdict", "could have found", "seeds"],
                 [
                     [
@@ -185,7 +185,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
         ("Times and counts", _times(numbers, unit)),
         (
             "Pairs of methods: difference of final regret",
-            _words(
+            Table(
                 ["first", "second", "real [95 %]", "simulated [95 %]", "same order"],
                 [
                     [
@@ -199,7 +199,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
         ),
         (
             "Decisions",
-            _words(
+            Table(
                 ["method", "trials in both", "with the same config", "same choices", "chosen the same"],
                 [
                     [str(row[name]) for name in ("arm", "trials", "configs", "choices", "same")]
@@ -210,7 +210,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
     ]
 
 
-def _times(numbers: Numbers, unit: str) -> Words:
+def _times(numbers: Numbers, unit: str) -> Table:
     """Real, simulated and uncorrected means, with ratios."""
     rows: list[list[str]] = []
     for row, other in zip(records(numbers.ratios), records(numbers.uncorrected), strict=True):
@@ -218,11 +218,7 @@ def _times(numbers: Numbers, unit: str) -> Words:
         means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
         rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"]])
     head = ["method", "mean of", "real", "simulated", "uncorrected", "real / simulated [95 %]"]
-    return _words([*head, "real / uncorrected [95 %]", "verdict"], rows)
-
-
-def _words(head: list[str], rows: list[list[str]]) -> Words:
-    return Words(head, rows, [False] * len(rows))
+    return Table([*head, "real / uncorrected [95 %]", "verdict"], rows)
 
 
 def write(folder: Path, validation: Validation, *, command: str, digest: str) -> list[Line]:

@@ -1,5 +1,6 @@
-"""The workers of one study of each method: a bar for each job, coloured by the level at which its trial then stood. A cross
-marks a job that failed, a light edge one that the end of the study cut. Where there is no bar a worker was idle.
+"""The workers of one study of each method: a bar for each job, coloured by the level at which its trial then stood. A
+cross marks a job that failed, a light edge one that the end of the study cut. Where there is no bar a worker was
+idle.
 """
 
 # pyright: reportUnknownMemberType=false
