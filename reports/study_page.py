@@ -32,14 +32,15 @@ class Study(NamedTuple):
 
 def shown(summary: Summary, events: pd.DataFrame) -> list[Study]:
     """One study of each method on each benchmark, all of a benchmark with the same seed."""
-    of = dict(list(events.groupby(["benchmark", "arm", "seed"]))) if len(events) else {}
     found: list[Study] = []
     for benchmark, here in summary.studies.groupby("benchmark", sort=False):
         seed, arms = outcomes.shown(here)
+        mine = events[(events["seed"] == seed) & (events["benchmark"] == benchmark)] if len(events) else events
+        of = dict(list(mine.groupby("arm"))) if len(mine) else {}
         for row in records(here[(here["seed"] == seed) & here["arm"].isin(arms)]):
-            mine = of.get((benchmark, row["arm"], seed), events.iloc[:0])
+            part = of.get(row["arm"], events.iloc[:0])
             names = (str(benchmark), str(row["arm"]), seed)
-            found.append(Study(*names, row, mine, trials.jobs(mine), trials.points(mine)))
+            found.append(Study(*names, row, part, trials.jobs(part), trials.points(part)))
     return found
 
 
