@@ -27,6 +27,7 @@ from reports import curves, style, trials
 from reports.figures import anytime, learning_curves, timeline, validation_test
 from reports.figures._shades import scale_of
 from reports.outcomes import MISSING
+from reports.regret import scale
 from reports.summary import Summary
 
 PNG_DPI = 160
@@ -60,6 +61,7 @@ def caption(module: ModuleType, what: str) -> str:
 def anytime_figure(summary: Summary, benchmark: str) -> Figure:
     """The anytime figure of one benchmark."""
     facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
+    ruler = scale(facts)
     figure = figure_of(style.WIDTH, 3.3)
     axes = figure.add_subplot()
     anytime.draw(
@@ -73,6 +75,7 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
         law=curves.random_search_law(summary, benchmark),
         optimum=facts.get("optimum"),
         median=facts.get("median"),
+        noise=ruler.floor * ruler.span if ruler is not None and facts.get("noise") else None,
     )
     axes.set_title(benchmark, loc="left")
     return figure

@@ -26,6 +26,8 @@ OVER_TIME = {
     "target-profile": "share of targets reached",
 }
 """The figures over benchmarks that are curves, with what stands on their axis."""
+DIGITS = 6
+"""Of the numbers in the CSV of a figure, as in what the browser draws: more than any figure shows."""
 WIDE = 6
 """More panels than this stand in three columns instead of two."""
 
@@ -75,7 +77,7 @@ def picture(figure: Drawn, root: str) -> dict[str, Any]:
 
 def files_of(figure: Drawn) -> dict[str, bytes]:
     """The files of a figure, its data among them, by their places in the report."""
-    data = {} if figure.frame is None else {"csv": frame_csv(figure.frame).encode()}
+    data = {} if figure.frame is None else {"csv": frame_csv(figure.frame, DIGITS).encode()}
     return {f"figures/{figure.name}.{suffix}": content for suffix, content in {**figure.files, **data}.items()}
 
 

@@ -37,12 +37,15 @@ def compare(outcomes: pd.DataFrame, ruler: Scale | None) -> pd.DataFrame:
     """
     ran = outcomes[outcomes["state"] != MISSING]
     blocks = {str(arm): mine.set_index("seed")["counted"].astype(float) for arm, mine in ran.groupby("arm", sort=False)}
+    known = ran.assign(data=["" if pd.isna(digest) else str(digest) for digest in ran["data"]])
+    data = {str(arm): mine.set_index("seed")["data"] for arm, mine in known.groupby("arm", sort=False)}
     found: list[dict[str, Any]] = []
     for first, second in combinations(unique(outcomes["arm"]), 2):
         one, other = (blocks.get(arm, pd.Series(dtype=float)) for arm in (first, second))
-        common = one.index.intersection(other.index)
+        both = one.index.intersection(other.index)
+        common = both[[data[first][seed] == data[second][seed] for seed in both]]
         pair = _pair(first, np.asarray(one[common], dtype=float), second, np.asarray(other[common], dtype=float), ruler)
-        found.append({"benchmark": outcomes["benchmark"].iloc[0], **pair})
+        found.append({"benchmark": outcomes["benchmark"].iloc[0], **pair, "apart": len(both) - len(common)})
     adjusted = holm(np.array([pair["p"] for pair in found], dtype=float))
     for pair, p in zip(found, adjusted, strict=True):
         pair["holm"] = float(p)
@@ -86,6 +89,8 @@ def _difference(one: Floats, other: Floats, ruler: Scale | None) -> tuple[str, D
 def _statement(pair: dict[str, Any]) -> str:
     first, second, seeds = pair["first"], pair["second"], pair["seeds"]
     if pair["verdict"] == NO_DATA:
+        if seeds < 2 and pair["apart"]:
+            return f"{first} and {second}: cannot be compared (they met different data)"
         if seeds < 2:
             return f"{first} and {second}: not enough data ({plural(seeds, 'seed')} that both have)"
         return f"{first} and {second}: not enough data (a study without a loss, and no median config to count it as)"

@@ -55,13 +55,15 @@ def csv(table: Table) -> str:
     return frame_csv(frame)
 
 
-def frame_csv(frame: pd.DataFrame) -> str:
-    """A frame as CSV, in which no text is taken for a formula."""
+def frame_csv(frame: pd.DataFrame, digits: int = 10) -> str:
+    """A frame as CSV, in which no text is taken for a formula; digits: significant ones of a number."""
     guarded = {
         name: frame[name] if pd.api.types.is_numeric_dtype(frame[name]) else frame[name].map(_guarded)
         for name in frame.columns
     }
-    return pd.DataFrame(guarded, columns=frame.columns).to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    return pd.DataFrame(guarded, columns=frame.columns).to_csv(
+        index=False, lineterminator="\n", float_format=f"%.{digits}g"
+    )
 
 
 def latex(table: Table) -> str:

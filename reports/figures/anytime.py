@@ -1,7 +1,8 @@
 """The best loss so far against time, for each method: mean over seeds with its pointwise 95 % t interval on logs (drawn
 from three seeds on). A curve is dotted until every seed has an incumbent; seeds without one, and failed studies, count
-as the median random config, and above that the axis ends. The grey line is the best final loss of the table; the
-dashed one is what random search without repeats has on average if all trainings take the same time: exact.
+as the median random config, and above that the axis ends. The grey line is the best final loss of the table, the
+strip above it the noise between seeds; the dashed line is what random search without repeats has on average if all
+trainings take the same time: exact.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -34,17 +35,19 @@ def draw(
     law: pd.DataFrame | None = None,
     optimum: float | None = None,
     median: float | None = None,
+    noise: float | None = None,
 ) -> None:
     """Draw the curves of one benchmark.
 
     frame: columns arm, time (seconds), loss, low, high, own, seeds, failed, as `curves.anytime` gives them;
-    law: columns time, loss; budget: seconds; rule: of the incumbent, named on the axis; clock: `simulated` or `real`.
+    law: columns time, loss; budget: seconds; noise: how far above the best no loss can be told from it; rule: of the
+    incumbent, named on the axis; clock: `simulated` or `real`.
     """
     unit, _ = style.time_unit(budget)
     handles: list[Line2D] = []
     for arm, curve in frame.groupby("arm", sort=False):
         handles.append(_curve(axes, curve, str(arm), styles[str(arm)], unit))
-    handles += _references(axes, law, optimum, unit)
+    handles += _references(axes, law, optimum, noise, unit)
     if len(frame):
         begin, bottom, top = window(frame, optimum, median)
         _time_axis(axes, begin, budget, clock)
@@ -70,7 +73,9 @@ def _curve(axes: Axes, curve: pd.DataFrame, arm: str, look: style.Style, unit: f
     return Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.6, label=label)
 
 
-def _references(axes: Axes, law: pd.DataFrame | None, optimum: float | None, unit: float) -> list[Line2D]:
+def _references(
+    axes: Axes, law: pd.DataFrame | None, optimum: float | None, noise: float | None, unit: float
+) -> list[Line2D]:
     drawn: list[Line2D] = []
     if law is not None and len(law):
         dashes: dict[str, Any] = {"color": style.QUIET, "linestyle": (0, (4, 2)), "linewidth": 1.1, "zorder": 1.5}
@@ -79,6 +84,10 @@ def _references(axes: Axes, law: pd.DataFrame | None, optimum: float | None, uni
     if optimum is not None:
         axes.axhline(optimum, color=style.FAINT, linewidth=1.2, zorder=1)
         drawn.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="best of the table"))
+    if optimum is not None and noise is not None:
+        strip: dict[str, Any] = {"color": style.FAINT, "alpha": 0.3, "zorder": 0.5}
+        axes.axhspan(optimum, optimum + noise, linewidth=0, **strip)
+        drawn.append(Line2D([], [], linewidth=6, **strip, label="noise of the final loss"))
     return drawn
 
 
