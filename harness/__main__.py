@@ -383,7 +383,7 @@ def validate(
 
 @app.command()
 def check(
-    what: Annotated[Path | None, typer.Argument(help="a store, or the file of a method")] = None,
+    what: Annotated[Path | None, typer.Argument(help="a store, or a method, by its file or its name")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Check methods against the contract, or a store against itself; exit 3 where something does not hold."""
@@ -395,15 +395,14 @@ def check(
 
 @app.command()
 def fetch(
-    family: Annotated[str, typer.Argument(help="of tables, such as fcnet")],
-    source: Annotated[Path | None, typer.Option("--from", help="where its data lies; else where it is found")] = None,
+    what: Annotated[str, typer.Argument(help="a family of tables, such as fcnet, or an optimiser, such as optuna")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="where its files lie; else where they are found")
+    ] = None,
 ) -> None:
-    """Bring a family of tables: check its data and convert it once into plain files in the user's cache."""
-    fetched = fetching.fetch(family, source)
-    typer.echo(f"benchmarks: {', '.join(fetched.benchmarks)}")
-    typer.echo(f"licence: {fetched.licence}")
-    typer.echo(f"cite: {fetched.citation}")
-    typer.echo(f"converted: {fetched.folder}")
+    """Bring a family of tables, or make a foreign optimiser's environment, in the user's cache."""
+    for name, value in fetching.bring(what, source).items():
+        typer.echo(f"{name}: {value}")
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -441,7 +440,8 @@ def main() -> None:
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
-        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE}  # named: `list` imports no store, no journal
+        # By their names: `list` imports no store, no journal, no foreign program.
+        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE, "ForeignError": BAD_USAGE}
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
             sys.exit(ends[type(error).__name__])

@@ -16,7 +16,7 @@ import pandas as pd
 from reports import text
 from reports.outcomes import records
 from reports.pairs import ALIKE, BETTER, NO_DATA
-from reports.summary import Summary
+from reports.summary import Observed
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -39,7 +39,7 @@ class Setting(NamedTuple):
     """To what: said in a few words, each once."""
     step: int
     """How large the change is: 0 luck alone, 1 the next step on its axis."""
-    summary: Summary
+    seen: Observed
 
 
 class Told(NamedTuple):
@@ -61,14 +61,14 @@ def effects(settings: Sequence[Setting]) -> pd.DataFrame:
     `first` against `second`), holm; told (whether the two are told apart there) and relation, one of RELATIONS, or
     `untouched` or `not enough data`.
     """
-    own = settings[0].summary
+    own = settings[0].seen
     rows: list[dict[str, Any]] = []
     for pair in records(own.pairs):
         about = {name: pair[name] for name in SHOWN}
         for setting in settings:
-            seen = _oriented(setting.summary, **about)
+            seen = _oriented(setting.seen, **about)
             relation = _relation(seen)
-            if setting.summary is not own and _untouched(own, setting.summary, **about):
+            if setting.seen is not own and _untouched(own, setting.seen, **about):
                 relation = UNTOUCHED
             place = {"axis": setting.axis, "setting": setting.name, "step": setting.step}
             rows.append({**seen, **about, **place, "told": seen["verdict"] == BETTER, "relation": relation})
@@ -121,9 +121,9 @@ def lead(statements: pd.DataFrame, settings: int) -> str:
     )
 
 
-def _oriented(summary: Summary, benchmark: str, first: str, second: str) -> dict[str, Any]:
-    """What a summary says of a pair, as a comparison of `first` with `second`."""
-    here = summary.pairs[summary.pairs["benchmark"] == benchmark]
+def _oriented(seen: Observed, benchmark: str, first: str, second: str) -> dict[str, Any]:
+    """What a setting says of a pair, as a comparison of `first` with `second`."""
+    here = seen.pairs[seen.pairs["benchmark"] == benchmark]
     for pair in records(here):
         if (pair["first"], pair["second"]) == (first, second):
             return pair
@@ -147,9 +147,9 @@ def _relation(seen: dict[str, Any]) -> str:
     return SAME if ahead else OTHER
 
 
-def _untouched(own: Summary, other: Summary, benchmark: str, first: str, second: str) -> bool:
+def _untouched(own: Observed, other: Observed, benchmark: str, first: str, second: str) -> bool:
     """Whether both arms hold the same trials with the same losses at all times, over the same budget."""
-    studies = [summary.studies for summary in (own, other)]
+    studies = [seen.studies for seen in (own, other)]
     mine, theirs = (
         frame[(frame["benchmark"] == benchmark) & frame["arm"].isin([first, second])]
         .set_index(["arm", "seed"])
@@ -161,7 +161,7 @@ def _untouched(own: Summary, other: Summary, benchmark: str, first: str, second:
     if not mine["state"].equals(theirs["state"]):
         return False
     for arm, seed in mine.index:
-        one, two = (summary.trajectories.get((arm, benchmark, int(seed))) for summary in (own, other))
+        one, two = (seen.trajectories.get((arm, benchmark, int(seed))) for seen in (own, other))
         if one is None or two is None or not all(map(np.array_equal, one[:2], two[:2])):
             return False
     return True

@@ -201,9 +201,9 @@ def _studies(survival: Survival) -> Words:
     """What each setting is, and what became of its studies."""
     rows: list[list[str]] = []
     for setting in survival.settings:
-        states = setting.summary.studies["state"].value_counts()
+        states = setting.seen.studies["state"].value_counts()
         counts = [str(int(states.get(state, 0))) for state in (DONE, FAILED, MISSING)]
-        rows.append([setting.axis, setting.name, str(setting.step), setting.summary.rule, *counts])
+        rows.append([setting.axis, setting.name, str(setting.step), setting.seen.rule, *counts])
     return Words(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows, [False] * len(rows))
 
 

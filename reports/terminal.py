@@ -20,7 +20,7 @@ LEGEND = (
     "✓ told apart with the sign of the comparison, · that sign, = equal, ○ the other sign, ✗ told apart with the other "
     "sign, – not enough data; empty: what both methods hold is as in the comparison"
 )
-LEFT_OUT = ("test [95 %]", "reports")
+LEFT_OUT = ("inference regret [95 %]", "on test [95 %]", "test [95 %]", "reports")
 """What has no room here; it stands in the other forms."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from harness import catalog
 from harness.compose.cards import verdict
 from harness.compose.declarations import Declared, comparison_of, declare, declared
 from harness.compose.knowledge import STUDIES
+from harness.compose.lookups import frames
 from harness.compose.studies import (
     SURROGATE,
     data_digest,
@@ -24,13 +24,14 @@ from harness.compose.studies import (
     run_simulated,
     studies_of,
 )
+from harness.compose.suites import family_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.comparison import Comparison, Outcome
     from harness.store import Store
-    from harness.study import Record, Study
+    from harness.study import Study
     from harness.types import Benchmark
 
 
@@ -113,11 +114,11 @@ def _check_contrasts(comparison: Comparison) -> None:
 def _studied(comparison: Comparison, studies: Sequence[Study], store: Store) -> pd.DataFrame:
     """What became of some studies of a comparison: a row a study."""
     from harness.frames import frames
-    from reports.summary import summarise
+    from reports.summary import observed
 
     records = store.records([study.key for study in studies])
     seen = frames([records[study.key] for study in studies if study.key in records])
-    return summarise(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
+    return observed(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
 
 
 def _decided(comparison: Comparison, outcomes: pd.DataFrame, looks: list[dict[str, Any]]) -> bool:
@@ -184,6 +185,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
     """What is known of a benchmark, given by its name and with its fields as they are set."""
     model = model_of(name, benchmark.table_miss)
     return {
+        "family": family_of(name),
         "metric": benchmark.objectives[0].metric,
         "unit": benchmark.fidelity.unit,
         "levels": list(benchmark.fidelity.levels),
@@ -207,24 +209,6 @@ def _said_of(name: str, benchmark: Benchmark) -> str | None:
     return f"The surrogate of {name} is {word}: `describe {name}` says why."
 
 
-def _frames(records: Sequence[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The studies and events of some records; of each study, how much of it was answered where data says little."""
-    from harness.frames import frames
-
-    studies, events = frames(records)
-    return studies.assign(outside=[_outside(record.spec, record.configs) for record in records]), events
-
-
-def _outside(spec: Mapping[str, Any], configs: Sequence[str]) -> float:
-    from harness.types import Benchmark
-
-    if spec["data"] == "real" or spec["benchmark"]["table_miss"] != SURROGATE or not configs:
-        return math.nan
-    benchmark = Benchmark.from_json(spec["benchmark"])
-    model = model_of(spec["source"], benchmark.table_miss).under(benchmark)
-    return sum(model.outside(config) for _, config in map(json.loads, configs)) / len(configs)
-
-
 def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
     """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`."""
     import hashlib
@@ -246,7 +230,7 @@ def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
     survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
     inputs = json.dumps([digests, keys, facts, command, store.broken, known.said(), survived and survived.digest])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    studies, events = _frames([records[key] for key in keys if key in records])
+    studies, events = frames([records[key] for key in keys if key in records])
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if page.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False
@@ -291,7 +275,7 @@ def compared_frame(
             raise RuntimeError(f"{len(unstored)} studies could not be run: {unstored[0].error}")
         comparison, store = declared(folder).comparison, Store(folder / STUDIES)
         records, (kept, refused) = store.records(), wanted(comparison, store)
-        studies, events = _frames([records[study.key] for study in kept])
+        studies, events = frames([records[study.key] for study in kept])
     return studies.merge(summarise(studies, events, facts_of(comparison, refused)).studies)
 
 

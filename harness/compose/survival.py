@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.comparison import Comparison, Outcome
     from harness.store import Store
     from harness.study import Record, Study
-    from reports.summary import Summary
+    from reports.summary import Observed
     from reports.survival_page import Told
 
 AS_COMPARED, RULE = "as compared", "incumbent rule"
@@ -253,7 +253,7 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
     for setting in settings:
         kept = [records[study.key] for study in setting.studies if study.key in records]
         if kept:
-            reported.append(Reported(setting.axis, setting.name, setting.step, _summary(setting, kept)))
+            reported.append(Reported(setting.axis, setting.name, setting.step, _observed(setting, kept)))
         else:
             about[f"not possible: {setting.name}"] = "none of its studies could be run"
     broken = {**own.broken, **store.broken}
@@ -261,11 +261,11 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
     return Survival(reported, of, about)
 
 
-def _summary(setting: Setting, records: Sequence[Record]) -> Summary:
+def _observed(setting: Setting, records: Sequence[Record]) -> Observed:
     from harness.frames import frames
-    from reports.summary import summarise
+    from reports.summary import observed
 
     studies, events = frames(records)
     benchmarks = {study.benchmark.name: study for study in reversed(setting.studies)}
     facts = {name: facts_under(study.source, study.benchmark, setting.refused) for name, study in benchmarks.items()}
-    return summarise(studies, events, facts, setting.rule)
+    return observed(studies, events, facts, setting.rule)

@@ -40,7 +40,7 @@ FAMILY = Family(
     citation="Klein and Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization, 2019",
 )
 
-BENCHMARKS = FAMILY.benchmarks()
+BENCHMARKS, PUBLISHED = FAMILY.benchmarks(), FAMILY.published()
 LICENCE, CITATION = FAMILY.licence, FAMILY.citation
 
 

@@ -46,7 +46,7 @@ FAMILY = Family(
     citation="Eggensperger et al., HPOBench: Reproducible Multi-Fidelity Benchmark Problems for HPO, 2021",
 )  # fmt: skip
 
-BENCHMARKS = FAMILY.benchmarks()
+BENCHMARKS, PUBLISHED = FAMILY.benchmarks(), FAMILY.published()
 LICENCE, CITATION = FAMILY.licence, FAMILY.citation
 
 

@@ -29,7 +29,7 @@ FAMILY = Family(
     citation="Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, 2020",
 )
 
-BENCHMARKS = FAMILY.benchmarks()
+BENCHMARKS, PUBLISHED = FAMILY.benchmarks(), FAMILY.published()
 LICENCE, CITATION = FAMILY.licence, FAMILY.citation
 
 
