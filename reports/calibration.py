@@ -23,7 +23,7 @@ from reports.outcomes import Facts, unique
 from reports.regret import scale
 from reports.statistics.calibration import Calibration, Stopping, judge, signed_rank_p, stop_when_narrow
 from reports.statistics.sequential import LOOKS, plan
-from reports.tables import Words
+from reports.table import Table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -241,7 +241,7 @@ def _line(row: Mapping[str, Any]) -> Line:
     return Line(f"{said}{of}: {share}", "better" if row["within"] else "error")
 
 
-def _words(rows: pd.DataFrame) -> Words:
+def _words(rows: pd.DataFrame) -> Table:
     head = ["quantity", "endpoint", "share", "±", "held to", "kept"]
     table = [
         [
@@ -251,10 +251,10 @@ def _words(rows: pd.DataFrame) -> Words:
         ]
         for row in cast(list[dict[str, Any]], rows.to_dict("records"))
     ]  # fmt: skip
-    return Words(head, table, [False] * len(table))
+    return Table(head, table)
 
 
-def _benchmarks(found: Calibrated) -> Words:
+def _benchmarks(found: Calibrated) -> Table:
     head = ["benchmark", "family", "studies", "at the floor", "told apart"]
     table = [
         [
@@ -266,7 +266,7 @@ def _benchmarks(found: Calibrated) -> Words:
         ]
         for row in cast(list[dict[str, Any]], found.benchmarks.to_dict("records"))
     ]
-    return Words(head, table, [False] * len(table))
+    return Table(head, table)
 
 
 def _figures(found: Calibrated) -> list[Any]:

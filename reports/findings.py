@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports.page import publish, rendered
-from reports.tables import Words
+from reports.page_figures import files_of
+from reports.publishing import as_json, publish
+from reports.rendering import picture, rendered
+from reports.table import Table
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -30,7 +30,7 @@ class Findings(NamedTuple):
     lead: str
     lines: Sequence[Line]
     figures: Sequence[Drawn]
-    tables: Sequence[tuple[str, Words]]
+    tables: Sequence[tuple[str, Table]]
     how_to_read: str
     facts: Mapping[str, str]
     numbers: Mapping[str, Any]
@@ -39,22 +39,13 @@ class Findings(NamedTuple):
 def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
     """Write the page, its numbers as `stem`.json, and its figures; command: the line that makes them."""
     content = {"title": found.title, "command": command, "statements": [line.text for line in found.lines]}
-    numbers = _bytes({**content, **found.numbers})
+    numbers = as_json({**content, **found.numbers})
     page = rendered(
         "findings.html",
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[
-            {
-                "name": figure.name,
-                "alt": figure.caption.partition(".")[0],
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": False,
-            }
-            for figure in found.figures
-        ],
+        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,
@@ -63,9 +54,5 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
     )
     files = {"index.html": page.encode(), f"{stem}.json": numbers}
     for figure in found.figures:
-        files |= {f"figures/{figure.name}.{suffix}": drawn for suffix, drawn in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, hashlib.blake2b(numbers, digest_size=16).hexdigest())
-
-
-def _bytes(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
