@@ -12,6 +12,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import json
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from harness.compose import (
     pages,
     replays,
     studies,
+    survival,
     tables,
     validation,
 )
@@ -47,7 +49,7 @@ def compare(
     declaration: Annotated[Path | None, typer.Argument(help="a comparison in TOML")] = None,
     methods: Annotated[str, typer.Option(help="arms, such as rs,asha:eta=4 or MINE=asha:grace=2")] = "",
     benchmarks: Annotated[str, typer.Option(help="names, half a suite such as multi-fidelity/test, or folders")] = "",
-    seeds: Annotated[str, typer.Option(help="how many, or a list such as 3,5,8")] = "",
+    seeds: Annotated[str, typer.Option(help="how many, a list such as 3,5,8, or auto:WIDTH")] = "",
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
     table: Annotated[str | None, typer.Option(help="restrict to the table's rows, snap to them, or surrogate")] = None,
@@ -70,7 +72,7 @@ def compare(
         plain,
         methods=_split(methods),
         benchmarks=_split(benchmarks),
-        seeds=_seeds(seeds),
+        seeds=seeds if seeds.startswith(declarations.AUTO) else _seeds(seeds),
         overrides={name: value for name, value in overrides.items() if value is not None}
         | declarations.known_beforehand(prior or (), history),
         decision_time=decision_time,
@@ -94,10 +96,18 @@ def compare(
     for name, reason in list(compared.stale.items())[:5]:
         console.print(f"run again: {name}: {reason}", markup=False)
     _report(folder, None, as_json=False)
-    if compared.failed:
-        for outcome in compared.failed[:10]:
-            where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
-            console.print(f"failed: {where}: {outcome.error.splitlines()[-1]}", style="red", markup=False)
+    _show_failed(compared.failed)
+
+
+def _show_failed(failed: Sequence[Any]) -> None:
+    """Say which studies failed, and leave with the exit code for that; nothing where none did."""
+    from rich.console import Console
+
+    for outcome in failed[:10]:
+        where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
+        said = f"failed: {where}: {outcome.error.splitlines()[-1]}"
+        Console(stderr=True).print(said, style="red", markup=False)
+    if failed:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -132,6 +142,37 @@ def report(
 ) -> None:
     """Draw the report of a comparison again from its store."""
     _report(results, out, as_json=as_json)
+
+
+@app.command()
+def survive(
+    results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
+    jobs: Annotated[int, typer.Option(help="processes; by default one a core")] = 0,
+) -> None:
+    """Make a comparison again under other settings, one thing changed at a time: which of its statements hold?"""
+    from rich.console import Console
+
+    from harness.terminal import ComparisonProgress
+    from reports.terminal import survived
+
+    try:
+        with ComparisonProgress() as progress:
+            done = survival.survive(
+                results,
+                command=_command(),
+                jobs=jobs or os.cpu_count() or 1,
+                on_begin=progress.begin,
+                on_outcome=progress.outcome,
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what is finished is kept in {results}, the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    console = Console(width=100 if not sys.stdout.isatty() else None)
+    for part in survived(done.told):
+        console.print(part)
+    drawn = "" if done.drawn else " (up to date)"
+    console.print(f"page: {results / comparisons.SURVIVAL / 'index.html'}{drawn}", markup=False, soft_wrap=True)
+    _show_failed(done.failed)
 
 
 @app.command(name="list")
@@ -351,7 +392,7 @@ def validate(
 
 @app.command()
 def check(
-    what: Annotated[Path | None, typer.Argument(help="a store, or the file of a method")] = None,
+    what: Annotated[Path | None, typer.Argument(help="a store, or a method, by its file or its name")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Check methods against the contract, or a store against itself; exit 3 where something does not hold."""
@@ -363,15 +404,14 @@ def check(
 
 @app.command()
 def fetch(
-    family: Annotated[str, typer.Argument(help="of tables, such as fcnet")],
-    source: Annotated[Path | None, typer.Option("--from", help="where its data lies; else where it is found")] = None,
+    what: Annotated[str, typer.Argument(help="a family of tables, such as fcnet, or an optimiser, such as optuna")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="where its files lie; else where they are found")
+    ] = None,
 ) -> None:
-    """Bring a family of tables: check its data and convert it once into plain files in the user's cache."""
-    fetched = fetching.fetch(family, source)
-    typer.echo(f"benchmarks: {', '.join(fetched.benchmarks)}")
-    typer.echo(f"licence: {fetched.licence}")
-    typer.echo(f"cite: {fetched.citation}")
-    typer.echo(f"converted: {fetched.folder}")
+    """Bring a family of tables, or make a foreign optimiser's environment, in the user's cache."""
+    for name, value in fetching.bring(what, source).items():
+        typer.echo(f"{name}: {value}")
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -409,7 +449,8 @@ def main() -> None:
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
-        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE}  # named: `list` imports no store, no journal
+        # By their names: `list` imports no store, no journal, no foreign program.
+        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE, "ForeignError": BAD_USAGE}
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
             sys.exit(ends[type(error).__name__])

@@ -21,6 +21,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from test_surrogates import EDGE, GP, fit, made, quick
 from toys import ending, toy_data
 
+from harness.cache import published
 from harness.compose.cards import described
 from harness.compose.cards import verdict as verdict_of
 from harness.compose.declarations import single_study
@@ -30,7 +31,7 @@ from harness.loop import Started
 from harness.space import Space, choice, ordinal
 from harness.types import Benchmark, End, Fidelity, Objective
 from reports.card import spread, terminal
-from surrogates import _converted, card, fitting, table_card
+from surrogates import card, fitting, table_card
 from surrogates._converted import Grid
 from surrogates.card import DOUBTFUL, INF, LINES, TRUSTED, USABLE, Line, verdict
 from surrogates.declared import Declared
@@ -340,7 +341,7 @@ def test_random_search_on_fcnet_follows_the_exact_law_of_the_card(tmp_path: Path
     monkeypatch.setenv("FORETUNE_CACHE", str(tmp_path))
     name, part = "fcnet_naval_propulsion", "naval_propulsion"
     family = fcnet.FAMILY._replace(parts={part: fcnet.FAMILY.parts[part]})
-    with _converted.published("fcnet") as making:
+    with published("fcnet") as making:
         family.convert(family.find(), making)
     plain, model = described(name), model_of(name, "restrict")
     finals = model.facts()["final_losses"]
