@@ -112,6 +112,7 @@ def notes(summary: Summary) -> list[str]:
             ),
             *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
             summary.across,
+            *summary.declared,
             _totals(summary),
         )
         if note
