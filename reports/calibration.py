@@ -66,12 +66,12 @@ HOW_TO_READ = (
     "first configs in common; only what chance gives to each config (which replicate a study meets) is the same for "
     "both, as in every comparison. A suite has 10 seeds of each benchmark, drawn from a pool without repeats; where "
     "seeds are added, up to 50. ± is twice the standard error over the suites. A test at the 5 % level is held to "
-    f"reject in {100 * REJECTIONS[0]:g} to {100 * REJECTIONS[1]:g} % of them; one of signed ranks cannot have exactly 5 %, since "
-    f"they are whole numbers. Intervals of 95 % are held to cover in at least {100 * COVERAGE:g} %: those of this suite are "
-    "percentiles of a bootstrap over seeds, those where seeds were enough repeated t intervals, which hold at all "
-    "looks together. What is said of benchmarks like these rests on the families, by a bootstrap over them or by t over "
-    "their means; a handful of families is few, and two methods that are the same differ nowhere, so their coverage "
-    "is printed as it is measured, without a bound."
+    f"reject in {100 * REJECTIONS[0]:g} to {100 * REJECTIONS[1]:g} % of them; one of signed ranks cannot have exactly "
+    f"5 %, since they are whole numbers. Intervals of 95 % are held to cover in at least {100 * COVERAGE:g} %: those "
+    "of this suite are percentiles of a bootstrap over seeds, those where seeds were enough repeated t intervals, "
+    "which hold at all looks together. What is said of benchmarks like these rests on the families, by a bootstrap "
+    "over them or by t over their means; a handful of families is few, and two methods that are the same differ "
+    "nowhere, so their coverage is printed as it is measured, without a bound."
 )
 
 
