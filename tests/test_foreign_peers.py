@@ -21,6 +21,9 @@ ORACLES = Path(__file__).parent / "oracles"
 CASES = {
     "nevergrad:trials=20": ("NGOpt",),
     "nevergrad:trials=20:optimiser=TwoPointsDE": ("TwoPointsDE",),
+    "dehb-authors": (),
+    "smac-hpo:trials=24": ("HyperparameterOptimizationFacade",),
+    "smac-multifidelity:trials=24": ("MultiFidelityFacade",),
 }
 """Methods, and what the script of their library's own loop is told besides the seed."""
 
