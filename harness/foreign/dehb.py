@@ -6,6 +6,8 @@ hears nothing of. Of a table's rows it learns as if each had been its own propos
 ordinals in equal cells: its own reading of a ConfigSpace needs a version that is no longer installed.
 """
 
+# The library is installed in its own environment, not where types are checked.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import math
@@ -13,7 +15,7 @@ import sys
 import tempfile
 from typing import Any
 
-import dehb as library  # pyright: ignore[reportMissingImports]
+import dehb as library
 
 from harness.foreign._promotions import Promotions
 from harness.foreign._spaces import active, bounds, from_axis, refuse_priors, refuse_several_objectives

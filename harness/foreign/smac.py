@@ -5,6 +5,8 @@ been its own proposal. First configs are full trainings that it is told of. Its 
 a random forest: what it promotes is a paused trial that goes on.
 """
 
+# The library is installed in its own environment, not where types are checked.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import math
