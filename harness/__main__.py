@@ -12,6 +12,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import json
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from harness.compose import (
     pages,
     replays,
     studies,
+    survival,
     tables,
     validation,
 )
@@ -45,7 +47,7 @@ def compare(
     declaration: Annotated[Path | None, typer.Argument(help="a comparison in TOML")] = None,
     methods: Annotated[str, typer.Option(help="arms, such as rs,asha:eta=4 or MINE=asha:grace=2")] = "",
     benchmarks: Annotated[str, typer.Option(help="names, half a suite such as multi-fidelity/test, or folders")] = "",
-    seeds: Annotated[str, typer.Option(help="how many, or a list such as 3,5,8")] = "",
+    seeds: Annotated[str, typer.Option(help="how many, a list such as 3,5,8, or auto:WIDTH")] = "",
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
     table: Annotated[str | None, typer.Option(help="restrict to the table's rows, snap to them, or surrogate")] = None,
@@ -66,7 +68,7 @@ def compare(
         plain,
         methods=_split(methods),
         benchmarks=_split(benchmarks),
-        seeds=_seeds(seeds),
+        seeds=seeds if seeds.startswith(declarations.AUTO) else _seeds(seeds),
         overrides={name: value for name, value in overrides.items() if value is not None}
         | declarations.known_beforehand(prior or (), history),
         decision_time=decision_time,
@@ -90,10 +92,18 @@ def compare(
     for name, reason in list(compared.stale.items())[:5]:
         console.print(f"run again: {name}: {reason}", markup=False)
     _report(folder, None, as_json=False)
-    if compared.failed:
-        for outcome in compared.failed[:10]:
-            where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
-            console.print(f"failed: {where}: {outcome.error.splitlines()[-1]}", style="red", markup=False)
+    _show_failed(compared.failed)
+
+
+def _show_failed(failed: Sequence[Any]) -> None:
+    """Say which studies failed, and leave with the exit code for that; nothing where none did."""
+    from rich.console import Console
+
+    for outcome in failed[:10]:
+        where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
+        said = f"failed: {where}: {outcome.error.splitlines()[-1]}"
+        Console(stderr=True).print(said, style="red", markup=False)
+    if failed:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -128,6 +138,37 @@ def report(
 ) -> None:
     """Draw the report of a comparison again from its store."""
     _report(results, out, as_json=as_json)
+
+
+@app.command()
+def survive(
+    results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
+    jobs: Annotated[int, typer.Option(help="processes; by default one a core")] = 0,
+) -> None:
+    """Make a comparison again under other settings, one thing changed at a time: which of its statements hold?"""
+    from rich.console import Console
+
+    from harness.terminal import ComparisonProgress
+    from reports.terminal import survived
+
+    try:
+        with ComparisonProgress() as progress:
+            done = survival.survive(
+                results,
+                command=_command(),
+                jobs=jobs or os.cpu_count() or 1,
+                on_begin=progress.begin,
+                on_outcome=progress.outcome,
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what is finished is kept in {results}, the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    console = Console(width=100 if not sys.stdout.isatty() else None)
+    for part in survived(done.told):
+        console.print(part)
+    drawn = "" if done.drawn else " (up to date)"
+    console.print(f"page: {results / comparisons.SURVIVAL / 'index.html'}{drawn}", markup=False, soft_wrap=True)
+    _show_failed(done.failed)
 
 
 @app.command(name="list")

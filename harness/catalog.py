@@ -57,7 +57,8 @@ PRIOR_TRIES = 16
 
 
 OF_YOUR_OWN = (
-    "(Of your own: a folder with table.json, csv:PATH for runs in a file, syne_tune:PATH for a blackbox of Syne Tune.)"
+    "(Of your own: a folder with table.json, csv:PATH for runs in a file, syne_tune:PATH for a blackbox of Syne Tune, "
+    "yahpo:PATH for a scenario of YAHPO Gym.)"
 )
 
 

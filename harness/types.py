@@ -163,6 +163,16 @@ class Benchmark:
         """The metrics that a scheduler may see: all but the test metric."""
         return {name: value for name, value in metrics.items() if name != self.test_metric}
 
+    def judged_by_test(self) -> Benchmark | None:
+        """The benchmark with its test metric in the place of the first objective, for looking up what no method sees.
+
+        None where there is no test metric.
+        """
+        if self.test_metric is None:
+            return None
+        first = replace(self.objectives[0], metric=self.test_metric)
+        return replace(self, objectives=(first, *self.objectives[1:]), test_metric=None)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON; `from_json` gives an equal benchmark."""
         return {
@@ -238,7 +248,10 @@ class CurveModel(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What reports may state of the data: `configs`, `optimum`, `median`, `final_losses`, `noise`, and so on."""
+        """What reports may state of the data: `configs`, `optimum`, `median`, `final_losses`, `noise`, and so on.
+
+        Where a test metric is known, `test` holds its `optimum`, `median` and `noise`, in the objective's direction.
+        """
         ...
 
     def outside(self, config: Config) -> bool:

@@ -23,7 +23,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from reports import curves, style
-from reports.figures import anytime, learning_curves
+from reports.figures import anytime, learning_curves, validation_test
 from reports.outcomes import DONE, MISSING
 from reports.summary import Summary
 
@@ -36,11 +36,12 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 class Drawn(NamedTuple):
-    """A figure as it is shown: the stem of its files' names, its caption, and the files by suffix."""
+    """A figure as it is shown: the stem of its files' names, its caption, the files by suffix, the numbers in it."""
 
     name: str
     caption: str
     files: dict[str, bytes]
+    frame: pd.DataFrame | None = None
 
 
 def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
@@ -50,8 +51,13 @@ def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
         overall = save(anytime_figure(summary, benchmark))
         figure, seed = learning_curves_figure(summary, events, benchmark)
         trials = save(figure)
+        held = validation_test_figure(summary, benchmark)
+        on_test = (
+            [Drawn(f"validation-test-{stem}", caption(validation_test, f"{benchmark}."), save(held))] if held else []
+        )
     return [
         Drawn(f"anytime-{stem}", caption(anytime, f"{benchmark}."), overall),
+        *on_test,
         Drawn(f"learning-curves-{stem}", caption(learning_curves, f"{benchmark}, seed {seed}."), trials),
     ]
 
@@ -82,10 +88,30 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
     return figure
 
 
+def validation_test_figure(summary: Summary, benchmark: str) -> Figure | None:
+    """The selected configs of one benchmark on validation and on test; None where no test loss was looked up."""
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    if not np.isfinite(here["final_test"].to_numpy(dtype=float)).any():
+        return None
+    facts = summary.facts[benchmark]
+    figure = figure_of(style.WIDTH, 3.6)
+    axes = figure.add_subplot()
+    validation_test.draw(
+        here,
+        axes,
+        styles=style.styles([str(arm) for arm in summary.studies["arm"].unique()]),
+        metric=str(facts.get("metric", "loss")),
+        optimum=facts.get("optimum"),
+        test_optimum=facts.get("test", {}).get("optimum"),
+    )
+    axes.set_title(benchmark, loc="left")
+    return figure
+
+
 def learning_curves_figure(summary: Summary, events: pd.DataFrame, benchmark: str) -> tuple[Figure, int]:
     """The learning curves of up to four arms on one benchmark, and the seed that they are of."""
     facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
-    seed, arms = _shown(here)
+    seed, arms = shown(here)
     frames = _events_of(events, benchmark, seed, arms)
     losses = np.concatenate([frame.loc[frame["kind"] == "report", "loss"].to_numpy(dtype=float) for frame in frames])
     budget, columns = float(here["budget"].max()), min(len(arms), 2)
@@ -101,7 +127,7 @@ def learning_curves_figure(summary: Summary, events: pd.DataFrame, benchmark: st
     clock = "wall-clock" if facts.get("real") else "simulated"
     figure.supxlabel(f"{clock} time [{style.time_unit(budget)[1]}]", fontsize=8.5)
     figure.supylabel(str(facts.get("metric", "loss")), fontsize=8.5)
-    _level_bar(figure, panels, levels, str(facts.get("unit", "level")))
+    level_bar(figure, panels, levels, str(facts.get("unit", "level")))
     return figure, seed
 
 
@@ -124,7 +150,7 @@ def figure_of(width: float, height: float) -> Figure:
     return figure
 
 
-def _shown(here: pd.DataFrame) -> tuple[int, list[str]]:
+def shown(here: pd.DataFrame) -> tuple[int, list[str]]:
     """The first seed that most arms finished, and the first arms that ran with it."""
     done = here[here["state"] == DONE].groupby("seed").size()
     seed = int(done.index[int(np.argmax(done))] if len(done) else here["seed"].iloc[0])
@@ -137,7 +163,8 @@ def _events_of(events: pd.DataFrame, benchmark: str, seed: int, arms: Sequence[s
     return [block[block["arm"] == arm] for arm in arms]
 
 
-def _level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
+def level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
+    """A bar of the colours of levels beside some panels."""
     colours, norm = learning_curves.scale_of(levels)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, aspect=30, pad=0.02, spacing="uniform")
     middles = [(a + b) / 2 for a, b in zip(norm.boundaries[:-1], norm.boundaries[1:], strict=True)]

@@ -28,6 +28,7 @@ from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes,
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
+    from reports.survival import Told
 
 FORM = 2
 """Counts the forms of the report; one of another form is not up to date."""
@@ -45,21 +46,26 @@ def write(
     command: str,
     digest: str,
     rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
+    survived: Told | None = None,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
 
-    command: the line that makes the comparison; digest: of the inputs, for `up_to_date`. Raises what `summarise` does.
+    command: the line that makes the comparison; digest: of the inputs, for `up_to_date`; declared: what was before the
+    studies ran, in words; survived: what became of its statements under other settings, where that is known. Raises
+    what `summarise` does.
     """
     from reports.drawing import draw  # matplotlib takes a second to import
 
-    summary = summarise(studies, events, facts, rule)
+    summary = summarise(studies, events, facts, rule, declared)
     drawn = {name: draw(summary, events, name) for name in benchmarks(summary)}
     files = {
-        "index.html": _page(summary, drawn, title, command).encode(),
+        "index.html": _page(summary, drawn, title, command, survived).encode(),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": _json({"title": title, "command": command, **summary.numbers()}),
     }
-    for figure in (figure for figures in drawn.values() for figure in figures):
+    others = survived.figures if survived else []
+    for figure in (*(figure for figures in drawn.values() for figure in figures), *others):
         files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
     publish(folder, files, digest)
     return summary
@@ -113,7 +119,9 @@ def rendered(template: str, **content: Any) -> str:
     return environment.from_string(source).render(style=style, versions=_versions(), **content)
 
 
-def _page(summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, command: str) -> str:
+def _page(
+    summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, command: str, survived: Told | None
+) -> str:
     return rendered(
         "page.html",
         title=title,
@@ -124,6 +132,7 @@ def _page(summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, co
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
         benchmarks=[_benchmark(summary, name, drawn[name]) for name in benchmarks(summary)],
+        survived=survived and {"lines": survived.lines, "figures": list(map(_figure, survived.figures))},
     )
 
 
@@ -135,11 +144,12 @@ def _benchmark(summary: Summary, name: str, drawn: Sequence[Drawn]) -> dict[str,
         "statements": records(summary.pairs[summary.pairs["benchmark"] == name]),
         "verdict": facts.get("verdict"),
         "facts": _facts(facts),
-        "figures": [
-            {"name": figure.name, "caption": figure.caption, "svg": base64.b64encode(figure.files["svg"]).decode()}
-            for figure in drawn
-        ],
+        "figures": list(map(_figure, drawn)),
     }
+
+
+def _figure(figure: Drawn) -> dict[str, str]:
+    return {"name": figure.name, "caption": figure.caption, "svg": base64.b64encode(figure.files["svg"]).decode()}
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, str]:

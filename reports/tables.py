@@ -6,16 +6,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from reports import text
 from reports.intervals import ALPHA, POWER
 from reports.outcomes import DONE, FAILED, MISSING, not_applicable, records
+from reports.statistics.scores import ROUNDING
 from reports.summary import Summary
 
 HOW_TO_READ = (
     "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the "
     "loss where the best of the table is not known) and transformed back, with a 95 % t interval. "
     "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
-    "noise of the final loss; geometric mean. A failed study counts as the median random config. "
+    "noise of the final loss; geometric mean. "
+    "Inference regret: that of the selected config, looked up at full resource without the luck of a seed, which no "
+    "user sees; on the validation metric, and on the test metric. A failed study counts as the median random config. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
     "Outside: the share of a study's configs that lie further from every measured config than those from each other, "
     "where a surrogate's answer is a guess. "
@@ -69,7 +74,13 @@ def numbers(summary: Summary, benchmark: str) -> Words:
     """A benchmark's main table: what is known of loss, regret and test metric, and what it took."""
     here = records(summary.table[summary.table["benchmark"] == benchmark])
     metric = str(summary.facts[benchmark].get("metric", "loss"))
-    estimates = {f"{metric} [95 %]": "loss", "regret [95 %]": "regret", "test [95 %]": "test"}
+    estimates = {
+        f"{metric} [95 %]": "loss",
+        "regret [95 %]": "regret",
+        "inference regret [95 %]": "inference",
+        "on test [95 %]": "inference_test",
+        "test [95 %]": "test",
+    }
     shown = {head: name for head, name in estimates.items() if any(row[name] == row[name] for row in here)}
     columns = [_estimates(here, name) for name in shown.values()]
     rows = [
@@ -99,11 +110,28 @@ def notes(summary: Summary) -> list[str]:
                 for benchmark in benchmarks(summary)
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
+            *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
             summary.across,
+            *summary.declared,
             _totals(summary),
         )
         if note
     ]
+
+
+def _beaten(summary: Summary, benchmark: str) -> str:
+    """That studies hold configs better than the best that was known, so that the regrets are too small; else empty."""
+    optimum = summary.facts[benchmark].get("optimum")
+    if optimum is None:
+        return ""
+    finals = summary.studies.loc[summary.studies["benchmark"] == benchmark, "final"].to_numpy(dtype=float)
+    beaten = int(np.sum(finals < optimum - ROUNDING * max(1.0, abs(optimum))))
+    if not beaten:
+        return ""
+    return (
+        f"{text.plural(beaten, 'study')} on {benchmark} hold a config that is better than the best known one: that is "
+        "no optimum, and regrets are larger than they look."
+    )
 
 
 def _totals(summary: Summary) -> str:

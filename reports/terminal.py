@@ -11,9 +11,16 @@ from rich.text import Text
 from reports import text
 from reports.pairs import BETTER
 from reports.summary import Summary
+from reports.survival import Told
 from reports.tables import benchmarks, errors, notes, numbers
 
-LEFT_OUT = ("test [95 %]", "reports")
+PAIRS = 6
+"""Pairs of methods that have room side by side."""
+LEGEND = (
+    "✓ told apart with the sign of the comparison, · that sign, = equal, ○ the other sign, ✗ told apart with the other "
+    "sign, – not enough data; empty: what both methods hold is as in the comparison"
+)
+LEFT_OUT = ("inference regret [95 %]", "on test [95 %]", "test [95 %]", "reports")
 """What has no room here; it stands in the other forms."""
 
 
@@ -24,6 +31,18 @@ def terminal(summary: Summary) -> list[RenderableType]:
         parts += [_table(summary, benchmark), _statements(summary, benchmark), Text()]
     parts += [Text(f"failed: {error}", style="red") for error in errors(summary)]
     return [*parts, Text(" ".join(notes(summary)), style="dim")]
+
+
+def survived(told: Told) -> list[RenderableType]:
+    """What became of a comparison's statements: settings x statements, and a line for each."""
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for head in told.marks.head[: PAIRS + 1]:
+        grid.add_column(Text(head), overflow="fold", min_width=10)
+    for row, bold in zip(told.marks.rows, told.marks.bold, strict=True):
+        grid.add_row(*map(Text, row[: PAIRS + 1]), style="bold" if bold else "")
+    left = len(told.marks.head) - 1 - PAIRS
+    more = [Text(f"{text.plural(left, 'more pair')} on the page", style="dim")] if left > 0 else []
+    return [grid, *more, Text(), *map(Text, told.lines), Text(), Text(LEGEND, style="dim")]
 
 
 def _table(summary: Summary, benchmark: str) -> Table:

@@ -27,7 +27,7 @@ from harness.cache import cache
 from harness.randomness import key, number_at
 from harness.space import Choice, Config, Ordinal, Space, Value
 from harness.types import NANOSECONDS, Benchmark, Curve, CurveModel, End
-from surrogates.table import ENDS, Table, TableData
+from surrogates.table import ENDS, Table, TableData, facts_of
 
 Array = NDArray[np.float64]
 ABOUT, FORMAT = "about.json", 1
@@ -287,26 +287,26 @@ class Grid:
             )
         return curve
 
-    def final_losses(self) -> Array:
-        """The first objective at the last level, to be minimised, shape (n, s); NaN where not measured."""
+    def final_losses(self, metric: str | None = None) -> Array:
+        """The first objective, or another metric in its direction, at the last level, to be minimised.
+
+        Shape (n, s); NaN where not measured.
+        """
         objective = self.benchmark.objectives[0]
-        final = self.values[:, :, -1, self.metrics.index(objective.metric)]
+        final = self.values[:, :, -1, self.metrics.index(metric or objective.metric)]
         return np.where(self.ends < 0, np.nan, -final if objective.maximize else final)
 
     def facts(self) -> dict[str, Any]:
         """What reports may state of the table; losses are final, to be minimised, means over a config's seeds."""
-        final = self.final_losses()
-        mean = np.sort(np.nanmean(final, axis=1))
-        several = final[np.isfinite(final).sum(axis=1) > 1]
-        return {
-            "configs": len(mean),
-            "optimum": float(mean[0]),
-            "median": float(np.median(mean)),
-            "final_losses": mean.tolist(),
-            "noise": float(np.median(np.nanstd(several, axis=1, ddof=1))) if len(several) else None,
+        final, test = self.final_losses(), self.benchmark.test_metric
+        facts: dict[str, Any] = {
+            "configs": len(final),
+            **facts_of(final),
+            "final_losses": np.sort(np.nanmean(final, axis=1)).tolist(),
             "full_seconds": float(np.nanmedian(self.seconds[..., -1])),
             "made": dict(self.made),
         }
+        return facts if test is None else facts | {"test": facts_of(self.final_losses(test))}
 
 
 class _Axis:

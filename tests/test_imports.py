@@ -87,7 +87,7 @@ RULES: dict[str, tuple[str, ...]] = {
     # the other trees
     "surrogates": (*GROUND, "surrogates"),
     "surrogates.table": GROUND,
-    "surrogates.families": (*GROUND, "surrogates.table", "surrogates.card", "surrogates._"),
+    "surrogates.families": (*GROUND, "harness.configspace", "surrogates.table", "surrogates.card", "surrogates._"),
     "real_benchmarks": (*GROUND, "real_benchmarks._"),
     "reports": ("reports",),
     "reports.figures": ("reports.style", "reports.incumbent", "reports.intervals", "reports.curves"),

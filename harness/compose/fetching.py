@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from harness import catalog
 from harness.cache import cache, published
@@ -30,17 +33,40 @@ def families() -> dict[str, str]:
 
 
 def fetch(family: str, source: Path | None = None) -> Fetched:
-    """Convert a family from `source`, or from where it is found; FileNotFoundError that says how to get it."""
+    """Convert a family from `source`, from where it is found, or from its publisher.
+
+    source: its folder, file or archive; FileNotFoundError that says how to get it where nothing is there.
+    """
     if family not in families():
         raise catalog.UnknownName("family or foreign optimiser", family, {*families(), *catalog.optimisers()})
     if source is not None and not source.exists():
         raise FileNotFoundError(f"there is nothing at {source}: --from names where the data of {family!r} lies")
     module = import_module(f"surrogates.families.{family}")
-    found = source or module.find()
-    with published(family) as making:
+    with _found(module, family, source) as found, published(family) as making:
         module.convert(found, making)
     names = tuple(benchmark.name for benchmark in module.BENCHMARKS)
     return Fetched(names, cache() / family, module.LICENCE, module.CITATION)
+
+
+@contextmanager
+def _found(module: ModuleType, family: str, source: Path | None) -> Generator[Path]:
+    """What a family can be converted from."""
+    from surrogates import _publishers
+
+    publisher: _publishers.Published | None = getattr(module, "PUBLISHED", None)
+    with ExitStack() as stack:
+        try:
+            found = source or module.find()
+        except FileNotFoundError as absent:
+            if publisher is None:
+                raise
+            try:
+                found = stack.enter_context(_publishers.downloaded(publisher, family))
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{absent}; {error}") from None
+        if publisher is not None and _publishers.is_archive(found):
+            found = stack.enter_context(_publishers.unpacked(found, publisher))
+        yield found
 
 
 def make_environment(name: str, source: Path | None = None) -> dict[str, str]:
