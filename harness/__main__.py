@@ -95,7 +95,7 @@ def compare(
         raise typer.Exit(INTERRUPTED) from None
     for name, reason in list(compared.stale.items())[:5]:
         console.print(f"run again: {name}: {reason}", markup=False)
-    _report(folder, None, as_json=False)
+    _report(folder, None)
     _show_failed(compared.failed)
 
 
@@ -118,8 +118,8 @@ def _command() -> str:
     return "python -m harness " + shlex.join(sys.argv[1:])
 
 
-def _report(folder: Path, out: Path | None, *, as_json: bool) -> None:
-    summary, drawn = comparisons.report(folder, out)
+def _report(folder: Path, out: Path | None, *, static: bool = False, as_json: bool = False) -> None:
+    summary, drawn = comparisons.report(folder, out, static=static)
     if as_json:
         typer.echo(json.dumps(summary.numbers(), indent=1))
         return
@@ -138,10 +138,11 @@ def _report(folder: Path, out: Path | None, *, as_json: bool) -> None:
 def report(
     results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
     out: Annotated[Path | None, typer.Option(help="where the report goes; by default beside the results")] = None,
+    static: Annotated[bool, typer.Option("--static", help="without scripts: every figure as files")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print every number as JSON")] = False,
 ) -> None:
     """Draw the report of a comparison again from its store."""
-    _report(results, out, as_json=as_json)
+    _report(results, out, static=static, as_json=as_json)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from reports.outcomes import Facts, records, unique
 from reports.regret import scale
 from reports.statistics.calibration import Calibration, Stopping, judge, signed_rank_p, stop_when_narrow
 from reports.statistics.sequential import LOOKS, plan
-from reports.tables import Words
+from reports.table import Table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -250,7 +250,7 @@ def _share(row: Mapping[str, Any]) -> str:
     return f"{100 * row['share']:.1f} ± {200 * row['error']:.1f} %"
 
 
-def _words(rows: pd.DataFrame) -> Words:
+def _words(rows: pd.DataFrame) -> Table:
     names = [endpoint.name for endpoint in ENDPOINTS.values()]
     table: list[list[str]] = []
     for quantity, mine in rows.groupby("quantity", sort=False):
@@ -258,10 +258,10 @@ def _words(rows: pd.DataFrame) -> Words:
         low, high = (float(mine[end].iloc[0]) for end in ("low", "high"))
         bounds = text.NONE if quantity not in (*TESTS, *PROMISED) else f"{100 * low:g} to {100 * high:g} %"
         table.append([str(mine["what"].iloc[0]), *(cells.get(name, text.NONE) for name in names), bounds])
-    return Words(["quantity", *names, "held to"], table, [False] * len(table))
+    return Table(["quantity", *names, "held to"], table)
 
 
-def _benchmarks(found: Calibrated) -> Words:
+def _benchmarks(found: Calibrated) -> Table:
     head = ["benchmark", "family", "studies", "at the floor", "told apart"]
     table = [
         [
@@ -273,7 +273,7 @@ def _benchmarks(found: Calibrated) -> Words:
         ]
         for row in cast(list[dict[str, Any]], found.benchmarks.to_dict("records"))
     ]
-    return Words(head, table, [False] * len(table))
+    return Table(head, table)
 
 
 def _figures(found: Calibrated) -> list[Any]:

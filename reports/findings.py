@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports.markdown import bullets, grid
-from reports.page import publish, rendered
-from reports.tables import Words
+from reports.markdown import bullets
+from reports.page_figures import files_of
+from reports.publishing import as_json, publish
+from reports.rendering import picture, rendered
+from reports.table import Table
+from reports.table import markdown as grid
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -31,7 +32,7 @@ class Findings(NamedTuple):
     lead: str
     lines: Sequence[Line]
     figures: Sequence[Drawn]
-    tables: Sequence[tuple[str, Words]]
+    tables: Sequence[tuple[str, Table]]
     how_to_read: str
     facts: Mapping[str, str]
     numbers: Mapping[str, Any]
@@ -43,22 +44,13 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
     command: the line that makes them.
     """
     content = {"title": found.title, "command": command, "statements": [line.text for line in found.lines]}
-    numbers = _bytes({**content, **found.numbers})
+    numbers = as_json({**content, **found.numbers})
     page = rendered(
         "findings.html",
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[
-            {
-                "name": figure.name,
-                "alt": figure.caption.partition(".")[0],
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": False,
-            }
-            for figure in found.figures
-        ],
+        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,
@@ -67,7 +59,7 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
     )
     files = {"index.html": page.encode(), f"{stem}.json": numbers, f"{stem}.md": markdown(found, command).encode()}
     for figure in found.figures:
-        files |= {f"figures/{figure.name}.{suffix}": drawn for suffix, drawn in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, hashlib.blake2b(numbers, digest_size=16).hexdigest())
 
 
@@ -79,7 +71,3 @@ def markdown(found: Findings, command: str) -> str:
     parts += ["## How to read this", found.how_to_read, "## Where it comes from", f"```sh\n{command}\n```"]
     parts.append(bullets([f"{what}: {value}" for what, value in found.facts.items()]))
     return "\n\n".join(parts) + "\n"
-
-
-def _bytes(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SHADES = ("#b9c9d3", "#7fb2c4", "#3f8fa8", "#1f5f8b", "#1b2a6b")
+"""Light to dark: how far a trial was trained."""
+FAILURE = "#D55E00"
 INK = "#222222"
 QUIET = "#777777"
 FAINT = "#bbbbbb"

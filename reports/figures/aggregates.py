@@ -1,8 +1,9 @@
-"""One number a method over all benchmarks, from several sides. Dark bars: 95 % intervals for these benchmarks (seeds drawn
-anew within each; on a single benchmark the t interval over seeds); light ones: for benchmarks like these (families, their
-benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the mean over log time of
-log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM) hides hard benchmarks, so
-the mean stands beside it. Optimality gap: how far the score at the budget falls short of 1. Arrows say what is better.
+"""One number a method over all benchmarks, from several sides. Dark bars: 95 % intervals for these benchmarks (seeds
+drawn anew within each; on a single benchmark the t interval over seeds); light ones: for benchmarks like these
+(families, their benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the
+mean over log time of log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM)
+hides hard benchmarks, so the mean stands beside it. Optimality gap: how far the score at the budget falls short of
+1. Arrows say what is better.
 """
 
 # pyright: reportUnknownMemberType=false

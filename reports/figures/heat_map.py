@@ -1,6 +1,6 @@
-"""The mean anytime score of each method on each benchmark, the darker the better, benchmarks of one family side by side.
-The best of a row is set in bold. Hatched: studies failed there, and count as the median random config; crossed out: the
-method has no study there.
+"""The mean anytime score of each method on each benchmark, the darker the better, benchmarks of one family side by
+side. The best of a row is set in bold. Hatched: studies failed there, and count as the median random config; crossed
+out: the method has no study there.
 """
 
 # pyright: reportUnknownMemberType=false

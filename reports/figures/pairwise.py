@@ -1,6 +1,6 @@
 """How probable it is that a run of the method in the row is better than one of the method in the column on the same
-benchmark: of anytime scores, every seed against every seed, averaged over benchmarks. Framed: told apart over benchmarks
-(Wilcoxon's signed-rank test with Holm's correction over all pairs, 5 %).
+benchmark: of anytime scores, every seed against every seed, averaged over benchmarks. Framed: told apart over
+benchmarks (Wilcoxon's signed-rank test with Holm's correction over all pairs, 5 %).
 """
 
 # pyright: reportUnknownMemberType=false

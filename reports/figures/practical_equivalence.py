@@ -1,6 +1,6 @@
-"""The best-ranked method against each other one: the probabilities that on a benchmark like these it is better, practically
-equal (mean anytime scores that differ by at most the stated region) or worse. Bayesian signed-rank test; with one
-of the three at 95 % or more there is a verdict, otherwise the pair is undecided.
+"""The best-ranked method against each other one: the probabilities that on a benchmark like these it is better,
+practically equal (mean anytime scores that differ by at most the stated region) or worse. Bayesian signed-rank test;
+with one of the three at 95 % or more there is a verdict, otherwise the pair is undecided.
 """
 
 # pyright: reportUnknownMemberType=false

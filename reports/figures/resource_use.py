@@ -1,6 +1,6 @@
-"""How far trials were trained, and where the training time went. Left: the share of trials that reached at least so much of
-the full training. Right: the share of the training time that was spent up to there; what is missing to 1 at the left of
-the end went into the last part of full trainings. Every benchmark counts the same.
+"""How far trials were trained, and where the training time went. Left: the share of trials that reached at least so
+much of the full training. Right: the share of the training time that was spent up to there; what is missing to 1 at
+the left of the end went into the last part of full trainings. Every benchmark counts the same.
 """
 
 from __future__ import annotations

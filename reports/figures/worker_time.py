@@ -1,6 +1,6 @@
-"""What workers did until the budget: trained (all that ended in a report), lost (in jobs that were cut by the end or failed,
-after their last report) or idle (waiting for a decision, or with nothing left to do). Means over studies, then over
-benchmarks.
+"""What workers did until the budget: trained (all that ended in a report), lost (in jobs that were cut by the end or
+failed, after their last report) or idle (waiting for a decision, or with nothing left to do). Means over studies,
+then over benchmarks.
 """
 
 # pyright: reportUnknownMemberType=false
