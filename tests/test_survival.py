@@ -21,7 +21,7 @@ from harness.compose.studies import run_simulated, studies_of
 from harness.store import Store
 from harness.study import Study
 from harness.types import Delays
-from reports import drawing, survival_page
+from reports import drawing, page, publishing, survival_page
 from reports import survival as found
 from reports.figures import survival as figure
 from reports.summary import Observed, observed
@@ -161,8 +161,8 @@ def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> No
         survival_page.write(tmp_path / place, survived, title=f"{odd} on l<m", command="survive <x>", digest="all")
     files = {p.relative_to(tmp_path / "one"): p.read_bytes() for p in (tmp_path / "one").rglob("*") if p.is_file()}
     assert files == {name: (tmp_path / "two" / name).read_bytes() for name in files}
-    page = files[Path("index.html")].decode()
-    assert "<b>" not in page and "<i>" not in page and "&lt;b&gt;&amp;" in page
+    said = files[Path("index.html")].decode()
+    assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;&amp;" in said
     told = survival_page.read(tmp_path / "one", "own digest")
     assert told is not None and told.digest == "all"
     assert "tells 1 of 1 pair apart" in told.lines[0] and told.lines[1].startswith(f"{odd} is better than b on l<m")
@@ -260,7 +260,7 @@ def test_it_goes_on_where_it_was_interrupted_and_stands_in_the_report(
     changes = survival._changes
     kinds = ("luck", "workers")
     monkeypatch.setattr(survival, "_changes", lambda *of: [one for one in changes(*of) if one[0] in kinds])
-    monkeypatch.setattr(drawing, "draw", lambda *of: [])  # the figures of the report itself take time and add nothing
+    shown = quick_report(monkeypatch)
     comparison = compared(problem)
     comparisons.compare(comparison, tmp_path, command="compare", jobs=1)
     ended: list[Outcome] = []
@@ -285,14 +285,27 @@ def test_it_goes_on_where_it_was_interrupted_and_stands_in_the_report(
     assert (again.outcomes, again.drawn, again.told) == ([], False, done.told)
     plain = json.loads((tmp_path / "survival" / "survival.json").read_text(encoding="utf-8"))
     assert len(plain["settings"]) == len(done.told.marks.rows)
-    _, drawn = comparisons.report(tmp_path)
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert drawn and "Do the conclusions survive?" in page and (tmp_path / "report/figures/survival-toy.svg").exists()
+    assert comparisons.report(tmp_path)[1]
+    assert shown[-1] == (done.told.lines, ["survival-toy"])
     assert not comparisons.report(tmp_path)[1]
 
     comparisons.compare(compared(problem, seeds=4), tmp_path, command="compare", jobs=1)
-    comparisons.report(tmp_path)
-    assert survival_page.OUTDATED in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert comparisons.report(tmp_path)[1]
+    assert shown[-1][0][0].startswith(survival_page.OUTDATED)
+
+
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
+    """Reports that draw nothing; gives what each was to show of the survival: its lines, and names of figures."""
+    shown: list[tuple[list[str], list[str]]] = []
+
+    def write(
+        folder: Path, studies: Any, events: Any, facts: Any, *, digest: str, survived: found.Told, **_: Any
+    ) -> None:
+        shown.append((survived.lines, [figure.name for figure in survived.figures]))
+        publishing.publish(folder, {"index.html": b""}, digest)
+
+    monkeypatch.setattr(page, "write", write)
+    return shown
 
 
 @pytest.mark.usefixtures("svg_only")
@@ -338,8 +351,8 @@ def test_a_setting_that_a_method_refuses_is_named(
     comparison = compared(problem, Arm("picky", str(tmp_path / "picky.py")), seeds=2)
     comparisons.compare(comparison, tmp_path / "out", command="compare", jobs=1)
     survival.survive(tmp_path / "out", command="survive", jobs=1)
-    page = (tmp_path / "out" / "survival" / "index.html").read_text(encoding="utf-8")
-    assert "not possible: 8 workers" in page and "no more than four on &#39;toy&#39;" in page
+    said = (tmp_path / "out" / "survival" / "index.html").read_text(encoding="utf-8")
+    assert "not possible: 8 workers" in said and "no more than four on &#39;toy&#39;" in said
 
 
 PICKY = '''
