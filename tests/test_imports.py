@@ -53,6 +53,9 @@ RULES: dict[str, tuple[str, ...]] = {
     # programs of others, each in a process of its own; an adapter runs there, where there is nothing of ours
     "harness.foreign": ("harness.foreign._",),
     "harness.foreign._child": (),
+    "harness.foreign._spaces": (),
+    "harness.foreign._promotions": (),
+    "harness.foreign._configspace": ("harness.foreign._spaces",),
     "harness.foreign._environment": ("harness.cache",),
     "harness.foreign._process": ("harness._trial_process",),
     "harness.foreign._scheduler": (*GROUND, "harness.foreign._environment", "harness.foreign._process"),
@@ -87,7 +90,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "surrogates.families": (*GROUND, "harness.configspace", "surrogates.table", "surrogates.card", "surrogates._"),
     "real_benchmarks": (*GROUND, "real_benchmarks._"),
     "reports": ("reports",),
-    "reports.figures": ("reports.style", "reports.incumbent", "reports.intervals", "reports.curves"),
+    "reports.figures": (
+        "reports.style", "reports.incumbent", "reports.intervals", "reports.curves", "reports.trials",
+        "reports.figures",
+    ),
 }  # fmt: skip
 
 # Names that are found in folders are imported by a text made at run time; only these may do so.
