@@ -21,7 +21,7 @@ from reports.statistics.agreement import Agreement, agreement
 from reports.statistics.bootstrap import Resampled, resample
 from reports.suite.suite import anytime
 from reports.summary import Summary
-from reports.tables import Words
+from reports.table import Table, bold_rows
 
 Floats = NDArray[np.float64]
 
@@ -151,7 +151,7 @@ def _ranking(order: Ranked, small: World, large: World) -> Line:
     )
 
 
-def _verdicts(decided: pd.DataFrame) -> Words:
+def _verdicts(decided: pd.DataFrame) -> Table:
     head = ["claim", "verdict", "found [95 %]", "must be", "statistic"]
     rows = [
         [
@@ -160,24 +160,23 @@ def _verdicts(decided: pd.DataFrame) -> Words:
         ]
         for row in records(decided)
     ]  # fmt: skip
-    return Words(head, rows, [row[1] == HOLDS for row in rows])
+    return Table(head, rows, bold_rows([row[1] == HOLDS for row in rows]))
 
 
 def _estimate(center: float, low: float, high: float) -> str:
-    return f"{_number(center)} [{_number(low)}, {_number(high)}]"
+    if np.isfinite([center, low, high]).all():
+        return text.interval(center, low, high, text.decimals([center], [low], [high]))
+    parts = ("never" if np.isinf(part) else text.number(part) for part in (center, low, high))
+    return "{} [{}, {}]".format(*parts)
 
 
-def _number(value: float) -> str:
-    return "never" if np.isinf(value) else text.number(value)
-
-
-def _order(order: Ranked, small: World, large: World) -> Words:
+def _order(order: Ranked, small: World, large: World) -> Table:
     head = ["method", *(f"{world.name} [95 %]" for world in (small, large))]
     sides = [_rows(order.arms, order.small), _rows(order.arms, order.large)]
     rows = [
         [arm, *(text.interval(*side[place][1:], 3) for side in sides)] for place, arm in enumerate(order.arms)
     ]  # fmt: skip
-    return Words(head, rows, [False] * len(rows))
+    return Table(head, rows)
 
 
 def _rows(arms: Sequence[str], found: Resampled) -> list[tuple[str, float, float, float]]:
@@ -185,7 +184,7 @@ def _rows(arms: Sequence[str], found: Resampled) -> list[tuple[str, float, float
     return [(arm, float(center), float(low), float(high)) for arm, center, low, high in zip(arms, *known, strict=True)]
 
 
-def _each(small: World, large: World) -> Words:
+def _each(small: World, large: World) -> Table:
     """The arms on every benchmark from the best on, with their mean anytime scores."""
     rows: list[list[str]] = []
     for world in (small, large):
@@ -193,7 +192,7 @@ def _each(small: World, large: World) -> Words:
             best = mine.sort_values("score", ascending=False)
             said = ", ".join(f"{arm} {score:.2f}" for arm, score in zip(best["arm"], best["score"], strict=True))
             rows.append([world.name, str(name), said])
-    return Words(["", "benchmark", "from the best on"], rows, [False] * len(rows))
+    return Table(["", "benchmark", "from the best on"], rows)
 
 
 def _seeds(world: World) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports.page import publish, rendered
-from reports.tables import Words
+from reports.markdown import bullets
+from reports.page_figures import files_of
+from reports.publishing import as_json, publish
+from reports.rendering import picture, rendered
+from reports.table import Table
+from reports.table import markdown as grid
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -30,42 +32,42 @@ class Findings(NamedTuple):
     lead: str
     lines: Sequence[Line]
     figures: Sequence[Drawn]
-    tables: Sequence[tuple[str, Words]]
+    tables: Sequence[tuple[str, Table]]
     how_to_read: str
     facts: Mapping[str, str]
     numbers: Mapping[str, Any]
 
 
 def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
-    """Write the page, its numbers as `stem`.json, and its figures; command: the line that makes them."""
+    """Write the page, its words as `stem`.md, its numbers as `stem`.json and its figures.
+
+    command: the line that makes them.
+    """
     content = {"title": found.title, "command": command, "statements": [line.text for line in found.lines]}
-    numbers = _bytes({**content, **found.numbers})
+    numbers = as_json({**content, **found.numbers})
     page = rendered(
         "findings.html",
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[
-            {
-                "name": figure.name,
-                "alt": figure.caption.partition(".")[0],
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": False,
-            }
-            for figure in found.figures
-        ],
+        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,
         facts=found.facts,
         numbers=f"{stem}.json",
     )
-    files = {"index.html": page.encode(), f"{stem}.json": numbers}
+    files = {"index.html": page.encode(), f"{stem}.json": numbers, f"{stem}.md": markdown(found, command).encode()}
     for figure in found.figures:
-        files |= {f"figures/{figure.name}.{suffix}": drawn for suffix, drawn in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, hashlib.blake2b(numbers, digest_size=16).hexdigest())
 
 
-def _bytes(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+def markdown(found: Findings, command: str) -> str:
+    """The page as a Markdown text, without its figures."""
+    parts = [f"# {found.title}", found.lead, bullets([line.text for line in found.lines])]
+    for name, table in found.tables:
+        parts += [f"## {name}", grid(table)]
+    parts += ["## How to read this", found.how_to_read, "## Where it comes from", f"```sh\n{command}\n```"]
+    parts.append(bullets([f"{what}: {value}" for what, value in found.facts.items()]))
+    return "\n\n".join(parts) + "\n"

@@ -25,7 +25,7 @@ DONE, FAILED, MISSING = "done", "failed", "missing"
 NUMBERS = (
     "loss", "counted", "regret", "trial", "test", "final", "final_test", "inference", "inference_test", "overtuned",
 )  # fmt: skip
-COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports", "outside")
+COUNTS = ("workers", "budget", "seconds", "real_seconds", "trials", "reports", "outside", "data")
 
 
 def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> pd.DataFrame:
@@ -53,6 +53,17 @@ def outcomes(studies: pd.DataFrame, trajectories: Mapping[Key, Trajectory], fact
     ]
     columns = ["benchmark", "arm", "seed", "state", "why", "error", *NUMBERS, *COUNTS]
     return pd.DataFrame(rows, columns=columns)
+
+
+def shown(here: pd.DataFrame) -> tuple[int, list[str]]:
+    """The seed whose studies a page shows one by one, the first that most arms finished, and the arms that ran with it.
+
+    here: the outcomes on one benchmark.
+    """
+    done = here[here["state"] == DONE].groupby("seed").size()
+    seed = int(done.index[int(np.argmax(done))] if len(done) else here["seed"].iloc[0])
+    ran = here[(here["seed"] == seed) & (here["state"] != MISSING)]
+    return seed, [str(arm) for arm in ran["arm"]]
 
 
 def not_applicable(facts: Facts, benchmark: str) -> Mapping[str, str]:

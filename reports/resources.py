@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reports.incumbent import Floats
-from reports.outcomes import MISSING, Facts, unique
+from reports.outcomes import MISSING, Facts, records, unique
 
 POINTS = 60
 """Levels, as shares of the highest, at which curves over levels are given at most."""
@@ -62,10 +62,7 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     sign = np.select([kind == "started", kind == "ended"], [-1.0, 1.0], 0.0)
     trained, busy = np.nan_to_num(cost.astype(float)), sign * time
     ran = studies[studies["state"] != MISSING]
-    whole = {
-        (str(row.arm), str(row.benchmark), int(cast(Any, row.seed))): float(cast(Any, row.workers * row.budget))
-        for row in ran.itertuples()
-    }
+    whole = {(row["arm"], row["benchmark"], row["seed"]): float(row["workers"] * row["budget"]) for row in records(ran)}
     rows: list[dict[str, Any]] = []
     for key, places in _groups(events, ["arm", "benchmark", "seed"]).items():
         available = whole.get(key, 0.0)
@@ -80,9 +77,10 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
 
 
 def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
-    """What this machine took for a simulated study, over the jobs that it started: columns arm, benchmark, jobs, seconds.
+    """What this machine took for a simulated study over the jobs that it started.
 
-    studies: outcomes. A row a study; real ones are left out, since their seconds are those of trainings.
+    studies: outcomes. A row a study: columns arm, benchmark, jobs, seconds (a job). Real ones are left out, since their
+    seconds are those of trainings.
     """
     started = events[events["kind"] == "started"]
     counts = started.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).size().rename("jobs")
@@ -90,20 +88,6 @@ def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.D
     simulated = studies[~studies["benchmark"].isin(real) & (studies["real_seconds"] > 0)]
     frame = simulated.merge(counts.reset_index(), on=["arm", "benchmark", "seed"])
     return frame.assign(seconds=frame["real_seconds"] / frame["jobs"])[["arm", "benchmark", "jobs", "seconds"]]
-
-
-def jobs(events: pd.DataFrame) -> pd.DataFrame:
-    """The jobs of one study: columns worker, trial, start, end (seconds), level (where the trial then stood), reason."""
-    begun: dict[int, float] = {}
-    rows: list[dict[str, Any]] = []
-    columns = (events[name].tolist() for name in ("kind", "time", "worker", "trial", "resource", "reason"))
-    for kind, time, worker, trial, resource, reason in zip(*columns, strict=True):
-        if kind == "started":
-            begun[trial] = time
-        elif kind == "ended":
-            about = {"worker": worker, "trial": trial, "start": begun[trial], "end": time, "level": resource}
-            rows.append({**about, "reason": reason})
-    return pd.DataFrame(rows, columns=["worker", "trial", "start", "end", "level", "reason"])
 
 
 def _shares(facts: Any) -> Floats:

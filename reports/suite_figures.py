@@ -13,8 +13,8 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports import resources, style
-from reports.drawing import Drawn, caption, figure_of, level_bar, save, shown
+from reports import resources, style, trials
+from reports.drawing import Drawn, caption, figure_of, save, timeline_figure
 from reports.figures import (
     aggregates,
     average_rank,
@@ -29,7 +29,7 @@ from reports.figures import (
     timeline,
     worker_time,
 )
-from reports.outcomes import unique
+from reports.outcomes import shown, unique
 from reports.suite import curves
 from reports.suite.pairs import REGION
 from reports.suite.suite import FINAL, GAP, IQM, MEAN, Suite
@@ -39,6 +39,8 @@ Styles = Mapping[str, style.Style]
 Made = tuple[ModuleType, Figure, pd.DataFrame, str]
 """The file of a figure, the figure, the numbers in it, and what must be said of it besides its caption."""
 
+STUDIES = 4
+"""How many studies the timeline shows; each has a page of its own besides."""
 PANELS = ((IQM, True, False), (MEAN, True, False), (GAP, False, False), (FINAL, False, True))
 """Quantities, whether higher is better, and whether they may need logs."""
 
@@ -166,20 +168,13 @@ def _timeline(summary: Summary, events: pd.DataFrame) -> Iterator[Made]:
     benchmark = unique(summary.studies["benchmark"])[0]
     here = summary.studies[summary.studies["benchmark"] == benchmark]
     seed, arms = shown(here)
+    arms = arms[:STUDIES]
     if not arms:
         return
     facts, budget = summary.facts[benchmark], float(here["budget"].max())
     mine = events[(events["benchmark"] == benchmark) & (events["seed"] == seed)]
-    frames = {arm: resources.jobs(mine[mine["arm"] == arm]) for arm in arms}
+    frames = {arm: trials.jobs(mine[mine["arm"] == arm]) for arm in arms}
     workers = {arm: int(here.loc[here["arm"] == arm, "workers"].max()) for arm in arms}
-    heights = [0.35 + 0.13 * min(workers[arm], 32) for arm in arms]
-    figure = figure_of(style.WIDTH, 0.6 + sum(heights))
-    panels = figure.subplots(len(arms), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-    levels = list(facts["levels"])
-    for (arm, frame), axes in zip(frames.items(), panels, strict=True):
-        timeline.draw(frame, axes, levels=levels, workers=workers[arm], budget=budget, title=arm)
-    panels[-1].set_xlabel(f"time [{style.time_unit(budget)[1]}]")
-    figure.supylabel("worker", fontsize=8.5)
-    level_bar(figure, panels, levels, str(facts.get("unit", "level")))
+    figure = timeline_figure(frames, workers, facts, budget)
     whole = pd.concat([frame.assign(arm=arm) for arm, frame in frames.items()], ignore_index=True)
     yield timeline, figure, whole, f"{benchmark}, seed {seed}."

@@ -20,7 +20,7 @@ from reports.summary import Summary
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
-    from reports.tables import Words
+    from reports.table import Table
 
 HOLDS, SAME, EQUAL, OTHER, REVERSED = RELATIONS = ("holds", "same sign", "equal", "other sign", "reversed")
 UNTOUCHED, UNKNOWN = "untouched", "not enough data"
@@ -49,7 +49,7 @@ class Told(NamedTuple):
     """
 
     lines: list[str]
-    marks: Words
+    marks: Table
     figures: list[Drawn]
     digest: str
 

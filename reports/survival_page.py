@@ -5,7 +5,6 @@ Written as a report is; what it found is read back by the report of the comparis
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,9 @@ import pandas as pd
 
 from reports import style, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
-from reports.page import publish, rendered, up_to_date
+from reports.page_figures import files_of
+from reports.publishing import as_json, publish, up_to_date
+from reports.rendering import picture, rendered
 from reports.survival import (
     HOLDS,
     REVERSED,
@@ -31,7 +32,7 @@ from reports.survival import (
     lead,
     statements,
 )
-from reports.tables import Words
+from reports.table import Table, bold_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from reports.drawing import Drawn
 
 STEM = "survival"
+OWN = bold_rows([True])
+"""The row of the comparison itself is the first."""
 PANELS = 6
 """Pairs in a figure: those told apart come first, and the table has them all."""
 
@@ -87,16 +90,7 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
         title=f"Do the conclusions survive? {title}",
         lead=begin,
         lines=[{"text": row["statement"], "kind": _kind(row)} for row in records(said)],
-        figures=[
-            {
-                "name": figure.name,
-                "alt": figure.caption.partition(".")[0],
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": False,
-            }
-            for figure in drawn
-        ],
+        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in drawn],
         tables=[("Settings and statements", grid), ("Studies", _studies(survival))],
         how_to_read=HOW_TO_READ,
         command=command,
@@ -105,15 +99,15 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
     )
     content = {
         "title": title, "command": command, "of": survival.of, "lead": begin, "about": dict(survival.about),
-        "statements": _plain(said), "settings": _plain(seen), "marks": grid._asdict(),
+        "statements": _plain(said), "settings": _plain(seen), "marks": {"head": grid.head, "rows": grid.rows},
         "figures": {figure.name: figure.caption for figure in drawn},
     }  # fmt: skip
     files = {
         "index.html": page.encode(),
-        f"{STEM}.json": (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(),
+        f"{STEM}.json": as_json(content),
     }
     for figure in drawn:
-        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, digest)
 
 
@@ -138,10 +132,10 @@ def read(folder: Path, of: str) -> Told | None:
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
     lines = [lead, *(row["statement"] for row in plain["statements"])]
     digest = digest if plain["of"] == of else f"{digest} is outdated"
-    return Told(lines, Words(**plain["marks"]), figures, digest)
+    return Told(lines, Table(plain["marks"]["head"], plain["marks"]["rows"], OWN), figures, digest)
 
 
-def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Words:
+def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Table:
     """Settings x statements: a mark and the effect of each, the comparison itself first."""
     several = statements["benchmark"].nunique() > 1
     pairs = [tuple(row[name] for name in SHOWN) for row in records(statements)]
@@ -152,7 +146,7 @@ def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Words:
         for row in records(effects)
     }
     rows = [[name, *(cells[name, *pair] for pair in pairs)] for name in names]
-    return Words(["setting", *heads], rows, [name == names[0] for name in names])
+    return Table(["setting", *heads], rows, OWN)
 
 
 def draw(effects: pd.DataFrame, statements: pd.DataFrame) -> list[Drawn]:
@@ -197,14 +191,14 @@ def _effect(row: Mapping[str, Any]) -> str:
     return ("" if row["measure"] == "difference" else "×") + text.number(row["effect"])
 
 
-def _studies(survival: Survival) -> Words:
+def _studies(survival: Survival) -> Table:
     """What each setting is, and what became of its studies."""
     rows: list[list[str]] = []
     for setting in survival.settings:
         states = setting.summary.studies["state"].value_counts()
         counts = [str(int(states.get(state, 0))) for state in (DONE, FAILED, MISSING)]
         rows.append([setting.axis, setting.name, str(setting.step), setting.summary.rule, *counts])
-    return Words(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows, [False] * len(rows))
+    return Table(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows)
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -90,7 +90,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "surrogates.families": (*GROUND, "harness.configspace", "surrogates.table", "surrogates.card", "surrogates._"),
     "real_benchmarks": (*GROUND, "real_benchmarks._"),
     "reports": ("reports",),
-    "reports.figures": ("reports.style", "reports.incumbent", "reports.intervals", "reports.curves"),
+    "reports.figures": (
+        "reports.style", "reports.incumbent", "reports.intervals", "reports.curves", "reports.trials",
+        "reports.figures",
+    ),
 }  # fmt: skip
 
 # Names that are found in folders are imported by a text made at run time; only these may do so.

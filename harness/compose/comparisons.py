@@ -177,7 +177,10 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
     for name in comparison.benchmarks:
         own = comparison.own.get(name, {})
         benchmark = overridden(catalog.find_benchmark(name).benchmark, own, comparison.overrides)
-        facts[benchmark.name] = facts_under(name, benchmark, refused)
+        facts[benchmark.name] = {
+            **facts_under(name, benchmark, refused),
+            "decision_time": comparison.decision_time,
+        }
     return facts
 
 
@@ -209,12 +212,16 @@ def _said_of(name: str, benchmark: Benchmark) -> str | None:
     return f"The surrogate of {name} is {word}: `describe {name}` says why."
 
 
-def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
-    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`."""
+def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tuple[Any, bool]:
+    """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`.
+
+    static: with pictures and without scripts.
+    """
     import hashlib
+    import shlex
 
     from harness.store import Store
-    from reports import page, survival_page
+    from reports import page, publishing, survival_page
     from reports.summary import summarise
 
     known = declared(folder)
@@ -228,17 +235,21 @@ def report(folder: Path, out: Path | None = None) -> tuple[Any, bool]:
     facts = facts_of(comparison, refused)
     digests = {key: records[key].digest() for key in keys if key in records}
     survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
-    inputs = json.dumps([digests, keys, facts, command, store.broken, known.said(), survived and survived.digest])
+    made_by = ["python", "-m", "harness", "report", str(folder)]
+    made_by += (["--out", str(out)] if out else []) + (["--static"] if static else [])
+    told = [known.said(), survived and survived.digest, made_by]
+    inputs = json.dumps([digests, keys, facts, command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     studies, events = frames([records[key] for key in keys if key in records])
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
-    if page.up_to_date(place, digest):
+    if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False
     title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
     rule, said = read_as
     written = page.write(
         place, studies, events, facts,
-        title=title, command=command, digest=digest, rule=rule, declared=said, survived=survived,
+        title=title, command=command, made_by=shlex.join(made_by), digest=digest, rule=rule, declared=said,
+        static=static, survived=survived,
     )  # fmt: skip
     return written, True
 

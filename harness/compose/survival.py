@@ -81,7 +81,7 @@ def survive(
     """
     from harness.comparison import carry_out, missing
     from harness.store import Store
-    from reports import survival_page
+    from reports import publishing, survival_page
 
     comparison = declared(folder).comparison
     own = Store(folder / STUDIES)
@@ -104,7 +104,7 @@ def survive(
     on_begin(Counter((study.arm, study.benchmark.name) for study in left))
     outcomes = carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome)
     of, digest = _digests(possible, own.digests() | store.digests(), [impossible, command])
-    drawn = not survival_page.up_to_date(folder / SURVIVAL, digest)
+    drawn = not publishing.up_to_date(folder / SURVIVAL, digest)
     if drawn:
         found = _found(possible, own, store, of, impossible)
         title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"

@@ -1,8 +1,9 @@
-"""One number a method over all benchmarks, from several sides. Dark bars: 95 % intervals for these benchmarks (seeds drawn
-anew within each; on a single benchmark the t interval over seeds); light ones: for benchmarks like these (families, their
-benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the mean over log time of
-log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM) hides hard benchmarks, so
-the mean stands beside it. Optimality gap: how far the score at the budget falls short of 1. Arrows say what is better.
+"""One number a method over all benchmarks, from several sides. Dark bars: 95 % intervals for these benchmarks (seeds
+drawn anew within each; on a single benchmark the t interval over seeds); light ones: for benchmarks like these
+(families, their benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the
+mean over log time of log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM)
+hides hard benchmarks, so the mean stands beside it. Optimality gap: how far the score at the budget falls short of
+1. Arrows say what is better.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -38,8 +39,8 @@ def draw(
         axes.plot(
             [wide_low, wide_high], [place, place], color=look.colour, alpha=0.3, linewidth=5, solid_capstyle="butt"
         )
-        axes.plot([low, high], [place, place], color=look.colour, linewidth=1.8)
-        axes.plot([center], [place], color=look.colour, marker=look.marker, markersize=5)
+        axes.plot([low, high], [place, place], color=look.colour, linewidth=2)
+        axes.plot([center], [place], color=look.colour, marker=look.marker, markersize=4)
     seen = numbers[np.isfinite(numbers)]
     if logs and len(seen) and seen.min() > 0 and seen.max() > LOGS * seen.min():
         axes.set_xscale("log")
@@ -48,7 +49,7 @@ def draw(
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    axes.set_yticks(places, labels=[str(arm) for arm in frame["arm"]])
+    axes.set_yticks(places, labels=[style.name(str(arm)) for arm in frame["arm"]])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(frame) - 0.4)
     axes.grid(axis="x", color=style.FAINT, linewidth=0.4, alpha=0.6)

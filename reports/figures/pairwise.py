@@ -1,6 +1,6 @@
 """How probable it is that a run of the method in the row is better than one of the method in the column on the same
-benchmark: of anytime scores, every seed against every seed, averaged over benchmarks. Framed: told apart over benchmarks
-(Wilcoxon's signed-rank test with Holm's correction over all pairs, 5 %).
+benchmark: of anytime scores, every seed against every seed, averaged over benchmarks. Framed: told apart over
+benchmarks (Wilcoxon's signed-rank test with Holm's correction over all pairs, 5 %).
 """
 
 # pyright: reportUnknownMemberType=false
@@ -45,8 +45,10 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
                     Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.1)
                 )
     image = axes.imshow(chance, cmap=COLOURS, vmin=0, vmax=1)
-    axes.set_xticks(range(len(arms)), labels=arms, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(arms)), labels=arms)
+    axes.set_xticks(
+        range(len(arms)), labels=[style.name(arm) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(len(arms)), labels=[style.name(arm) for arm in arms])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image

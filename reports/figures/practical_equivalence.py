@@ -1,6 +1,6 @@
-"""The best-ranked method against each other one: the probabilities that on a benchmark like these it is better, practically
-equal (mean anytime scores that differ by at most the stated region) or worse. Bayesian signed-rank test; with one
-of the three at 95 % or more there is a verdict, otherwise the pair is undecided.
+"""The best-ranked method against each other one: the probabilities that on a benchmark like these it is better,
+practically equal (mean anytime scores that differ by at most the stated region) or worse. Bayesian signed-rank test;
+with one of the three at 95 % or more there is a verdict, otherwise the pair is undecided.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -27,7 +27,8 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
     """
     places = np.arange(len(frame))[::-1]
     begin = np.zeros(len(frame))
-    words = {"better": f"{best} is better", "equal": f"practically equal (±{region:g})", "worse": f"{best} is worse"}
+    lead = style.name(best)
+    words = {"better": f"{lead} is better", "equal": f"practically equal (±{region:g})", "worse": f"{lead} is worse"}
     for part, colour in PARTS:
         shares = frame[part].to_numpy(dtype=float)
         axes.barh(places, shares, left=begin, height=0.62, color=colour, label=words[part])
@@ -37,7 +38,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
                           color=style.INK if part == "equal" else "white",
                           fontweight="bold" if share >= SURE else "normal")  # fmt: skip
         begin = begin + shares
-    axes.set_yticks(places, labels=[str(arm) for arm in frame["arm"]])
+    axes.set_yticks(places, labels=[style.name(str(arm)) for arm in frame["arm"]])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(frame) - 0.4)

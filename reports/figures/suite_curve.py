@@ -1,7 +1,7 @@
-"""Normalised regret over time, over all benchmarks: 0 is the best final loss of a benchmark, 1 its median random config;
-the geometric mean over seeds, then over benchmarks, each of them counting the same. Bands: pointwise 95 % bootstrap
-intervals for these benchmarks, seeds drawn anew. Before its first incumbent a study holds the median config, and so does
-one that failed. Regrets end below at a benchmark's noise.
+"""Normalised regret over time, over all benchmarks: 0 is the best final loss of a benchmark, 1 its median random
+config; the geometric mean over seeds, then over benchmarks, each of them counting the same. Bands: pointwise 95 %
+bootstrap intervals for these benchmarks, seeds drawn anew. Before its first incumbent a study holds the median
+config, and so does one that failed. Regrets end below at a benchmark's noise.
 """
 
 from __future__ import annotations

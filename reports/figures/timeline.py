@@ -1,5 +1,6 @@
-"""The workers of one study of each method: a bar for each job, coloured by the level at which its trial then stood. A cross
-marks a job that failed, a light edge one that the end of the study cut. Where there is no bar a worker was idle.
+"""The workers of one study of each method: a bar for each job, coloured by the level at which its trial then stood. A
+cross marks a job that failed, a light edge one that the end of the study cut. Where there is no bar a worker was
+idle.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from reports import style
-from reports.figures.learning_curves import scale_of
+from reports.figures._shades import scale_of
 
 HEIGHT = 0.78
 CROWDED = 16
@@ -25,12 +26,13 @@ CROWDED = 16
 def draw(frame: pd.DataFrame, axes: Axes, *, levels: Sequence[int], workers: int, budget: float, title: str) -> None:
     """Draw the jobs of one study.
 
-    frame: columns worker, start, end (seconds), level, reason, a row a job; levels: all of the benchmark, rising;
+    frame: its jobs, as `trials.jobs` gives them; levels: all of the benchmark, rising;
     budget: seconds.
     """
     unit, _ = style.time_unit(budget)
     colours, norm = scale_of(levels)
-    start, end, worker = (frame[name].to_numpy(dtype=float) for name in ("start", "end", "worker"))
+    start, worker = (frame[name].to_numpy(dtype=float) for name in ("start", "worker"))
+    end = frame["end"].fillna(budget).to_numpy(dtype=float)
     low, high = worker - HEIGHT / 2, worker + HEIGHT / 2
     corners = np.stack([[start / unit, low], [end / unit, low], [end / unit, high], [start / unit, high]], axis=0)
     shades = colours(norm(np.maximum(frame["level"].to_numpy(dtype=float), levels[0])))
@@ -39,7 +41,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, levels: Sequence[int], workers: int
     bars = PolyCollection(list(np.moveaxis(corners, 2, 0)), facecolors=shades, edgecolors="white", linewidths=0.4)
     axes.add_collection(bars, autolim=False)
     failed = (frame["reason"] == "failed").to_numpy()
-    axes.scatter(end[failed] / unit, worker[failed], marker="x", s=16, color="#D55E00", linewidths=1, zorder=3)
+    axes.scatter(end[failed] / unit, worker[failed], marker="x", s=16, color=style.FAILURE, linewidths=1, zorder=3)
     axes.set_xlim(0, budget / unit)
     axes.set_ylim(workers - 0.4, -0.6)
     step = max(-(-workers // CROWDED), 1)

@@ -41,7 +41,7 @@ def ranks(selection: Selection) -> pd.DataFrame:
 
 
 def targets(selection: Selection) -> pd.DataFrame:
-    """The share of targets reached by each time, each benchmark's counted alike: columns arm, time, center, low, high."""
+    """The share of targets reached by each time, every benchmark counting the same: columns as of `regrets`."""
     if not selection.arms or not all(selection.grounds[name].targets for name in selection.benchmarks):
         return pd.DataFrame(columns=COLUMNS)
     return _banded(selection, selection.each(_shares), logs=False)

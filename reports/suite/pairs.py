@@ -127,13 +127,15 @@ def _statement(row: dict[str, Any], benchmarks: int, tests: int) -> str:
     """What can be said about a pair, in words."""
     first, second, p = row["first"], row["second"], p_value(row["holm"])
     if row["verdict"] == BETTER:
+        small = "; practically equal all the same" if row["practically"] == EQUAL else ""
         if ahead := row["shift"] > 0:
             better, worse, low, high = first, second, row["shift_low"], row["shift_high"]
         else:
             better, worse, low, high = second, first, -row["shift_high"], -row["shift_low"]
         return (
             f"{better} is better than {worse} over benchmarks: anytime score higher by {number(abs(row['shift']))} "
-            f"[{number(low)}, {number(high)}], Holm p {p}, better on {row['wins' if ahead else 'losses']} of {benchmarks}"
+            f"[{number(low)}, {number(high)}], Holm p {p}, better on {row['wins' if ahead else 'losses']} of "
+            f"{benchmarks}{small}"
         )
     if row["practically"] == EQUAL:
         return f"{first} and {second} are practically equal over benchmarks (probability {row['equal']:.3f})"
