@@ -2,7 +2,8 @@
 
 A method is found by its file's name, read from the source without importing it, so listing costs nothing and a broken
 plug-in hurts only itself. Its options are the keyword-only arguments of its class. Compositions are names for texts in
-one table. A method given as a path (`./mine.py`) is read the same way.
+one table. A method given as a path (`./mine.py`) is read the same way. A foreign optimiser's file holds functions, each
+a method of its own name.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,7 @@ COMPOSITIONS = {
 }
 CITATION = r"\([^()]*[A-Z][a-z]+[^()]* (?:19|20)\d\d, [^()]+\)"
 """How the first paragraph of a method's docstring names its source: `(Authors 2018, JMLR 18:185, Algorithm 1)`."""
+SAID_OF_ITSELF = ("__all__", "VERSION", "REQUIREMENTS", "LICENCE", "CITATION")
 
 PRIOR_AWARE = frozenset({"priorband"})
 """Methods that use the priors of the space themselves; all others are given proposals from them."""
@@ -54,7 +57,8 @@ PRIOR_TRIES = 16
 
 
 OF_YOUR_OWN = (
-    "(Of your own: a folder with table.json, csv:PATH for runs in a file, syne_tune:PATH for a blackbox of Syne Tune.)"
+    "(Of your own: a folder with table.json, csv:PATH for runs in a file, syne_tune:PATH for a blackbox of Syne Tune, "
+    "yahpo:PATH for a scenario of YAHPO Gym.)"
 )
 
 
@@ -73,7 +77,8 @@ class PlugIn:
     """A class in a file: what a source says of itself.
 
     citation: authors, year, venue and place of its source, or nothing; options: name to (type, default) of each
-    keyword-only argument that a user may set; learns: whether it takes past tasks as `history`.
+    keyword-only argument that a user may set; learns: whether it takes past tasks as `history`. Of the kind `foreign`
+    it is a function, and needs these distributions in the environment of its process.
     """
 
     name: str
@@ -85,21 +90,40 @@ class PlugIn:
     version: int
     learns: bool = False
     citation: str = ""
+    requirements: tuple[str, ...] = ()
 
     @property
     def of_the_house(self) -> bool:
         """Whether it lies in our folders."""
         return self.path.is_relative_to(ROOT)
 
-    def to_json(self) -> dict[str, Any]:
-        """What a study depends on: its name and version; of a stranger's file the path and a hash of the source."""
-        if self.of_the_house:
-            return {"name": self.name, "version": self.version}
-        source = hashlib.blake2b(self.path.read_bytes(), digest_size=8).hexdigest()
-        return {"name": str(self.path), "version": source}
+    @property
+    def optimiser(self) -> str:
+        """The foreign optimiser that it is a method of."""
+        return self.path.stem.replace("_", "-")
 
-    def load(self) -> type[Any]:
-        """The class itself; only now is its file imported."""
+    def to_json(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What a study depends on besides the options: its name and version, what of its library is installed.
+
+        Of a stranger's file the path and a hash of the source, of a stranger's program a hash of its files.
+        """
+        if not self.of_the_house:
+            return {"name": str(self.path), "version": _hash(self.path.read_bytes())}
+        plain: dict[str, Any] = {"name": self.name, "version": self.version}
+        if self.requirements:
+            environment = import_module("harness.foreign._environment")
+            plain["versions"] = environment.versions(self.optimiser, self.requirements)
+        elif self.kind == "foreign":
+            words = map(Path, shlex.split(options.get("command", "")))
+            plain["program"] = _hash(b"".join(path.read_bytes() for path in words if path.is_file()))
+        return plain
+
+    def load(self) -> Callable[..., Any]:
+        """The class itself; only now is its file imported, that of a foreign optimiser in its own process alone."""
+        if self.requirements:
+            scheduler = import_module("harness.foreign._scheduler")
+            adapter = scheduler.Adapter(self.name, self.optimiser, self.path, self.class_name, self.requirements)
+            return partial(scheduler.adapted, adapter)
         if self.of_the_house:
             module = import_module(f"harness.{self.path.parent.name}.{self.path.stem}")
         else:
@@ -110,19 +134,29 @@ class PlugIn:
         return getattr(module, self.class_name)
 
 
-def read_plug_in(path: Path) -> PlugIn:
-    """What a method's file says of itself; ValueError where it holds no single public class."""
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def _parsed(path: Path) -> tuple[ast.Module, dict[str, Any]]:
+    """The source of a file, and the literals by which it says something of itself."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as Python: {error}") from None
-    names, version = [], 1
+    said: dict[str, Any] = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == "__all__":
-                names = ast.literal_eval(node.value)
-            elif node.targets[0].id == "VERSION":
-                version = ast.literal_eval(node.value)
+        name = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(name, ast.Name) and name.id in SAID_OF_ITSELF:
+            assert isinstance(node, ast.Assign)
+            said[name.id] = ast.literal_eval(node.value)
+    return tree, said
+
+
+def read_plug_in(path: Path) -> PlugIn:
+    """What a method's file says of itself; ValueError where it holds no single public class."""
+    tree, said = _parsed(path)
+    names, version = said.get("__all__", []), said.get("VERSION", 1)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if len(names) != 1 or names[0] not in classes:
         raise ValueError(
@@ -136,18 +170,42 @@ def read_plug_in(path: Path) -> PlugIn:
     summary = (ast.get_docstring(node) or ast.get_docstring(tree) or "").strip().split("\n")[0]
     if module_text := ast.get_docstring(tree):
         summary = module_text.strip().split("\n")[0]
-    cited = re.search(CITATION, (ast.get_docstring(node) or "").split("\n\n")[0])
-    citation = " ".join(cited[0][1:-1].split()) if cited else ""
+    citation = _citation(node)
     init = methods.get("__init__")
     learns = init is not None and any(argument.arg == "history" for argument in init.args.kwonlyargs)
     return PlugIn(path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns, citation)
+
+
+def _citation(node: ast.ClassDef | ast.FunctionDef) -> str:
+    cited = re.search(CITATION, (ast.get_docstring(node) or "").split("\n\n")[0])
+    return " ".join(cited[0][1:-1].split()) if cited else ""
+
+
+def read_foreign(path: Path) -> list[PlugIn]:
+    """What a foreign optimiser's file says of its methods, the functions named in `__all__`."""
+    tree, said = _parsed(path)
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return [
+        PlugIn(
+            name.replace("_", "-"),
+            "foreign",
+            path,
+            name,
+            re.sub(rf"\s*{CITATION}", "", (ast.get_docstring(functions[name]) or "").split("\n\n")[0]),
+            _options(functions[name]),
+            said.get("VERSION", 1),
+            citation=_citation(functions[name]),
+            requirements=said.get("REQUIREMENTS", ()),
+        )
+        for name in said["__all__"]
+    ]
 
 
 def _options(init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
     options: dict[str, tuple[str, Any]] = {}
     if init is not None:
         for argument, default in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True):
-            if argument.arg not in ("sampler", "history") and default is not None:
+            if argument.arg not in ("sampler", "history", "first") and default is not None:
                 annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
                 options[argument.arg] = (annotation, ast.literal_eval(default))
     return options
@@ -155,18 +213,41 @@ def _options(init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
 
 @cache
 def plug_ins() -> dict[str, PlugIn]:
-    """All schedulers and samplers of the house, by name."""
+    """All schedulers and samplers of the house, and the methods of foreign optimisers, by name."""
     found: dict[str, PlugIn] = {}
     for folder in ("schedulers", "samplers"):
         for path in sorted((ROOT / folder).glob("[a-z]*.py")):
             plug_in = read_plug_in(path)
             found[plug_in.name] = plug_in
+    for path in sorted((ROOT / "foreign").glob("[a-z]*.py")):
+        found |= {plug_in.name: plug_in for plug_in in read_foreign(path)}
+    return found
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """A foreign optimiser that can be fetched: its methods, what they need, its licence and citation."""
+
+    methods: tuple[str, ...]
+    requirements: tuple[str, ...]
+    licence: str
+    citation: str
+
+
+def optimisers() -> dict[str, Optimiser]:
+    """The foreign optimisers by name."""
+    found: dict[str, Optimiser] = {}
+    for plug_in in plug_ins().values():
+        if plug_in.requirements and plug_in.optimiser not in found:
+            _, said = _parsed(plug_in.path)
+            names = tuple(name.replace("_", "-") for name in said["__all__"])
+            found[plug_in.optimiser] = Optimiser(names, plug_in.requirements, said["LICENCE"], said["CITATION"])
     return found
 
 
 @dataclass(frozen=True)
 class Method:
-    """A scheduler with its sampler and their options."""
+    """A scheduler with its sampler and their options; a foreign one proposes for itself."""
 
     scheduler: PlugIn
     sampler: PlugIn | None
@@ -180,9 +261,9 @@ class Method:
 
     def to_json(self) -> dict[str, Any]:
         """All that the method's decisions depend on besides its inputs."""
-        plain = self.scheduler.to_json() | {"options": dict(self.scheduler_options)}
+        plain = self.scheduler.to_json(self.scheduler_options) | {"options": dict(self.scheduler_options)}
         if self.sampler:
-            plain["sampler"] = self.sampler.to_json() | {"options": dict(self.sampler_options)}
+            plain["sampler"] = self.sampler.to_json(self.sampler_options) | {"options": dict(self.sampler_options)}
         return plain
 
 
@@ -213,6 +294,12 @@ def method_names() -> dict[str, str]:
     return {name: f"{summary} {citation}".strip() for name, (summary, citation) in sorted(said.items())}
 
 
+def own_methods() -> list[str]:
+    """The names of the methods that run in our own process: all but those of foreign optimisers."""
+    foreign = {name for name, plug_in in plug_ins().items() if plug_in.kind == "foreign"}
+    return [name for name in method_names() if name not in foreign]
+
+
 def parse_method(text: str) -> Method:
     """A method from a text such as `asha:eta=4:sampler=gp`; UnknownName or ValueError where it makes no sense."""
     name, options = _split(text)
@@ -222,21 +309,23 @@ def parse_method(text: str) -> Method:
     if not name.endswith(".py") and name not in plug_ins():
         raise UnknownName("method", name, {*plug_ins(), *COMPOSITIONS})
     scheduler = find_plug_in(name)
+    sampler = None
     if scheduler.kind == "sampler":
         scheduler, sampler = plug_ins()["single"], scheduler
-    else:
+    elif scheduler.kind == "scheduler":
         sampler = find_plug_in(options.pop("sampler", "rs"))
         if sampler.kind != "sampler":
             raise UnknownName("sampler", sampler.name, (n for n, p in plug_ins().items() if p.kind == "sampler"))
     split: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    of_sampler = sampler.options if sampler else {}
     for option, value in options.items():
         owner = 0 if option in scheduler.options else 1
-        known = (scheduler.options, sampler.options)[owner]
+        known = (scheduler.options, of_sampler)[owner]
         if option not in known:
             raise UnknownName(
                 f"option of {text.split(':', maxsplit=1)[0]!r}",
                 option,
-                {*scheduler.options, *sampler.options, "sampler"},
+                {*scheduler.options, *of_sampler, *(("sampler",) if sampler else ())},
             )
         split[owner][option] = _convert(text, option, value, known[option][0])
     return Method(scheduler, sampler, *split)
@@ -334,7 +423,7 @@ def build(
         return plug_in.load()(benchmark, rng, **given, **past, **options)
 
     if method.sampler is None:
-        return made(method.scheduler, method.scheduler_options)
+        return made(method.scheduler, method.scheduler_options, first=first)
     sampler = made(method.sampler, method.sampler_options)
     has_prior = any(domain.prior is not None for domain in benchmark.space.domains.values())
     if has_prior and not {method.scheduler.name, method.sampler.name} & PRIOR_AWARE:

@@ -42,13 +42,17 @@ def from_configspace(plain: Mapping[str, Any]) -> Space:
 
 
 def _domain(entry: Mapping[str, Any]) -> Domain | Value:
+    if entry.get("q") is not None:
+        raise ValueError(
+            f"hyperparameter {entry['name']!r} is rounded to steps of {entry['q']}, which is not supported"
+        )
     match entry["type"]:
         case "uniform_float":
             return (loguniform if entry.get("log") else uniform)(entry["lower"], entry["upper"])
         case "uniform_int":
             return (lograndint if entry.get("log") else randint)(entry["lower"], entry["upper"])
         case "categorical":
-            weights = entry.get("weights")
+            weights = entry.get("weights", entry.get("probabilities"))  # their name up to format version 0.2
             if weights is not None and len(set(weights)) > 1:
                 raise ValueError(f"hyperparameter {entry['name']!r} has weights {weights}, which are not supported")
             return choice(entry["choices"]) if len(entry["choices"]) > 1 else entry["choices"][0]

@@ -31,6 +31,7 @@ def frames(records: Iterable[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
             "trials": len(one.configs),
             "reports": len(one.cost),
             "simulated": one.spec["data"] != "real",
+            "data": one.spec["data"],
         }
         rows.append(identity | happened)
         events.append(_events(one).assign(**identity))

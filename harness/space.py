@@ -143,14 +143,15 @@ class Space:
 
     def check(self, config: Config) -> None:
         """Refuse a config outside the space, its conditions or its rows, saying what is possible."""
-        self._check_values(config)
+        self.check_values(config)
         if self.rows is not None and self.key(config) not in self._row_of:
             raise ValueError(
                 f"{dict(config)} is none of the {len(self.rows)} rows of the table: propose what `fresh` or "
                 "`fresh_near` gives, or let the benchmark snap"
             )
 
-    def _check_values(self, config: Config) -> None:
+    def check_values(self, config: Config) -> None:
+        """Refuse a config outside the space or its conditions, whatever rows it is restricted to."""
         if not self.conditions and len(config) == len(self.names):
             for name, contains in self._containing:
                 if name not in config or not contains(config[name]):

@@ -16,6 +16,11 @@ from reports.outcomes import FAILED, MISSING
 from reports.regret import Measure, counted, law_of_random_search, measure, scale
 from reports.summary import Summary
 
+SPREAD = 30
+"""A time axis whose curves begin before budget / SPREAD is logarithmic."""
+FEWEST = 3
+"""The fewest seeds for which a band is drawn: that of two seeds covers the whole figure."""
+
 COLUMNS = ["arm", "time", "loss", "low", "high", "own", "seeds", "failed"]
 
 
@@ -47,6 +52,24 @@ def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
     on = measure(losses, ruler)
     expected = law_of_random_search(on.of(losses), rounds * int(workers[0]))
     return pd.DataFrame({"time": rounds * seconds, "loss": on.losses(expected)})
+
+
+def window(frame: pd.DataFrame, optimum: float | None, median: float | None) -> tuple[float, float, float]:
+    """What is worth showing: the time (seconds) from which a curve has losses below the median config, and the losses.
+
+    Before that, and above the median config, lie only the first low levels of methods that stop early. Without a median
+    all that every seed has a loss for is shown.
+    """
+    shown = frame[frame["own"].astype(bool)]
+    if median is not None:
+        shown = shown[shown["loss"] < median]
+    if shown.empty:
+        shown = frame
+    losses = shown[["loss", "low"]].to_numpy(dtype=float)
+    top = float(shown["loss"].max()) if median is None else median
+    bottom = np.nanmin(losses) if optimum is None else min(optimum, np.nanmin(losses))
+    room = 0.05 * (top - float(bottom)) or 0.5
+    return float(shown["time"].min()), float(bottom) - room, top + room
 
 
 def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd.DataFrame:

@@ -10,8 +10,7 @@ versions are left out of the files and the names inside an SVG come from a fixed
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
@@ -22,12 +21,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from reports import curves, style
-from reports.figures import anytime, learning_curves
-from reports.outcomes import DONE, MISSING
+from reports import curves, style, trials
+from reports.figures import anytime, learning_curves, timeline, validation_test
+from reports.figures._shades import scale_of
+from reports.outcomes import MISSING
 from reports.summary import Summary
 
-PANELS = 4
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None}},
     "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
@@ -36,24 +35,18 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 class Drawn(NamedTuple):
-    """A figure as it is shown: the stem of its files' names, its caption, and the files by suffix."""
+    """A figure as it is shown: the stem of its files' names, its caption, the files by suffix, and its data."""
 
     name: str
     caption: str
     files: dict[str, bytes]
+    frame: pd.DataFrame | None = None
 
 
-def draw(summary: Summary, events: pd.DataFrame, benchmark: str) -> list[Drawn]:
-    """The figures of one benchmark."""
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", benchmark)
+def draw(name: str, caption: str, make: Callable[[], Figure], frame: pd.DataFrame) -> Drawn:
+    """A figure as files in the style of all figures; frame: its data."""
     with matplotlib.rc_context(cast(Any, style.RC)):
-        overall = save(anytime_figure(summary, benchmark))
-        figure, seed = learning_curves_figure(summary, events, benchmark)
-        trials = save(figure)
-    return [
-        Drawn(f"anytime-{stem}", caption(anytime, f"{benchmark}."), overall),
-        Drawn(f"learning-curves-{stem}", caption(learning_curves, f"{benchmark}, seed {seed}."), trials),
-    ]
+        return Drawn(name, caption, save(make()), frame)
 
 
 def caption(module: ModuleType, what: str) -> str:
@@ -82,27 +75,70 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
     return figure
 
 
-def learning_curves_figure(summary: Summary, events: pd.DataFrame, benchmark: str) -> tuple[Figure, int]:
-    """The learning curves of up to four arms on one benchmark, and the seed that they are of."""
-    facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
-    seed, arms = _shown(here)
-    frames = _events_of(events, benchmark, seed, arms)
-    losses = np.concatenate([frame.loc[frame["kind"] == "report", "loss"].to_numpy(dtype=float) for frame in frames])
-    budget, columns = float(here["budget"].max()), min(len(arms), 2)
-    rows = -(-len(arms) // 2)
+def validation_test_figure(summary: Summary, benchmark: str) -> Figure:
+    """The selected configs of one benchmark on validation and on test."""
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    facts = summary.facts[benchmark]
+    figure = figure_of(style.WIDTH, 3.6)
+    axes = figure.add_subplot()
+    validation_test.draw(
+        here,
+        axes,
+        styles=style.styles([str(arm) for arm in summary.studies["arm"].unique()]),
+        metric=str(facts.get("metric", "loss")),
+        optimum=facts.get("optimum"),
+        test_optimum=facts.get("test", {}).get("optimum"),
+    )
+    axes.set_title(benchmark, loc="left")
+    return figure
+
+
+def learning_curves_figure(
+    events: Mapping[str, pd.DataFrame], facts: Mapping[str, Any], budget: float, *, columns: int = 2
+) -> Figure:
+    """The learning curves of studies of one benchmark, a panel each with its name.
+
+    events: of each study by the name that stands above it; budget: seconds.
+    """
+    losses = [frame.loc[frame["kind"] == "report", "loss"].to_numpy(dtype=float) for frame in events.values()]
+    columns = min(len(events), columns)
+    rows = -(-len(events) // columns)
     figure = figure_of(style.WIDTH, 0.9 + 2.1 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    levels, bounds = list(facts["levels"]), learning_curves.limits(losses)
-    for arm, frame, axes in zip(arms, frames, panels.flat, strict=False):
-        learning_curves.draw(frame, axes, levels=levels, limits=bounds, budget=budget, title=arm)
-    for axes in panels.flat[len(arms) :]:
-        axes.set_axis_off()
-        panels[-2, 1].tick_params(labelbottom=True)  # the shared axis has none below it
-    clock = "wall-clock" if facts.get("real") else "simulated"
-    figure.supxlabel(f"{clock} time [{style.time_unit(budget)[1]}]", fontsize=8.5)
+    levels, bounds = list(facts["levels"]), trials.limits(np.concatenate(losses))
+    for (name, frame), axes in zip(events.items(), panels.flat, strict=False):
+        learning_curves.draw(frame, axes, levels=levels, limits=bounds, budget=budget, title=name)
+    for place, axes in enumerate(panels.flat):
+        if place >= len(events):
+            axes.set_axis_off()
+            panels.flat[place - columns].tick_params(labelbottom=True)  # the shared axis has none below it
+    figure.supxlabel(_time_label(facts, budget), fontsize=8.5)
     figure.supylabel(str(facts.get("metric", "loss")), fontsize=8.5)
-    _level_bar(figure, panels, levels, str(facts.get("unit", "level")))
-    return figure, seed
+    level_bar(figure, panels, levels, str(facts.get("unit", "level")))
+    return figure
+
+
+def timeline_figure(
+    jobs: Mapping[str, pd.DataFrame], workers: Mapping[str, int], facts: Mapping[str, Any], budget: float
+) -> Figure:
+    """What each worker did when, a panel a study.
+
+    jobs and workers: of each study by the name that stands above it; budget: seconds.
+    """
+    heights = [0.35 + 0.13 * min(max(workers[name], 2), 32) for name in jobs]
+    figure = figure_of(style.WIDTH, 0.6 + sum(heights))
+    panels = figure.subplots(len(jobs), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    levels = list(facts["levels"])
+    for (name, frame), axes in zip(jobs.items(), panels, strict=True):
+        timeline.draw(frame, axes, levels=levels, workers=workers[name], budget=budget, title=name)
+    panels[-1].set_xlabel(_time_label(facts, budget))
+    figure.supylabel("worker", fontsize=8.5)
+    level_bar(figure, panels, levels, str(facts.get("unit", "level")))
+    return figure
+
+
+def _time_label(facts: Mapping[str, Any], budget: float) -> str:
+    return f"{'wall-clock' if facts.get('real') else 'simulated'} time [{style.time_unit(budget)[1]}]"
 
 
 def save(figure: Figure) -> dict[str, bytes]:
@@ -110,6 +146,8 @@ def save(figure: Figure) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not again for each format
+    for axes in figure.axes:  # the solver's last digits vary from run to run, and names in an SVG follow from them
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
     for suffix, options in FORMATS.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, **options)
@@ -124,21 +162,9 @@ def figure_of(width: float, height: float) -> Figure:
     return figure
 
 
-def _shown(here: pd.DataFrame) -> tuple[int, list[str]]:
-    """The first seed that most arms finished, and the first arms that ran with it."""
-    done = here[here["state"] == DONE].groupby("seed").size()
-    seed = int(done.index[int(np.argmax(done))] if len(done) else here["seed"].iloc[0])
-    ran = here[(here["seed"] == seed) & (here["state"] != MISSING)]
-    return seed, [str(arm) for arm in ran["arm"]][:PANELS]
-
-
-def _events_of(events: pd.DataFrame, benchmark: str, seed: int, arms: Sequence[str]) -> list[pd.DataFrame]:
-    block = events[(events["seed"] == seed) & (events["benchmark"] == benchmark)]
-    return [block[block["arm"] == arm] for arm in arms]
-
-
-def _level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
-    colours, norm = learning_curves.scale_of(levels)
+def level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
+    """A bar of the colours of levels beside some panels."""
+    colours, norm = scale_of(levels)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, aspect=30, pad=0.02, spacing="uniform")
     middles = [(a + b) / 2 for a, b in zip(norm.boundaries[:-1], norm.boundaries[1:], strict=True)]
     step = -(-len(levels) // 10)

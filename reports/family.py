@@ -5,7 +5,6 @@ Written as a report is: each file whole, the same bytes for the same inputs, `re
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from reports import text
+from reports import table, text
 from reports.card import AGREEMENT, ERRORS, SHOWN_LEVELS, sentences, spread
-from reports.markdown import bullets, grid
+from reports.markdown import bullets
 from reports.member import Member
-from reports.page import publish, rendered
-from reports.tables import Words
+from reports.page_figures import files_of
+from reports.publishing import publish
+from reports.rendering import picture, rendered
+from reports.table import Table
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -40,7 +41,7 @@ HOW_TO_READ = (
 def write(folder: Path, members: Sequence[Member], *, command: str, digest: str) -> None:
     """Write the page of some benchmarks.
 
-    command: the line that makes the page; digest: of the inputs, for `page.up_to_date`.
+    command: the line that makes the page; digest: of the inputs, for `publishing.up_to_date`.
     """
     from reports.portraits import draw  # matplotlib takes a second to import
 
@@ -50,7 +51,7 @@ def write(folder: Path, members: Sequence[Member], *, command: str, digest: str)
         "card.md": _markdown(members, drawn, command).encode(),
     }
     for figure in (figure for figures in drawn.values() for figure in figures):
-        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, digest)
 
 
@@ -59,7 +60,7 @@ def title(members: Sequence[Member]) -> str:
     return f"{', '.join(member.name for member in members)}: what was measured, and how far to trust it"
 
 
-def overview(members: Sequence[Member]) -> Words:
+def overview(members: Sequence[Member]) -> Table:
     """The family in one table, a row a benchmark."""
     head = ["benchmark", "verdict", "configs", "runs", "best", "median", "noise", "Spearman", "R2"]
     bits = any(member.facts.get("bits_per_byte") is not None for member in members)
@@ -72,7 +73,7 @@ def overview(members: Sequence[Member]) -> Words:
         fit = [_number(judged.get(name)) for name in ("spearman", "r2")]
         row = [member.name, card.get("verdict", text.NONE), *counts, *losses, _number(facts.get("noise"), 2), *fit]
         rows.append([*row, _number(facts.get("bits_per_byte"))] if bits else row)
-    return Words([*head, "bits per byte of the best"] if bits else head, rows, [False] * len(rows))
+    return Table([*head, "bits per byte of the best"] if bits else head, rows)
 
 
 def verdict(card: Mapping[str, Any]) -> str:
@@ -92,49 +93,45 @@ def _lacking(line: Mapping[str, Any]) -> str:
     return f"{line['line']} ({_number(line['value'])}, {line['verdict']}; trusted: {line['trusted']})"
 
 
-def tables(card: Mapping[str, Any]) -> list[tuple[str, Words]]:
+def tables(card: Mapping[str, Any]) -> list[tuple[str, Table]]:
     """The tables of a card with their titles."""
     return [
         (
             "What the verdict stands on",
-            _words(
+            Table(
                 ("", "measured", "trusted where", "verdict"),
                 [(of["line"], _number(of["value"]), of["trusted"], of["verdict"]) for of in card["lines"]],
             ),
         ),
         (
             "Final loss of configs that the fit had not seen",
-            _words(
+            Table(
                 ("", "configs", "RMSE", "R2", "Kendall", "Spearman"),
                 [(name, str(of["n"]), *_numbers(of, ERRORS)) for name, of in card["final"].items()],
             ),
         ),
         (
             f"The same at each level, {JUDGED}",
-            _words(
+            Table(
                 ("level", "RMSE", "R2", "Kendall", "Spearman"),
                 [(str(of["level"]), *_numbers(of, ERRORS)) for of in spread(card["each level"], SHOWN_LEVELS)],
             ),
         ),
         (
             "Spearman of a level with the last",
-            _words(
+            Table(
                 ("level", "measured", "surrogate", "measured, better half", "surrogate, better half"),
                 [(str(of["level"]), *_numbers(of, AGREEMENT)) for of in card["levels agree with the last"]],
             ),
         ),
         (
             "What the loss depends on (shares of its variance)",
-            _words(
+            Table(
                 ("", "alone", "with interactions"),
                 [(name, *_numbers(share, ("alone", "total"))) for name, share in card["importance"].items()],
             ),
         ),
     ]
-
-
-def _words(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Words:
-    return Words(list(head), [list(row) for row in rows], [False] * len(rows))
 
 
 def _numbers(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -163,21 +160,14 @@ def _benchmark(member: Member, drawn: Sequence[Drawn]) -> dict[str, Any]:
         "notes": [_coded(note) for note in member.notes],
         "sentences": [_coded(said) for said in sentences(member.card)] if member.card else [],
         "figures": [
-            {
-                "name": figure.name,
-                "alt": _alt(figure, member.name),
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": not figure.name.startswith(LARGE),
-            }
-            for figure in drawn
+            (picture(figure, _alt(figure, member.name)), not figure.name.startswith(LARGE)) for figure in drawn
         ],
         "tables": tables(member.card) if member.card else [],
     }
 
 
 def _coded(words: str) -> Markup:
-    """Words for HTML, with what stands in backticks set as code."""
+    """Table for HTML, with what stands in backticks set as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
@@ -189,7 +179,7 @@ def _alt(figure: Drawn, name: str) -> str:
 def _markdown(members: Sequence[Member], drawn: Mapping[str, Sequence[Drawn]], command: str) -> str:
     tick = "``" if "`" in command else "`"
     made = f"Made by {tick}{command}{tick}."
-    parts = [f"# {_escaped(title(members))}", grid(_plain(overview(members))), HOW_TO_READ, made]
+    parts = [f"# {_escaped(title(members))}", table.markdown(overview(members)), HOW_TO_READ, made]
     for member in members:
         parts += [f"## {_escaped(member.name)}"]
         parts += [f"> {_escaped(verdict(member.card))}"] if member.card else []
@@ -198,13 +188,9 @@ def _markdown(members: Sequence[Member], drawn: Mapping[str, Sequence[Drawn]], c
         for figure in drawn[member.name]:
             parts += [f"![{_escaped(_alt(figure, member.name))}](figures/{figure.name}.svg)"]
             parts += [f"{_escaped(figure.caption)} {made}"]
-        for head, table in tables(member.card) if member.card else []:
-            parts += [f"### {_escaped(head)}", grid(_plain(table))]
+        for head, shown in tables(member.card) if member.card else []:
+            parts += [f"### {_escaped(head)}", table.markdown(shown)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _plain(table: Words) -> Words:
-    return table._replace(rows=[[_escaped(cell) for cell in row] for row in table.rows])
 
 
 def _escaped(words: str) -> str:

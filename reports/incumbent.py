@@ -29,6 +29,7 @@ Key = tuple[str, str, int]
 """A study: its arm, benchmark and seed."""
 
 DEFAULT_RULE = "maxfid"
+LOOKED_UP = ("final", "final_test")
 
 
 class Events(NamedTuple):
@@ -71,6 +72,10 @@ class Trajectory(NamedTuple):
     tests: Floats
     """The incumbent's test metric in the direction of the loss, NaN where there is none."""
     trials: NDArray[np.int64]
+    finals: Floats
+    """What the incumbent's config ends with, without the luck of a seed; NaN where that was not looked up."""
+    final_tests: Floats
+    """The same of the test metric."""
 
 
 def ends(events: Events) -> Candidates:
@@ -123,7 +128,8 @@ def walk(candidates: Candidates) -> Trajectory:
     place[np.lexsort((trial, time, loss, -level))] = np.arange(len(time))
     steps = np.flatnonzero(place == np.minimum.accumulate(place))  # better than all that came before
     steps = steps[np.diff(time[steps], append=np.inf) > 0]  # of one moment, the last
-    return Trajectory(time[steps], loss[steps], test[steps], trial[steps])
+    unknown = np.full(len(steps), np.nan)
+    return Trajectory(time[steps], loss[steps], test[steps], trial[steps], unknown, unknown)
 
 
 def at(times: Floats, values: Floats, grid: Floats) -> Floats:
@@ -139,16 +145,22 @@ def at(times: Floats, values: Floats, grid: Floats) -> Floats:
 def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT_RULE) -> dict[Key, Trajectory]:
     """The incumbent of every study in a frame of events.
 
-    tops: the highest level of each benchmark.
+    events: columns as of `Events`, arm, benchmark and seed; final and final_test, where they were looked up, are the
+    same at all events of a trial; tops: the highest level of each benchmark.
     """
     if rule not in RULES:
         raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
     columns = [events[name].to_numpy() for name in ("kind", "time", "trial", "resource", "loss", "test", "reason")]
+    looked_up = [events[name].to_numpy() for name in LOOKED_UP] if {*LOOKED_UP} <= {*events} else []
     groups = events.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).indices
     found: dict[Key, Trajectory] = {}
     for (arm, benchmark, seed), rows in cast(dict[Any, Any], groups).items():
         study = Events(*(column[rows] for column in columns))
-        found[arm, benchmark, int(seed)] = walk(RULES[rule](study, tops[benchmark]))
+        path = walk(RULES[rule](study, tops[benchmark]))
+        if looked_up:
+            first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
+            path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
+        found[arm, benchmark, int(seed)] = path
     return found
 
 

@@ -1,38 +1,64 @@
-"""A report as a folder: a page that stands alone, the summary as Markdown and JSON, and the figures.
+"""A report as a folder of pages: the answer first, a page per benchmark, a page per method's study.
 
-Each file is written whole, beside its place and then moved there. `report.json` goes first and comes back last: it
-holds the digest of what the report was made from, so a report without it is not up to date, and one that was
-interrupted is made again. The same inputs give the same bytes; no file holds a date.
+The figures of a benchmark and of a study are drawn in the browser from the data that lies in their page, by the one
+script beside them; `static` pages hold pictures instead, as files too, and no script. `publishing` writes them.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib import metadata
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
+from reports import page_figures, study_page, suite_tables, text
+from reports.answer import answer, caveats
 from reports.incumbent import DEFAULT_RULE
+from reports.interactive import Room
 from reports.markdown import markdown
-from reports.outcomes import Facts, records
+from reports.outcomes import Facts, records, unique
+from reports.page_figures import Figures
+from reports.pairs import BETTER, NO_DATA
+from reports.publishing import as_json, publish, stems
+from reports.rendering import TEMPLATES, packed, rendered
 from reports.summary import Summary, summarise
+from reports.table import Table
 from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
 if TYPE_CHECKING:
-    from reports.drawing import Drawn
+    from reports.survival import Told
 
-FORM = 2
-"""Counts the forms of the report; one of another form is not up to date."""
+PLOTTING = "plotly.min.js"
+"""The plotting library's script: one file beside the pages, shared by all."""
 
-PACKAGES = ("foretune", "numpy", "scipy", "pandas", "matplotlib")
+
+@dataclass(frozen=True)
+class Report:
+    """What all pages of a report are made from."""
+
+    summary: Summary
+    studies: Sequence[study_page.Study]
+    """Those that have a page."""
+    title: str
+    command: str
+    made_by: str
+    room: Room | None
+    """For the data of figures that the browser draws; None in a static report."""
+    stem: Mapping[str, str]
+    """Of the files of a benchmark."""
+    arm_stem: Mapping[str, str]
+
+    def place(self, benchmark: str, arm: str | None = None) -> str:
+        """Where the page of a benchmark lies in the folder, or that of a method's study on it."""
+        stem = self.stem[benchmark]
+        return f"benchmarks/{stem}.html" if arm is None else f"studies/{stem}/{self.arm_stem[arm]}.html"
+
+    def on(self, benchmark: str) -> list[study_page.Study]:
+        """The studies on a benchmark that have a page."""
+        return [study for study in self.studies if study.benchmark == benchmark]
 
 
 def write(
@@ -43,91 +69,144 @@ def write(
     *,
     title: str,
     command: str,
+    made_by: str,
     digest: str,
     rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
+    static: bool = False,
+    survived: Told | None = None,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
 
-    command: the line that makes the comparison; digest: of the inputs, for `up_to_date`. Raises what `summarise` does.
+    command: the line that makes the comparison; made_by: the one that makes the report; digest: of the inputs, for
+    `publishing.up_to_date`; declared: what was before the studies ran, in words; static: with pictures and without
+    scripts; survived: what became of its statements under other settings, where that is known. Raises what `summarise`
+    does.
     """
-    from reports.drawing import draw  # matplotlib takes a second to import
-
-    summary = summarise(studies, events, facts, rule)
-    drawn = {name: draw(summary, events, name) for name in benchmarks(summary)}
-    files = {
-        "index.html": _page(summary, drawn, title, command).encode(),
-        "summary.md": markdown(summary, title).encode(),
-        "summary.json": _json({"title": title, "command": command, **summary.numbers()}),
+    summary = summarise(studies, events, facts, rule, declared)
+    names, arms = benchmarks(summary), unique(summary.studies["arm"])
+    room = None if static else Room.of(len(names) * len(arms))
+    shown = study_page.shown(summary, events)
+    report = Report(summary, shown, title, command, made_by, room, stems(names), stems(arms))
+    anytime = {
+        name: page_figures.anytime(summary, name, f"anytime-{report.stem[name]}", room and room.curve) for name in names
     }
-    for figure in (figure for figures in drawn.values() for figure in figures):
-        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
-    publish(folder, files, digest)
+    together = page_figures.over_benchmarks(summary, events, static=static)
+    files = {
+        **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, survived),
+        **suite_tables.files(summary),
+        "summary.md": markdown(summary, title).encode(),
+        "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
+    }
+    for name in names:
+        files |= _benchmark_page(report, name, anytime[name])
+    for study in report.studies:
+        files |= _study_page(report, study)
+    files["style.css"] = (TEMPLATES / "style.css").read_bytes()
+    publish(folder, files | ({} if static else _scripts()), digest)
     return summary
 
 
-def up_to_date(folder: Path, digest: str) -> bool:
-    """Whether the folder holds a whole report of this form, made from inputs with this digest."""
-    stamp = _stamp(folder)
-    whole = all((folder / name).is_file() for name in stamp.get("files", []))
-    return stamp.get("digest") == digest and stamp.get("form") == FORM and whole
+def _scripts() -> dict[str, bytes]:
+    plotting = resources.files("plotly") / "package_data" / PLOTTING
+    return {PLOTTING: plotting.read_bytes(), "page.js": (TEMPLATES / "page.js").read_bytes()}
 
 
-def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
-    """Write a report whole, with a stamp of what it was made from; files of a former report are removed."""
-    former = _stamp(folder).get("files", [])
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").unlink(missing_ok=True)
-    for name, content in files.items():
-        _write_whole(folder / name, content)
-    for name in set(former) - set(files):
-        (folder / name).unlink(missing_ok=True)
-    _write_whole(folder / "report.json", _json({"digest": digest, "form": FORM, "files": sorted(files)}))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _stamp(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
-
-
-def rendered(template: str, **content: Any) -> str:
-    """A page of HTML from one of the templates beside this file, in the style that all pages share."""
-    here = Path(__file__)
-    style = Markup(here.with_name("style.html").read_text(encoding="utf-8"))
-    source = here.with_name(template).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(style=style, versions=_versions(), **content)
-
-
-def _page(summary: Summary, drawn: Mapping[str, Sequence[Drawn]], title: str, command: str) -> str:
-    return rendered(
-        "page.html",
-        title=title,
-        command=command,
+def _first_page(report: Report, own: Figures, together: Figures, survived: Told | None) -> dict[str, bytes]:
+    """own: the figures of the only benchmark; together: those over all benchmarks."""
+    summary, names = report.summary, benchmarks(report.summary)
+    others = Figures((), survived.figures if survived else [])
+    page = rendered(
+        "index.html",
+        **_frame(report, own + together, "") | {"figures": own.shown("")},
+        together={
+            "statements": suite_tables.statements(summary) if len(names) > 1 else [],
+            "figures": together.shown(""),
+            "tables": suite_tables.over_benchmarks(summary).values(),
+        },
+        title=report.title,
+        answer=answer(summary),
+        lead=notes(summary)[-1],
         rule=summary.rule,
+        caveats=caveats(summary),
         completeness=completeness(summary),
         errors=errors(summary),
+        overview=_overview(summary),
+        links={name: report.place(name) for name in names},
+        benchmark=_benchmark(summary, names[0]) if len(names) == 1 else None,
+        survived=survived and {"lines": survived.lines, "marks": survived.marks, "figures": others.shown("")},
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
-        benchmarks=[_benchmark(summary, name, drawn[name]) for name in benchmarks(summary)],
+        command=report.command,
     )
+    return {"index.html": page.encode(), **own.files, **together.files, **others.files}
 
 
-def _benchmark(summary: Summary, name: str, drawn: Sequence[Drawn]) -> dict[str, Any]:
+def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, bytes]:
+    summary, studies = report.summary, report.on(name)
+    panels = page_figures.learning_curves(
+        studies, summary.facts[name], f"learning-curves-{report.stem[name]}", report.room and report.room.panel
+    )
+    on_test = page_figures.validation_test(
+        summary, name, f"validation-test-{report.stem[name]}", report.room and report.room.curve
+    )
+    figures = anytime + on_test + panels
+    page = rendered(
+        "benchmark.html",
+        **_frame(report, figures, "../", ("report", "index.html")),
+        title=name,
+        here=name,
+        benchmark=_benchmark(summary, name),
+        studies=[(study.arm, f"../{report.place(name, study.arm)}") for study in studies],
+        seed=studies[0].seed if studies else None,
+    )
+    return {report.place(name): page.encode(), **figures.files}
+
+
+def _study_page(report: Report, study: study_page.Study) -> dict[str, bytes]:
+    facts, root, room = report.summary.facts[study.benchmark], "../../", report.room
+    stem = f"{report.stem[study.benchmark]}-{report.arm_stem[study.arm]}"
+    figures = page_figures.learning_curves([study], facts, f"trials-{stem}", room and room.study)
+    figures += page_figures.workers(study, facts, f"workers-{stem}", room and room.jobs)
+    benchmark = (study.benchmark, report.place(study.benchmark))
+    page = rendered(
+        "study.html",
+        **_frame(report, figures, root, ("report", "index.html"), benchmark),
+        title=f"{study.arm} on {study.benchmark}, seed {study.seed}",
+        here=study.arm,
+        **study_page.content(study, facts),
+        jobs=study_page.table(study) if room is None else study_page.HEAD,
+        filled_from=f"workers-{stem}" if room else "",
+    )
+    return {report.place(study.benchmark, study.arm): page.encode(), **figures.files}
+
+
+def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]) -> dict[str, Any]:
+    """What every page has: where it stands in the report, its figures, how they are made again."""
+    return {
+        "root": root,
+        "crumbs": [(name, f"{root}{place}") for name, place in crumbs],
+        "made_by": report.made_by,
+        "figures": figures.shown(root),
+        "data": packed(figures.data) if figures.data else "",
+    }
+
+
+def _overview(summary: Summary) -> Table:
+    """The benchmarks in one table: what is best there, and how many pairs could be told apart."""
+    rows: list[list[str]] = []
+    for name in benchmarks(summary):
+        here = summary.table[summary.table["benchmark"] == name]
+        pairs = summary.pairs.loc[summary.pairs["benchmark"] == name, "verdict"]
+        best = [str(arm) for arm in here.loc[here["best"], "arm"]]
+        whole = f"{int(here['done'].sum())}/{int(here['wanted'].sum())}"
+        apart = f"{int((pairs == BETTER).sum())} of {int((pairs != NO_DATA).sum())}"
+        rows.append([name, whole, ", ".join(best) or text.NONE, apart])
+    head = ["benchmark", "done", "best, or not told apart from it", "pairs told apart"]
+    return Table(head, rows)
+
+
+def _benchmark(summary: Summary, name: str) -> dict[str, Any]:
     facts = summary.facts[name]
     return {
         "name": name,
@@ -135,10 +214,6 @@ def _benchmark(summary: Summary, name: str, drawn: Sequence[Drawn]) -> dict[str,
         "statements": records(summary.pairs[summary.pairs["benchmark"] == name]),
         "verdict": facts.get("verdict"),
         "facts": _facts(facts),
-        "figures": [
-            {"name": figure.name, "caption": figure.caption, "svg": base64.b64encode(figure.files["svg"]).decode()}
-            for figure in drawn
-        ],
     }
 
 
@@ -161,15 +236,3 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
         for what, value in known.items()
         if value is not None
     }
-
-
-def _versions() -> str:
-    installed = {name: _version(name) for name in PACKAGES}
-    return ", ".join([f"python {platform.python_version()}", *(f"{name} {v}" for name, v in installed.items() if v)])
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""

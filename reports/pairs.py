@@ -17,7 +17,6 @@ from reports.incumbent import Floats
 from reports.intervals import ALPHA, Difference, holm, paired, smallest_detectable
 from reports.outcomes import MISSING, unique
 from reports.regret import Scale, measure
-from reports.statistics.detectable import by_design
 from reports.text import number, p_value, plural
 
 BETTER, ALIKE, NO_DATA = "better", "not told apart", "not enough data"
@@ -55,17 +54,6 @@ def compare(outcomes: pd.DataFrame, ruler: Scale | None) -> pd.DataFrame:
 def told_apart(pairs: pd.DataFrame, best: str) -> set[str]:
     """The arms than which `best` is significantly better."""
     return {str(name) for name in pairs.loc[(pairs["verdict"] == BETTER) & (pairs["first"] == best), "second"]}
-
-
-def across_benchmarks(benchmarks: int, arms: int) -> str:
-    """Why nothing is claimed beyond the single benchmarks, empty where there is only one of them or one arm."""
-    pairs = arms * (arms - 1) // 2
-    if benchmarks < 2 or not pairs:
-        return ""
-    impossible = by_design(benchmarks, pairs, "benchmark")
-    if impossible:
-        return f"A claim over benchmarks {impossible}."
-    return "Each statement is about one benchmark; none is made over benchmarks."
 
 
 def _pair(first: str, one: Floats, second: str, other: Floats, ruler: Scale | None) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from matplotlib.colors import BoundaryNorm, Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reports import style
+from reports import style, trials
 from reports.drawing import Drawn, caption, figure_of, save
-from reports.figures import held_out, importance, landscape, learning_curves, levels, measured_curves
+from reports.figures import held_out, importance, landscape, levels, measured_curves
 from reports.member import Member, Panel
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,7 @@ def final_losses(curves: pd.DataFrame) -> Floats:
 
 def cap(losses: Floats, diverged: float | None) -> float:
     """The loss at which axes end: where a run counts as diverged, else above the bulk."""
-    return learning_curves.limits(losses)[1] if diverged is None else diverged
+    return trials.limits(losses)[1] if diverged is None else diverged
 
 
 def ranked(finals: Floats, top: float) -> tuple[Colormap, BoundaryNorm]:

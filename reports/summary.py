@@ -1,7 +1,8 @@
 """What a comparison comes to: completeness first, then each arm's numbers, then what can be said about pairs.
 
-The numbers are of *observed* validation losses of the incumbent at the budget: what a user of the method sees. They are
-biased down by selection, alike for all arms.
+The first numbers are of *observed* validation losses of the incumbent at the budget: what a user of the method sees.
+They are biased down by selection, alike for all arms. Beside them stands inference regret: what the selected config is
+truly worth, at full resource and without the luck of a seed, on the validation metric and on the test metric.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectorie
 from reports.intervals import mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
+from reports.suite.suite import Suite, over_benchmarks
 
 HELD = {
     "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
-    "not_applicable",
+    "not_applicable", "test", "family",
 }  # fmt: skip
 """The facts that the JSON repeats (not the table's thousand losses)."""
 
@@ -39,10 +41,12 @@ class Summary:
     """One row per benchmark and arm: see `row`."""
     pairs: pd.DataFrame
     """One row per benchmark and pair of arms: see `pairs.compare`."""
-    across: str
-    """What may be claimed over benchmarks."""
+    suite: Suite
+    """What the benchmarks say together."""
     trajectories: Mapping[Key, Trajectory]
     facts: Facts
+    declared: Sequence[str] = ()
+    """What was declared before the studies ran, in words."""
 
     def statements(self, benchmark: str) -> list[str]:
         """What can be said about the pairs of arms on a benchmark, in words."""
@@ -56,13 +60,20 @@ class Summary:
         frames = {"table": self.table, "pairs": self.pairs, "studies": self.studies}
         return {
             "incumbent_rule": self.rule,
-            "across_benchmarks": self.across,
+            "declared": list(self.declared),
             "benchmarks": _plain(facts),
             **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
+            "suite": _plain(self.suite.numbers()),
         }
 
 
-def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: str = DEFAULT_RULE) -> Summary:
+def summarise(
+    studies: pd.DataFrame,
+    events: pd.DataFrame,
+    facts: Facts,
+    rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
+) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
     facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where there is no
@@ -76,7 +87,6 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
         raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
     found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
     wanted = outcomes(studies, found, facts)
-    arms = unique(studies["arm"])
     rows: list[dict[str, Any]] = []
     compared: list[pd.DataFrame] = []
     for name in names:
@@ -91,9 +101,10 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
         studies=wanted,
         table=pd.DataFrame(rows),
         pairs=pd.concat(compared, ignore_index=True),
-        across=pair_statements.across_benchmarks(len(names), len(arms)),
+        suite=over_benchmarks(wanted, found, facts),
         trajectories=found,
         facts=facts,
+        declared=declared,
     )
 
 
@@ -113,9 +124,11 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     """One arm's numbers on one benchmark; `mine` holds its outcomes, a row per seed.
 
     wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back;
-    regret: the geometric mean of the normalised regret, clipped; both with a 95 % t interval; loss_mean: the plain
-    mean; at_floor, at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds, outside
-    (the share of its configs that lie where the data says little, NaN where that is not known): means per study.
+    regret, inference, inference_test: geometric means of normalised regrets, clipped: as observed, and of the selected
+    config without the luck of a seed, on the validation and on the test metric; all with a 95 % t interval; loss_mean:
+    the plain mean; overtuned: studies of which an earlier incumbent was better on test; at_floor, at_median: studies
+    whose regret was clipped; trials, reports, seconds, real_seconds, outside (the share of its configs that lie where
+    the data says little, NaN where that is not known): means per study.
     """
     ran = mine[mine["state"] != MISSING]
     counts = mine["state"].value_counts()
@@ -123,7 +136,6 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     on = measure(losses, ruler)
     estimate = mean(on.of(losses))
     regrets = ran["regret"].to_numpy(dtype=float)
-    regret = mean(np.log(regrets)).exp()
     test = mean(_finite_or_nan(ran["test"].to_numpy(dtype=float)))
     numbers = {
         "benchmark": mine["benchmark"].iloc[0],
@@ -134,9 +146,10 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
         "loss_low": float(on.losses(estimate.low)),
         "loss_high": float(on.losses(estimate.high)),
         "loss_mean": float(losses.mean()) if len(losses) else np.nan,
-        "regret": float(regret.center),
-        "regret_low": float(regret.low),
-        "regret_high": float(min(regret.high, 1.0)) if regret.high == regret.high else np.nan,
+        **_geometric("regret", regrets),
+        **_geometric("inference", ran["inference"].to_numpy(dtype=float)),
+        **_geometric("inference_test", ran["inference_test"].to_numpy(dtype=float)),
+        "overtuned": int(np.sum(ran["overtuned"] > 0)),
         "at_floor": 0 if ruler is None else int(np.sum(regrets <= ruler.floor)),
         "at_median": 0 if ruler is None else int(np.sum(regrets >= 1)),
         "test": float(test.center),
@@ -145,6 +158,13 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
     means = {name: float(ran[name].mean()) for name in ("trials", "reports", "seconds", "real_seconds", "outside")}
     return numbers | means
+
+
+def _geometric(name: str, regrets: Floats) -> dict[str, float]:
+    """The geometric mean of normalised regrets with its t interval, which ends at 1."""
+    found = mean(np.log(regrets)).exp()
+    high = float(min(found.high, 1.0)) if found.high == found.high else np.nan
+    return {name: float(found.center), f"{name}_low": float(found.low), f"{name}_high": high}
 
 
 def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from reports import text
 from reports.intervals import ALPHA, POWER
 from reports.outcomes import DONE, FAILED, MISSING, not_applicable, records
+from reports.statistics.scores import ROUNDING
 from reports.summary import Summary
+from reports.table import Table, bold_rows
 
 HOW_TO_READ = (
     "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the "
     "loss where the best of the table is not known) and transformed back, with a 95 % t interval. "
     "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
-    "noise of the final loss; geometric mean. A failed study counts as the median random config. "
+    "noise of the final loss; geometric mean. "
+    "Inference regret: that of the selected config, looked up at full resource without the luck of a seed, which no "
+    "user sees; on the validation metric, and on the test metric. A failed study counts as the median random config. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
     "Outside: the share of a study's configs that lie further from every measured config than those from each other, "
     "where a surrogate's answer is a guess. "
@@ -24,20 +30,12 @@ HOW_TO_READ = (
 )
 
 
-class Words(NamedTuple):
-    """A table: its head, its rows, and for each row whether it is set in bold."""
-
-    head: list[str]
-    rows: list[list[str]]
-    bold: list[bool]
-
-
 def benchmarks(summary: Summary) -> list[str]:
     """The benchmarks in their declared order."""
     return [str(name) for name in summary.table["benchmark"].unique()]
 
 
-def completeness(summary: Summary) -> Words:
+def completeness(summary: Summary) -> Table:
     """What became of the studies of each method on each benchmark; of one that cannot run there, why."""
     rows: list[list[str]] = []
     for row in records(summary.table):
@@ -51,7 +49,9 @@ def completeness(summary: Summary) -> Words:
         for benchmark in benchmarks(summary)
         for arm, why in not_applicable(summary.facts, benchmark).items()
     ]
-    return Words(["benchmark", "method", "wanted", DONE, FAILED, MISSING, "ended by"], rows, [False] * len(rows))
+    head = ["benchmark", "method", "wanted", DONE, FAILED, MISSING, "ended by"]
+    numbers = summary.table[["benchmark", "arm", "wanted", DONE, FAILED, MISSING]]
+    return Table(head, rows, caption="What became of the studies.", numbers=numbers)
 
 
 def errors(summary: Summary) -> list[str]:
@@ -65,11 +65,17 @@ def errors(summary: Summary) -> list[str]:
     ]
 
 
-def numbers(summary: Summary, benchmark: str) -> Words:
+def numbers(summary: Summary, benchmark: str) -> Table:
     """A benchmark's main table: what is known of loss, regret and test metric, and what it took."""
     here = records(summary.table[summary.table["benchmark"] == benchmark])
     metric = str(summary.facts[benchmark].get("metric", "loss"))
-    estimates = {f"{metric} [95 %]": "loss", "regret [95 %]": "regret", "test [95 %]": "test"}
+    estimates = {
+        f"{metric} [95 %]": "loss",
+        "regret [95 %]": "regret",
+        "inference regret [95 %]": "inference",
+        "on test [95 %]": "inference_test",
+        "test [95 %]": "test",
+    }
     shown = {head: name for head, name in estimates.items() if any(row[name] == row[name] for row in here)}
     columns = [_estimates(here, name) for name in shown.values()]
     rows = [
@@ -79,7 +85,57 @@ def numbers(summary: Summary, benchmark: str) -> Words:
     if any(row["outside"] > 0 for row in here):
         head.append("outside")
         rows = [[*words, text.share(row["outside"])] for words, row in zip(rows, here, strict=True)]
-    return Words(head, rows, [bool(row["best"]) for row in here])
+    return Table(head, rows, bold_rows([bool(row["best"]) for row in here]), benchmark)
+
+
+def methods(summary: Summary) -> Table:
+    """The numbers of every method on every benchmark."""
+    head = [
+        "benchmark",
+        "metric",
+        "method",
+        "done",
+        "loss [95 %]",
+        "regret [95 %]",
+        "rank",
+        "trials",
+        "reports",
+        "time",
+    ]
+    rows: list[list[str]] = []
+    bold: list[bool] = []
+    for name in benchmarks(summary):
+        here = records(summary.table[summary.table["benchmark"] == name])
+        words = (_estimates(here, column) for column in ("loss", "regret"))
+        for row, *cells in zip(here, *words, strict=True):
+            metric = str(summary.facts[name].get("metric", "loss"))
+            rows.append([name, metric, str(row["arm"]), _done(row), *cells, *_counts(row)])
+        bold += [bool(row["best"]) for row in here]
+    cells = frozenset((row, 2) for row, wanted in enumerate(bold) if wanted)
+    caption = "Every method on every benchmark. Bold: the best, and all that could not be told apart from it."
+    return Table([*head, "took"], rows, cells, caption, summary.table)
+
+
+def differences(summary: Summary) -> Table:
+    """What every pair of methods differs by on every benchmark."""
+    rows: list[list[str]] = []
+    for row in records(summary.pairs):
+        times = "" if row["measure"] == "difference" else "×"
+        effect, low, high, limit = (text.number(row[name]) for name in ("effect", "low", "high", "detectable"))
+        holm = text.NONE if row["holm"] != row["holm"] else text.p_value(row["holm"]).removeprefix("= ")
+        known = row["holm"] == row["holm"]
+        said = [
+            f"{times}{effect} [{low}, {high}]" if known else text.NONE,
+            holm,
+            f"{times}{limit}" if known else text.NONE,
+        ]
+        pair = [str(row[name]) for name in ("benchmark", "first", "second", "measure")]
+        rows.append([*pair, *said, str(row["seeds"]), str(row["verdict"])])
+    head = ["benchmark", "first", "second", "measure", "effect [95 %]", "Holm p", "detectable", "seeds", "verdict"]
+    caption = (
+        "Pairs of methods on each benchmark: paired t tests over seeds, ratios of the first to the second on logs."
+    )
+    return Table(head, rows, caption=caption, numbers=summary.pairs)
 
 
 def notes(summary: Summary) -> list[str]:
@@ -99,11 +155,27 @@ def notes(summary: Summary) -> list[str]:
                 for benchmark in benchmarks(summary)
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
-            summary.across,
+            *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
+            *summary.declared,
             _totals(summary),
         )
         if note
     ]
+
+
+def _beaten(summary: Summary, benchmark: str) -> str:
+    """That studies hold configs better than the best that was known, so that the regrets are too small; else empty."""
+    optimum = summary.facts[benchmark].get("optimum")
+    if optimum is None:
+        return ""
+    finals = summary.studies.loc[summary.studies["benchmark"] == benchmark, "final"].to_numpy(dtype=float)
+    beaten = int(np.sum(finals < optimum - ROUNDING * max(1.0, abs(optimum))))
+    if not beaten:
+        return ""
+    return (
+        f"{text.plural(beaten, 'study')} on {benchmark} hold a config that is better than the best known one: that is "
+        "no optimum, and regrets are larger than they look."
+    )
 
 
 def _totals(summary: Summary) -> str:

@@ -71,3 +71,11 @@ def plural(count: int, word: str) -> str:
     """A count of things: "1 seed", "2 seeds", "2 studies"."""
     many = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
     return f"{count} {word if count == 1 else many}"
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Names in a row, "a, b and c"; where there are many, the first of them and how many there are more."""
+    shown, more = list(names[:most]), len(names) - most
+    if more > 0:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

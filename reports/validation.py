@@ -9,8 +9,6 @@ the page says it says whatever comes out.
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +20,11 @@ import pandas as pd
 from reports import agreement, curves, style, text
 from reports.agreement import MARGIN, OUTSIDE, QUANTITIES, TIMED, TOLERANCE, UNKNOWN, UNSETTLED, WITHIN, World
 from reports.outcomes import records, unique
-from reports.page import publish, rendered
+from reports.page_figures import files_of
+from reports.publishing import as_json, publish
+from reports.rendering import picture, rendered
 from reports.summary import Summary, summarise
-from reports.tables import Words
+from reports.table import Table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,12 +165,12 @@ def _named(quantity: str, unit: str) -> str:
     return {"epochs": f"{unit}s trained", "per_epoch": f"seconds per {unit}"}.get(quantity, QUANTITIES[quantity])
 
 
-def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
+def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
     """The tables of the page with their titles."""
     return [
         (
             "Final regret",
-            _words(
+            Table(
                 ["method", "real", "simulated", "difference [95 %]", "verdict", "could have found", "seeds"],
                 [
                     [
@@ -185,7 +185,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
         ("Times and counts", _times(numbers, unit)),
         (
             "Pairs of methods: difference of final regret",
-            _words(
+            Table(
                 ["first", "second", "real [95 %]", "simulated [95 %]", "same order"],
                 [
                     [
@@ -199,7 +199,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
         ),
         (
             "Decisions",
-            _words(
+            Table(
                 ["method", "trials in both", "with the same config", "same choices", "chosen the same"],
                 [
                     [str(row[name]) for name in ("arm", "trials", "configs", "choices", "same")]
@@ -210,7 +210,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Words]]:
     ]
 
 
-def _times(numbers: Numbers, unit: str) -> Words:
+def _times(numbers: Numbers, unit: str) -> Table:
     """Real, simulated and uncorrected means, with ratios."""
     rows: list[list[str]] = []
     for row, other in zip(records(numbers.ratios), records(numbers.uncorrected), strict=True):
@@ -218,11 +218,7 @@ def _times(numbers: Numbers, unit: str) -> Words:
         means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
         rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"]])
     head = ["method", "mean of", "real", "simulated", "uncorrected", "real / simulated [95 %]"]
-    return _words([*head, "real / uncorrected [95 %]", "verdict"], rows)
-
-
-def _words(head: list[str], rows: list[list[str]]) -> Words:
-    return Words(head, rows, [False] * len(rows))
+    return Table([*head, "real / uncorrected [95 %]", "verdict"], rows)
 
 
 def write(folder: Path, validation: Validation, *, command: str, digest: str) -> list[Line]:
@@ -235,33 +231,28 @@ def write(folder: Path, validation: Validation, *, command: str, digest: str) ->
     said = lines(numbers, unit)
     drawn = draw(validation, numbers)
     page = rendered(
-        "validation.html",
+        "findings.html",
         title=f"{validation.benchmark}: the same studies for real and simulated",
         lead=" ".join(validation.notes),
         lines=said,
         figures=[
-            {
-                "name": figure.name,
-                "alt": figure.caption.partition(":")[0],
-                "caption": figure.caption,
-                "svg": base64.b64encode(figure.files["svg"]).decode(),
-                "small": figure.name.startswith("differences"),
-            }
+            (picture(figure, figure.caption.partition(":")[0]), figure.name.startswith("differences"))
             for figure in drawn
         ],
         tables=tables(numbers, unit),
         how_to_read=HOW_TO_READ,
         command=command,
         facts=validation.about,
+        numbers=f"{STEM}.json",
     )
     content = {"benchmark": validation.benchmark, "command": command, "about": dict(validation.about)}
     content |= {"notes": list(validation.notes), "statements": [line.text for line in said], **numbers.plain()}
     files = {
         "index.html": page.encode(),
-        f"{STEM}.json": (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(),
+        f"{STEM}.json": as_json(content),
     }
     for figure in drawn:
-        files |= {f"figures/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        files |= files_of(figure)
     publish(folder, files, digest)
     return said
 
@@ -271,14 +262,14 @@ def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
     import matplotlib  # takes a second to import
 
     from reports.drawing import Drawn, caption, figure_of, save
-    from reports.figures import anytime, differences, worlds
+    from reports.figures import differences, worlds
 
     name, facts = validation.benchmark, validation.facts
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     frame = pd.concat(
         [curves.anytime(summary, name).assign(world=world) for world, summary in numbers.summaries.items()]
     )
-    _, *limits = anytime.window(frame, facts["optimum"], facts["median"])
+    _, *limits = curves.window(frame, facts["optimum"], facts["median"])
     arms = unique(validation.worlds["real"].studies["arm"])
     budget = float(validation.worlds["real"].studies["budget"].max())
     with matplotlib.rc_context(cast(Any, style.RC)):

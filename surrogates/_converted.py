@@ -14,11 +14,8 @@ import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
 from bisect import bisect_right
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,21 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.cache import cache
 from harness.randomness import key, number_at
 from harness.space import Choice, Config, Ordinal, Space, Value
 from harness.types import NANOSECONDS, Benchmark, Curve, CurveModel, End
-from surrogates.table import ENDS, Table, TableData
+from surrogates.table import ENDS, Table, TableData, facts_of
 
 Array = NDArray[np.float64]
 ABOUT, FORMAT = "about.json", 1
 ARRAYS = ("values", "seconds", "ends")
-
-
-def cache() -> Path:
-    """Where converted families lie: $FORETUNE_CACHE, else the user's folder for caches."""
-    if given := os.environ.get("FORETUNE_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "foretune"
 
 
 def shared_data(what: str) -> Path | None:
@@ -61,24 +52,6 @@ def checked(path: Path, sha256: str) -> Path:
             "or not whole"
         )
     return path
-
-
-@contextmanager
-def published(family: str) -> Generator[Path]:
-    """An empty folder to convert into; it becomes the family's when all went well, else it is removed."""
-    target = cache() / family
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{family}-", dir=target.parent))
-    making.chmod(0o755)
-    old = making.with_name(f"{making.name}-old")
-    try:
-        yield making
-        if target.exists():
-            target.rename(old)
-        making.rename(target)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def save(
@@ -269,16 +242,20 @@ class Grid:
         if self._fixed:
             config = {**self._fixed, **config}
         row = 0
+        if self._snaps:
+            for (name, places), axis in zip(self._places, self._axes):  # noqa: B905
+                value = config.get(name)
+                place = places.get(value)  # type: ignore[arg-type]
+                row += axis.nearest(value) if place is None else place
+            return row
         try:
             for name, places in self._places:
                 row += places[config[name]]
         except KeyError:
-            if not self._snaps:
-                raise ValueError(
-                    f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose from its grid, "
-                    "or declare --table snap"
-                ) from None
-            return sum(axis.nearest(config.get(axis.name)) for axis in self._axes)
+            raise ValueError(
+                f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose from its grid, "
+                "or declare --table snap"
+            ) from None
         return row
 
     def outside(self, config: Config) -> bool:
@@ -314,26 +291,26 @@ class Grid:
             )
         return curve
 
-    def final_losses(self) -> Array:
-        """The first objective at the last level, to be minimised, shape (n, s); NaN where not measured."""
+    def final_losses(self, metric: str | None = None) -> Array:
+        """The first objective, or another metric in its direction, at the last level, to be minimised.
+
+        Shape (n, s); NaN where not measured.
+        """
         objective = self.benchmark.objectives[0]
-        final = self.values[:, :, -1, self.metrics.index(objective.metric)]
+        final = self.values[:, :, -1, self.metrics.index(metric or objective.metric)]
         return np.where(self.ends < 0, np.nan, -final if objective.maximize else final)
 
     def facts(self) -> dict[str, Any]:
         """What reports may state of the table; losses are final, to be minimised, means over a config's seeds."""
-        final = self.final_losses()
-        mean = np.sort(np.nanmean(final, axis=1))
-        several = final[np.isfinite(final).sum(axis=1) > 1]
-        return {
-            "configs": len(mean),
-            "optimum": float(mean[0]),
-            "median": float(np.median(mean)),
-            "final_losses": mean.tolist(),
-            "noise": float(np.median(np.nanstd(several, axis=1, ddof=1))) if len(several) else None,
+        final, test = self.final_losses(), self.benchmark.test_metric
+        facts: dict[str, Any] = {
+            "configs": len(final),
+            **facts_of(final),
+            "final_losses": np.sort(np.nanmean(final, axis=1)).tolist(),
             "full_seconds": float(np.nanmedian(self.seconds[..., -1])),
             "made": dict(self.made),
         }
+        return facts if test is None else facts | {"test": facts_of(self.final_losses(test))}
 
 
 class _Axis:
@@ -348,10 +325,7 @@ class _Axis:
         self._edges = [math.sqrt(a * b) if by_ratio else (a + b) / 2 for a, b in pairwise(numbers)]
 
     def nearest(self, value: Value | None) -> int:
-        """What the nearest value of the grid adds to the row; ValueError where nothing is near."""
-        place = self._places.get(value)  # type: ignore[arg-type]
-        if place is not None:
-            return place
+        """What the value of the grid nearest to one beside it adds to the row; ValueError where nothing is near."""
         if not (self._ordered and isinstance(value, int | float)):
             raise ValueError(
                 f"{self.name} = {value!r} is not one of {', '.join(map(str, self._places))}, and none is near to it"

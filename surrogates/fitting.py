@@ -28,7 +28,7 @@ from surrogates.regressors.nearest import Nearest
 from surrogates.regressors.trees import Trees
 from surrogates.scales import Components, Scale
 from surrogates.surrogate import Failures, Fitted, Surrogate
-from surrogates.table import ENDS, KEPT_OUT, TableData
+from surrogates.table import ENDS, KEPT_OUT, TableData, facts_of
 
 Array = NDArray[np.float64]
 
@@ -282,16 +282,28 @@ def _facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     losses = model.final_losses(configs)
     order = np.argsort(losses, kind="stable")
     supported = (configs[place] for place in order if not model.outside(configs[place]))
-    optimum, config = _climbed(model, [*islice(supported, STARTS)])
-    return {
+    starts = [*islice(supported, STARTS)]
+    optimum, config = _climbed(model, starts)
+    facts: dict[str, Any] = {
         "configs": len(data.configs),
         "optimum": optimum,
         "optimum_config": dict(config),
         "median": float(np.median(losses)),
         "final_losses": losses[order[:: SAMPLE // 1000]].tolist(),
         "noise": data.seed_spread(),
-        "full_seconds": float(np.nanmedian(data.seconds[..., -1])),
+        "full_seconds": data.full_seconds(),
         "made": dict(data.made) | {"surrogate": dict(fitted.made)},
+    }
+    judged = data.benchmark.judged_by_test()
+    return facts if judged is None else facts | {"test": _of_test(data, model.under(judged), configs, starts)}
+
+
+def _of_test(data: TableData, model: Surrogate, configs: Sequence[Config], starts: Sequence[Config]) -> dict[str, Any]:
+    """What is known of the test metric; its optimum is sought from where that of the validation metric was."""
+    return {
+        "optimum": _climbed(model, starts)[0],
+        "median": float(np.median(model.final_losses(configs))),
+        "noise": facts_of(data.final_losses(data.benchmark.test_metric))["noise"],
     }
 
 

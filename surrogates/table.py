@@ -140,13 +140,14 @@ class TableData:
             state.update(np.ascontiguousarray(np.where(np.isnan(array), np.nan, array)).tobytes())
         return state.hexdigest()
 
-    def final_losses(self) -> Array:
+    def final_losses(self, metric: str | None = None) -> Array:
         """The first objective at the last level, to be minimised, shape (n, s); NaN where not measured.
 
-        A curve that diverged ends at infinity; one that ended early counts with its last value.
+        metric: another one, taken in the objective's direction. A curve that diverged ends at infinity; one that ended
+        early counts with its last value.
         """
         objective = self.benchmark.objectives[0]
-        column = self.values[..., self.metrics.index(objective.metric)]
+        column = self.values[..., self.metrics.index(metric or objective.metric)]
         last = np.maximum(self.lengths() - 1, 0)
         final = np.take_along_axis(column, last[..., None], axis=2)[..., 0]
         final = -final if objective.maximize else final
@@ -162,11 +163,22 @@ class TableData:
 
     def seed_spread(self) -> float | None:
         """The median over configs of the standard deviation of the final loss between seeds; None with one seed."""
-        final = self.final_losses()
-        kept = final[np.isfinite(final).sum(axis=1) > 1]
-        if not len(kept):
-            return None
-        return float(np.median(np.nanstd(np.where(np.isfinite(kept), kept, np.nan), axis=1, ddof=1)))
+        return facts_of(self.final_losses())["noise"]
+
+
+def facts_of(final: Array) -> dict[str, float | None]:
+    """The optimum, the median and the noise of final losses (n, s), NaN where not measured; of means over seeds.
+
+    noise: the median over configs of the standard deviation between seeds, None where none has several.
+    """
+    mean = np.nanmean(final, axis=1)
+    kept = final[np.isfinite(final).sum(axis=1) > 1]
+    between = np.nanstd(np.where(np.isfinite(kept), kept, np.nan), axis=1, ddof=1)
+    return {
+        "optimum": float(np.min(mean)),
+        "median": float(np.median(mean)),
+        "noise": float(np.median(between)) if len(kept) else None,
+    }
 
 
 class Table:
@@ -232,16 +244,15 @@ class Table:
 
     def facts(self) -> dict[str, Any]:
         """What reports may state of the table; losses are final, to be minimised, means over a config's seeds."""
-        mean = np.sort(np.nanmean(self.data.final_losses(), axis=1))
-        return {
-            "configs": len(mean),
-            "optimum": float(mean[0]),
-            "median": float(np.median(mean)),
-            "final_losses": mean.tolist(),
-            "noise": self.data.seed_spread(),
+        final, test = self.data.final_losses(), self.data.benchmark.test_metric
+        facts: dict[str, Any] = {
+            "configs": len(final),
+            **facts_of(final),
+            "final_losses": np.sort(np.nanmean(final, axis=1)).tolist(),
             "full_seconds": self.data.full_seconds(),
             "made": dict(self.data.made),
         }
+        return facts if test is None else facts | {"test": facts_of(self.data.final_losses(test))}
 
     def row(self, config: Config) -> int:
         """The row that answers for a config; ValueError where the table has none."""

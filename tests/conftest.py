@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,18 @@ settings.load_profile("foretune")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 threadpool_limits(1)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is downloaded but from this machine."""
+
+    def here_only(request: Request, timeout: float) -> Any:
+        if request.host.partition(":")[0] != "127.0.0.1":
+            raise URLError("tests are offline")
+        return urlopen(request, timeout=timeout)
+
+    monkeypatch.setattr("surrogates._publishers.urlopen", here_only)
 
 
 @pytest.fixture

@@ -20,6 +20,9 @@ SPACE = Space(
 )
 
 
+UNEVEN = {"type": "categorical", "name": "x", "choices": ["a", "b"]}
+
+
 def test_there_and_back_is_the_same_space() -> None:
     assert from_configspace(json.loads(json.dumps(to_configspace(SPACE)))) == SPACE
 
@@ -35,6 +38,9 @@ def test_parents_may_stand_behind_their_children() -> None:
     [
         ({"forbiddens": [{"type": "EQ"}]}, "forbidden clauses"),
         ({"hyperparameters": [{"type": "normal_float", "name": "x"}]}, "'normal_float' is not supported"),
+        ({"hyperparameters": [UNEVEN | {"weights": [0.9, 0.1]}]}, r"'x' has weights \[0.9, 0.1\]"),
+        ({"hyperparameters": [UNEVEN | {"probabilities": [0.9, 0.1]}]}, r"'x' has weights \[0.9, 0.1\]"),
+        ({"hyperparameters": [{"type": "uniform_int", "name": "x", "q": 4}]}, "'x' is rounded to steps of 4"),
         ({"conditions": [{"type": "GT", "child": "lr", "parent": "depth", "value": 1}]}, "possible are EQ, IN and AND"),
     ],
 )

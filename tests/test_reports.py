@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import heapq
 import io
 import json
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from functools import cache
 from itertools import combinations
@@ -24,9 +26,22 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from scipy import stats
 
-from reports import curves, drawing, incumbent, intervals, page, regret, style, tables, text
+from reports import (
+    curves,
+    drawing,
+    incumbent,
+    interactive,
+    intervals,
+    page,
+    publishing,
+    regret,
+    style,
+    tables,
+    text,
+    trials,
+)
 from reports.figures import anytime, learning_curves
-from reports.pairs import across_benchmarks, compare
+from reports.pairs import compare
 from reports.summary import Summary, summarise
 from reports.terminal import terminal
 
@@ -486,13 +501,6 @@ def test_losses_below_zero_are_compared_by_their_difference() -> None:
     assert "difference -0.400 [" in pair["statement"]
 
 
-def test_no_claim_over_benchmarks_that_cannot_be_significant_by_design() -> None:
-    assert across_benchmarks(1, 4) == across_benchmarks(3, 1) == ""
-    assert "cannot be significant by design" in across_benchmarks(7, 4)
-    assert "at least 8 benchmarks, and there are 7" in across_benchmarks(7, 4)
-    assert "design" not in across_benchmarks(8, 4)
-
-
 def test_the_best_and_those_not_told_apart_from_it_are_marked() -> None:
     arms = {"rs": (False, 0.0), "asha": (True, 0.3)}
     result = summarise(*fake(8, arms, failed=False))
@@ -610,9 +618,11 @@ def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() ->
         ],
         columns=["kind", "time", "trial", "resource", "loss", "reason"],
     )
-    lines, reached = learning_curves.trial_lines(frame)
-    assert [line.tolist() for line in lines] == [[[1, 3]], [[5, 3], [6, 2]]]
-    assert reached.tolist() == [3, 3]
+    points, jobs = trials.points(frame), trials.jobs(frame.assign(worker=0))
+    lines = [job[["time", "loss"]].to_numpy().tolist() for _, job in points.groupby("job")]
+    assert lines == [[[1, 3]], [[5, 3], [6, 2], [7, np.inf]]]
+    assert jobs["reached"].tolist() == [3, 3, 0]
+    assert jobs["reason"].tolist() == ["reached", "failed", ""]
     panel = axes()
     learning_curves.draw(frame, panel, levels=[1, 2, 3], limits=(0, 2.5), budget=10.0, title="asha")
     assert panel.texts[0].get_text() == "2 trials, 1 cut at the top, 1 failed (×)"
@@ -620,32 +630,112 @@ def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() ->
 
 def test_limits_show_the_bulk_of_the_losses() -> None:
     losses = np.concatenate([np.linspace(4, 9, 200), [np.inf, 1e6, np.nan, 1e30]])
-    low, high = learning_curves.limits(losses)
+    low, high = trials.limits(losses)
     assert low < 4
     assert 9 < high < 25
-    assert learning_curves.limits(np.array([np.inf])) == (0.0, 1.0)
+    assert trials.limits(np.array([np.inf])) == (0.0, 1.0)
 
 
 # The page
 
 
-def write_page(folder: Path, frames: tuple[Any, Any, Any], digest: str = "abc") -> Summary:
-    return page.write(folder, *frames, title="Three methods", command="python -m harness compare", digest=digest)
+def write_page(folder: Path, frames: tuple[Any, Any, Any], digest: str = "abc", **more: Any) -> Summary:
+    names = {
+        "title": "Three methods",
+        "command": "python -m harness compare",
+        "made_by": "python -m harness report out",
+    }
+    return page.write(folder, *frames, **names, digest=digest, **more)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+PAGES = ["index.html", "benchmarks/lm.html", *(f"studies/lm/{arm}.html" for arm in SMALL)]
+SUMMARIES = ["report.json", "summary.json", "summary.md"]
 
 
 def test_the_report_is_written_whole_and_repeats_byte_for_byte(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    assert not page.up_to_date(one, "abc")
+    assert not publishing.up_to_date(one, "abc")
     for folder in (one, two):
         write_page(folder, comparison())
-    names = sorted(str(path.relative_to(one)) for path in one.rglob("*") if path.is_file())
-    drawn = [f"figures/{figure}-lm.{suffix}" for figure in ("anytime", "learning-curves") for suffix in drawing.FORMATS]
-    assert names == sorted([*drawn, "index.html", "report.json", "summary.json", "summary.md"])
-    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
-    assert page.up_to_date(one, "abc")
-    assert not page.up_to_date(one, "other")
-    (one / "figures/anytime-lm.pdf").unlink()
-    assert not page.up_to_date(one, "abc")
+    pages = [name for name in names_in(one) if not name.startswith(("figures/", "tables/"))]
+    assert pages == sorted([*PAGES, *SUMMARIES, "page.js", "plotly.min.js"])
+    assert [name for name in names_in(one) if (one / name).read_bytes() != (two / name).read_bytes()] == []
+    assert publishing.up_to_date(one, "abc")
+    assert not publishing.up_to_date(one, "other")
+    (one / "benchmarks/lm.html").unlink()
+    assert not publishing.up_to_date(one, "abc")
+
+
+def test_a_static_report_has_no_script_and_every_figure_as_files_with_its_data(tmp_path: Path) -> None:
+    write_page(tmp_path, fake(3, {"rs": SMALL["rs"], "asha": SMALL["asha"]}, failed=False), static=True)
+    of_studies = [f"{figure}-lm-{arm}" for figure in ("trials", "workers") for arm in ("rs", "asha")]
+    figures = ["anytime-lm", "learning-curves-lm", *of_studies]
+    drawn = [f"figures/{figure}.{suffix}" for figure in figures for suffix in (*drawing.FORMATS, "csv")]
+    pages = [name for name in PAGES if "mobster" not in name]
+    assert {*pages, *SUMMARIES, *drawn, "tables/methods.csv", "tables/methods.tex"} <= {*names_in(tmp_path)}
+    for name in pages:
+        html = (tmp_path / name).read_text(encoding="utf-8")
+        assert "<script" not in html
+        for place in re.findall(r'(?:href|src)="([^"]*)"', html):
+            assert ((tmp_path / name).parent / place).is_file(), place
+        assert html.count("<figure") == html.count(".csv") == html.count("<code>python -m harness report out</code>")
+    frame = pd.read_csv(tmp_path / "figures/anytime-lm.csv")
+    assert frame.groupby("arm")["loss"].last().to_dict() == pytest.approx(
+        summarise(*fake(3, {"rs": SMALL["rs"], "asha": SMALL["asha"]}, failed=False))
+        .table.set_index("arm")["loss"]
+        .to_dict()
+    )
+
+
+def data_of(path: Path) -> list[dict[str, Any]]:
+    """The data that a page holds for the figures which the browser draws."""
+    found = re.search(r'<script type="text/plain" id="data">([^<]*)</script>', path.read_text(encoding="utf-8"))
+    assert found is not None
+    return json.loads(zlib.decompress(base64.b64decode(found[1])))["figures"]
+
+
+def test_the_browser_is_given_what_the_static_figures_draw(tmp_path: Path) -> None:
+    _, events, _ = comparison()
+    write_page(tmp_path, comparison())
+    overall, panels = data_of(tmp_path / "benchmarks/lm.html")
+    whole = curves.anytime(summary(), "lm")
+    for group in overall["groups"]:
+        curve = whole[whole["arm"] == group["name"]]
+        assert group["columns"]["loss"][-1] == pytest.approx(curve["loss"].iloc[-1], rel=1e-5)
+        assert set(group["columns"]["time"]) <= {float(f"{time:.6g}") for time in curve["time"]}
+    assert [known["kind"] for known in overall["references"]] == ["law", "line", "strip"]
+    assert data_of(tmp_path / "index.html")[0] == overall
+    assert [panel["name"] for panel in panels["panels"]] == list(SMALL)
+    curve, workers = data_of(tmp_path / "studies/lm/asha.html")
+    study = events[(events["arm"] == "asha") & (events["seed"] == 0)]
+    assert len(workers["columns"]["trial"]) == (study["kind"] == "started").sum()
+    assert set(curve["panels"][0]["columns"]["trial"]) == set(study.loc[study["kind"] == "report", "trial"])
+
+
+def test_what_a_report_shows_of_each_thing_shrinks_with_what_it_compares() -> None:
+    small, large = interactive.Room.of(4), interactive.Room.of(200)
+    assert all(few >= many for few, many in zip(small, large, strict=True))
+    curve = pd.DataFrame({"time": np.arange(1.0, 1001), "loss": -np.arange(1000.0), "seeds": 1, "failed": 0})
+    for log in (False, True):
+        kept = interactive.sampled(curve, 100, log=log)
+        assert len(kept) <= 100
+        assert kept["time"].iloc[[0, -1]].tolist() == [1, 1000]
+    points = pd.DataFrame({"job": np.repeat(np.arange(20), 50), "trial": np.repeat(np.arange(20), 50), "time": 1.0})
+    kept = trials.thinned(points.assign(time=np.tile(np.arange(50.0), 20)), 100)
+    assert len(kept) <= 100 + 20
+    assert set(kept.groupby("job")["time"].agg(["min", "max"]).itertuples(index=False, name=None)) == {(0.0, 49.0)}
+
+
+def test_files_of_any_names_have_stems_of_their_own() -> None:
+    names = ["a b", "a/b", "A-b", "../..", "", "x" * 300, "x" * 301]
+    found = publishing.stems(names)
+    assert list(found) == names
+    assert len({stem.casefold() for stem in found.values()}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,70}", stem) for stem in found.values())
 
 
 def test_the_page_tells_what_failed_and_holds_its_figures(tmp_path: Path) -> None:
@@ -653,7 +743,7 @@ def test_the_page_tells_what_failed_and_holds_its_figures(tmp_path: Path) -> Non
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     for words in ("LinAlgError: not positive definite", "python -m harness compare", "budget 4, error 1", "maxfid"):
         assert words in html
-    assert html.count("data:image/svg+xml;base64,") == 2
+    assert html.count('<figure class="interactive"') == 1
     assert html.index("Completeness") < html.index("regret [95 %]")
     numbers = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert numbers["table"][0]["loss"] == summary().table["loss"][0]
@@ -670,10 +760,11 @@ def svg_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("svg_only")
 def test_files_of_a_former_report_are_removed_and_no_others(tmp_path: Path) -> None:
-    write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, ("old", "lm"), failed=False))
+    write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, ("old", "lm"), failed=False), static=True)
     (tmp_path / "figures/mine.txt").write_text("mine")
     write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, failed=False))
-    assert not list(tmp_path.glob("figures/*old*"))
+    assert not [name for name in names_in(tmp_path) if "old" in name]
+    assert not (tmp_path / "studies/old").exists()
     assert (tmp_path / "figures/mine.txt").exists()
 
 
@@ -719,8 +810,9 @@ def odd_names() -> tuple[Any, Any, Any]:
     [one_seed, one_arm, all_failed, nothing_known, all_failed_and_nothing_known, nothing_finite, odd_names],
 )
 def test_every_report_can_be_written_and_printed(make: Callable[[], tuple[Any, Any, Any]], tmp_path: Path) -> None:
+    write_page(tmp_path, make(), static=True)
     result = write_page(tmp_path, make())
-    assert page.up_to_date(tmp_path, "abc")
+    assert publishing.up_to_date(tmp_path, "abc")
     lines = printed(result).splitlines()
     assert max((len(line.rstrip()) for line in lines), default=0) <= 100
     assert "<b>" not in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -20,7 +20,8 @@ from harness.compose.declarations import comparison_of
 from harness.compose.studies import model_of, overridden, simulate, studies_of, study_of
 from harness.types import Event, Objective
 from surrogates import _converted
-from surrogates.families import fcnet, hpobench, lcbench, nasbench201, nmt_transformer
+from surrogates._yahpo_scenarios import LCBENCH
+from surrogates.families import fcnet, hpobench, nasbench201, nmt_transformer
 
 DATA = pytest.mark.skipif(
     _converted.shared_data("nmt_transformer.json.gz") is None, reason="FORETUNE_DATA holds no nmt_transformer.json.gz"
@@ -88,7 +89,7 @@ def test_the_objectives_of_a_suite_are_metrics_of_its_families() -> None:
         "fcnet": fcnet.FAMILY.metrics,
         "hpobench": hpobench.FAMILY.metrics,
         "nasbench201": nasbench201.FAMILY.metrics,
-        "lcbench": lcbench.METRICS,
+        "lcbench": LCBENCH.metrics,
         "nmt_transformer": nmt_transformer.BLEU,
     }
     for half in suites.HALVES:

@@ -1,12 +1,16 @@
-"""Bringing a family of tables: found, checked and converted once into plain files in the user's cache."""
+"""Bringing what is not shipped into the user's cache: families of tables, environments of foreign optimisers."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from harness import catalog
+from harness.cache import cache, published
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,69 @@ def families() -> dict[str, str]:
 
 
 def fetch(family: str, source: Path | None = None) -> Fetched:
-    """Convert a family from `source`, or from where it is found; FileNotFoundError that says how to get it."""
-    from surrogates import _converted
+    """Convert a family from `source`, from where it is found, or from its publisher.
 
+    source: its folder, file or archive; FileNotFoundError that says how to get it where nothing is there.
+    """
     if family not in families():
-        raise catalog.UnknownName("family", family, families())
+        raise catalog.UnknownName("family or foreign optimiser", family, {*families(), *catalog.optimisers()})
     if source is not None and not source.exists():
         raise FileNotFoundError(f"there is nothing at {source}: --from names where the data of {family!r} lies")
     module = import_module(f"surrogates.families.{family}")
-    found = source or module.find()
-    with _converted.published(family) as making:
+    with _found(module, family, source) as found, published(family) as making:
         module.convert(found, making)
     names = tuple(benchmark.name for benchmark in module.BENCHMARKS)
-    return Fetched(names, _converted.cache() / family, module.LICENCE, module.CITATION)
+    return Fetched(names, cache() / family, module.LICENCE, module.CITATION)
+
+
+@contextmanager
+def _found(module: ModuleType, family: str, source: Path | None) -> Generator[Path]:
+    """What a family can be converted from."""
+    from surrogates import _publishers
+
+    publisher: _publishers.Published | None = getattr(module, "PUBLISHED", None)
+    with ExitStack() as stack:
+        try:
+            found = source or module.find()
+        except FileNotFoundError as absent:
+            if publisher is None:
+                raise
+            try:
+                found = stack.enter_context(_publishers.downloaded(publisher, family))
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{absent}; {error}") from None
+        if publisher is not None and _publishers.is_archive(found):
+            found = stack.enter_context(_publishers.unpacked(found, publisher))
+        yield found
+
+
+def make_environment(name: str, source: Path | None = None) -> dict[str, str]:
+    """Make the environment in which an optimiser runs; gives what is installed, by distribution.
+
+    source: a folder of distributions to install from, instead of the package index.
+    """
+    from harness.foreign import _environment
+
+    if source is not None and not source.is_dir():
+        raise FileNotFoundError(f"there is no folder {source}: --from names where the distributions of {name!r} lie")
+    requirements = catalog.optimisers()[name].requirements
+    _environment.make(name, requirements, source)
+    return _environment.versions(name, requirements)
+
+
+def bring(what: str, source: Path | None = None) -> dict[str, str]:
+    """Fetch a family of tables or make an optimiser's environment; gives what is to be said of it, in order."""
+    if what not in catalog.optimisers():
+        fetched = fetch(what, source)
+        said = {"benchmarks": ", ".join(fetched.benchmarks), "licence": fetched.licence, "cite": fetched.citation}
+        return said | {"converted": str(fetched.folder)}
+    from harness.foreign import _environment
+
+    optimiser, versions = catalog.optimisers()[what], make_environment(what, source)
+    return {
+        "methods": ", ".join(optimiser.methods),
+        "installed": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "licence": optimiser.licence,
+        "cite": optimiser.citation,
+        "environment": str(_environment.environment_of(what)),
+    }

@@ -35,12 +35,12 @@ def _sentence(entry: catalog.Entry) -> str:
 
 
 def check(what: Path | None) -> dict[str, Any]:
-    """Check all methods and the known answers, one method's file, or a store."""
+    """Check all methods of ours and the known answers, one method by its name or file, or a store."""
     from harness import checks
 
     if what is not None and what.is_dir():
         return checks.check_store(store_of(what))
-    texts = [str(what)] if what is not None else list(catalog.method_names())
+    texts = [str(what)] if what is not None else catalog.own_methods()
     found = {text: checks.check_method(catalog.parse_method(text)) for text in texts}
     if what is None:
         found["known answers"] = checks.known_answers()

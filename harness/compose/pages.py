@@ -37,7 +37,7 @@ def page(names: Sequence[str], folder: Path, *, command: str) -> bool:
     import hashlib
 
     from reports import family
-    from reports.page import up_to_date
+    from reports.publishing import up_to_date
 
     wanted = tuple(dict.fromkeys(names))
     inputs = json.dumps([FORM, command, {name: _inputs(name) for name in wanted}])

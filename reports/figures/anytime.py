@@ -19,11 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
-
-SPREAD = 30
-"""A time axis whose curves begin before budget / SPREAD is logarithmic."""
-FEWEST = 3
-"""The fewest seeds for which a band is drawn: that of two seeds covers the whole figure."""
+from reports.curves import FEWEST, SPREAD, window
 
 
 def draw(
@@ -98,21 +94,3 @@ def _time_axis(axes: Axes, begin: float, budget: float, clock: str) -> None:
         axes.set_xlim(0, budget / unit)
     axes.axvline(budget / unit, color=style.FAINT, linewidth=0.8, zorder=0)
     axes.set_xlabel(f"{clock} time [{name}]")
-
-
-def window(frame: pd.DataFrame, optimum: float | None, median: float | None) -> tuple[float, float, float]:
-    """What is worth showing: the time (seconds) from which a curve has losses below the median config, and the losses.
-
-    Before that, and above the median config, lie only the first low levels of methods that stop early. Without a median
-    all that every seed has a loss for is shown.
-    """
-    shown = frame[frame["own"].astype(bool)]
-    if median is not None:
-        shown = shown[shown["loss"] < median]
-    if shown.empty:
-        shown = frame
-    losses = shown[["loss", "low"]].to_numpy(dtype=float)
-    top = float(shown["loss"].max()) if median is None else median
-    bottom = np.nanmin(losses) if optimum is None else min(optimum, np.nanmin(losses))
-    room = 0.05 * (top - float(bottom)) or 0.5
-    return float(shown["time"].min()), float(bottom) - room, top + room

@@ -20,6 +20,7 @@ CHUNK = 5_000
 PRIOR = 0.5
 """What the prior weighs: half a pair without any difference."""
 SURE = 0.95
+BETTER, EQUAL, WORSE, UNDECIDED = "better", "practically equal", "worse", "undecided"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Practical:
     @property
     def verdict(self) -> str:
         """In words; undecided unless one of the three has a probability of at least 95 %."""
-        shares = {"better": self.better, "practically equal": self.equal, "worse": self.worse}
-        return next((word for word, share in shares.items() if share >= SURE), "undecided")
+        shares = {BETTER: self.better, EQUAL: self.equal, WORSE: self.worse}
+        return next((word for word, share in shares.items() if share >= SURE), UNDECIDED)
 
 
 def practical(differences: Floats, region: float, rng: np.random.Generator) -> Practical:

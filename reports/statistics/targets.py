@@ -14,16 +14,24 @@ Floats = NDArray[np.float64]
 SHARES = (0.1, 0.01, 0.001)
 
 
-def levels(table: Floats) -> Floats:
-    """The targets of a benchmark: what the best 10 %, 1 % and 0.1 % of its configs reach, and its two best ones.
+def named_levels(table: Floats) -> dict[str, float]:
+    """The targets of a benchmark by name, from easy to hard: what its best 10 %, 1 % and 0.1 % reach, and its two best.
 
-    table: shape (configs,), final losses. Returns shape (targets,), from easy to hard, each once and finite; a share of
-    less than two configs is left out, the two best stand for it.
+    table: shape (configs,), final losses. Each target stands once and is finite; a share of less than two configs is
+    left out, the two best stand for it.
     """
     known = np.sort(table)
-    places = [max(int(share * len(known) + 1e-9), 2) for share in SHARES]
-    found = np.unique(known[np.minimum([*places, 2], len(known)) - 1])[::-1]
-    return found[np.isfinite(found)]
+    places = {f"best {100 * share:g} %": int(share * len(known) + 1e-9) for share in SHARES}
+    found: dict[str, float] = {}
+    for name, place in {**places, "two best": min(2, len(known))}.items():
+        if place >= max(min(2, len(known)), 1) and np.isfinite(level := float(known[place - 1])):
+            found |= {} if level in found.values() else {name: level}
+    return found
+
+
+def levels(table: Floats) -> Floats:
+    """The values of `named_levels`: shape (targets,), from easy to hard."""
+    return np.array(list(named_levels(table).values()))
 
 
 def time_to(times: Floats, values: Floats, level: float, end: float) -> float:

@@ -20,12 +20,25 @@ import numpy as np
 from harness.space import Config, Space, choice
 from harness.types import Benchmark, CurveModel, End, Fidelity, Objective
 from surrogates import _converted
+from surrogates._publishers import Published, Remote
 from surrogates.table import ENDS
 
 LICENCE = "MIT"
 CITATION = "Mohr et al., LCDB 1.0: An Extensive Learning Curves Database for Classification Tasks, 2022"
 PACKAGE = "lcdb 0.1.0"
 FILE, SHA256 = "database-accuracy.csv", "5bf9f9388d37da47ce5e0edaf67dacfbd12a05ba50b76b5b3f4bf2dce02d85ac"
+PUBLISHED = Published(
+    (
+        Remote(
+            "https://files.pythonhosted.org/packages/6a/20/"
+            "2cebb44ab119bd4146d32fba0e9806ef168b7f3489160db7fc27b7462b09/lcdb-0.1.0.tar.gz",
+            "450ea69b249866298653f718d66a825e3d19a4024dd4ff140b89f2e04d4777ae",
+            68153129,
+        ),
+    ),
+    "lcdb-0.1.0/lcdb",
+    (FILE,),
+)
 SPLITS, SMALLEST, TRAININGS, WORKERS = 5, 16, 40, 4
 METRICS = {"val_accuracy": "score_valid", "train_accuracy": "score_train", "test_accuracy": "score_test"}
 """Ours and the source's names."""

@@ -1,0 +1,84 @@
+"""The frames of studies and events, with what the data says of a study's configs besides what the study was told.
+
+Both are looked up, at no simulated time: how many of its configs lie where the data says little, and what those that
+a user would ever have held are truly worth, at full resource and without the luck of a seed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from harness.compose.studies import SURROGATE, model_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from harness.study import Record
+    from harness.types import CurveModel
+
+
+def frames(records: Sequence[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The studies and the events of some records, as `harness.frames` gives them, with what was looked up.
+
+    Studies have `outside`, the share of their configs that lie where the data says little. Events have `final` and
+    `final_test`, the losses that the config of their trial ends with, the test metric in the direction of the loss;
+    NaN for trials that never were the incumbent or went on from another's checkpoint, for real studies, and where there
+    is no test metric.
+    """
+    import numpy as np
+
+    from harness import frames
+    from reports.incumbent import trajectories
+
+    studies, events = frames.frames(records)
+    tops = {record.spec["benchmark"]["name"]: max(record.spec["benchmark"]["fidelity"]["levels"]) for record in records}
+    held = trajectories(events, tops) if len(events) else {}
+    finals = [
+        _finals(record, sorted(set(held[key].trials.tolist())) if key in held else ())
+        for record, key in zip(records, studies[["arm", "benchmark", "seed"]].itertuples(index=False), strict=True)
+    ]
+    final = np.concatenate(finals) if finals else np.empty((0, 2))
+    return (
+        studies.assign(outside=[_outside(record.spec, record.configs) for record in records]),
+        events.assign(final=final[:, 0], final_test=final[:, 1]),
+    )
+
+
+def _finals(record: Record, trials: Sequence[int]) -> np.ndarray[Any, Any]:
+    """What the configs of some trials end with, at each event of such a trial: validation and test, (events, 2)."""
+    import numpy as np
+
+    from harness.study import KINDS
+
+    if record.spec["data"] == "real" or not len(record.trial):
+        return np.full((len(record.kind), 2), math.nan)
+    configs = dict(map(json.loads, record.configs))
+    copies = set(record.trial[(record.kind == KINDS.index("started")) & (record.code >= 0)].tolist())
+    trials = [trial for trial in trials if trial not in copies]
+    found = np.full((int(record.trial.max()) + 1, 2), math.nan)
+    for place, model in enumerate(_models(record.spec["source"], json.dumps(record.spec["benchmark"]))):
+        if model is not None:
+            found[trials, place] = [model.final_loss(configs[trial]) for trial in trials]
+    return found[record.trial]
+
+
+@cache
+def _models(source: str, benchmark: str) -> tuple[CurveModel, CurveModel | None]:
+    """What answers for the configs of a study: judged as the study was, and by the test metric where there is one."""
+    from harness.types import Benchmark
+
+    own = Benchmark.from_json(json.loads(benchmark))
+    model, judged = model_of(source, own.table_miss), own.judged_by_test()
+    return model.under(own), None if judged is None else model.under(judged)
+
+
+def _outside(spec: Mapping[str, Any], configs: Sequence[str]) -> float:
+    if spec["data"] == "real" or spec["benchmark"]["table_miss"] != SURROGATE or not configs:
+        return math.nan
+    model, _ = _models(spec["source"], json.dumps(spec["benchmark"]))
+    return sum(model.outside(config) for _, config in map(json.loads, configs)) / len(configs)

@@ -1,0 +1,191 @@
+"""What a comparison comes to in plain words, and what must be said beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reports import text
+from reports.outcomes import DONE, FAILED, MISSING, records, unique
+from reports.pairs import ALIKE, BETTER, NO_DATA
+from reports.summary import Summary
+
+FEW = 5
+"""With fewer seeds than this an interval is hardly more than a guess, and the page says so."""
+
+
+def answer(summary: Summary) -> str:
+    """One paragraph: which arms are best, by how much, how sure, and what cannot be concluded."""
+    arms, names = unique(summary.studies["arm"]), unique(summary.studies["benchmark"])
+    if len(arms) == 1:
+        return f"Only {arms[0]} was run, so there is nothing to compare it with; below is how it did. {_ran(summary)}"
+    if (summary.studies["state"] != DONE).all():
+        return f"Nothing can be concluded: no study came to its end. {_ran(summary)}"
+    if len(names) == 1:
+        return f"{_on_one(summary, names[0])} {_ran(summary)}"
+    return f"{_on_many(summary, names, arms)} {_ran(summary)}"
+
+
+def caveats(summary: Summary) -> list[str]:
+    """What a reader must know before believing any of it, the gravest first."""
+    said: list[str] = []
+    for name in unique(summary.studies["benchmark"]):
+        here, facts = summary.studies[summary.studies["benchmark"] == name], summary.facts[name]
+        ran = here[here["state"] != MISSING]
+        said += _unequal(name, ran)
+        said += [str(facts["verdict"])] if facts.get("verdict") else []
+        said += _outside(name, ran)
+        said += _unrepeatable(name, facts)
+        if facts.get("optimum") is None or facts.get("median") is None:
+            said.append(f"{name}: the best and the median config are not known, so there is no regret, only losses.")
+    return [*_seeds(summary), *dict.fromkeys(said)]
+
+
+def _on_one(summary: Summary, name: str) -> str:
+    """What is said of the only benchmark."""
+    table = records(summary.table[summary.table["benchmark"] == name])
+    pairs = records(summary.pairs[summary.pairs["benchmark"] == name])
+    lead = _lead(table)
+    if lead is None or all(pair["verdict"] == NO_DATA for pair in pairs):
+        return f"On {name} nothing can be concluded: {_why_no_data(summary, name)}."
+    best = [row["arm"] for row in table if row["best"]]
+    beaten = [pair for pair in pairs if pair["verdict"] == BETTER and pair["first"] == lead["arm"]]
+    held = f"{_value(lead, 'loss')} at the end of the budget"
+    if not beaten and not any(pair["verdict"] == BETTER for pair in pairs):
+        return (
+            f"On {name} no two of the {len(table)} methods could be told apart. {lead['arm']} has the lowest mean "
+            f"loss, {held}, but so small a lead may be luck. {_power(pairs)}"
+        )
+    others = [arm for arm in best if arm != lead["arm"]]
+    first = f"On {name} {lead['arm']} has the lowest mean loss, {held}"
+    apart = "; ".join(_better(pair) for pair in beaten)
+    alike = f"; it could not be told apart from {_listed(others)}" if others else ""
+    if not beaten:
+        return f"{first}{alike}. {_some_apart(pairs)} {_power(pairs)}"
+    return f"{first}: {apart}{alike}. {_power([pair for pair in pairs if pair['verdict'] == ALIKE])}".rstrip()
+
+
+def _on_many(summary: Summary, names: Sequence[str], arms: Sequence[str]) -> str:
+    """What is said of several benchmarks: how often each method is among the best, how many pairs are told apart."""
+    among = {arm: int(summary.table.loc[summary.table["arm"] == arm, "best"].sum()) for arm in arms}
+    most = max(among.values())
+    known = summary.pairs[summary.pairs["verdict"] != NO_DATA]
+    apart = int((known["verdict"] == BETTER).sum())
+    if known.empty:
+        return f"On none of the {len(names)} benchmarks can anything be concluded: {_why_no_data(summary, names[0])}."
+    leading = [arm for arm in arms if among[arm] == most]
+    verb = "is" if len(leading) == 1 else "are"
+    return (
+        f"On {most} of {text.plural(len(names), 'benchmark')} {_listed(leading)} {verb} the best or cannot be told "
+        f"apart from the best. Of {text.plural(len(known), 'pair')} of methods on single benchmarks {apart} could be "
+        "told apart."
+    )
+
+
+def _lead(table: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    known = [row for row in table if row["best"]]
+    return min(known, key=lambda row: (np.nan_to_num(row["regret"]), row["loss"]), default=None)
+
+
+def _better(pair: Mapping[str, Any]) -> str:
+    """By how much one is better than another, and how sure that is."""
+    bounds = f"95 % interval {text.number(pair['low'])} to {text.number(pair['high'])}"
+    sure = f"p {text.p_value(pair['holm'])}"
+    if pair["measure"] == "difference":
+        return f"its loss is lower than that of {pair['second']} by {text.number(-pair['effect'])} ({bounds}, {sure})"
+    return f"its {pair['measure']} is {text.number(pair['effect'])} times that of {pair['second']} ({bounds}, {sure})"
+
+
+def _some_apart(pairs: Sequence[Mapping[str, Any]]) -> str:
+    said = [f"{pair['first']} is better than {pair['second']}" for pair in pairs if pair["verdict"] == BETTER]
+    return f"Told apart are: {_listed(said)}."
+
+
+def _power(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """What so few seeds could have shown of the pairs that were not told apart."""
+    limits = [pair["detectable"] for pair in pairs if pair["verdict"] != NO_DATA and np.isfinite(pair["detectable"])]
+    ratios = [pair["measure"] != "difference" for pair in pairs if pair["verdict"] != NO_DATA]
+    if not limits or not all(ratios):
+        return ""
+    seeds = min(pair["seeds"] for pair in pairs if pair["verdict"] != NO_DATA)
+    low, high = (text.number(limit, 2) for limit in (min(limits), max(limits)))
+    measure = next(pair["measure"] for pair in pairs if pair["verdict"] != NO_DATA)
+    span = low if low == high else f"between {low} and {high}"
+    return (
+        f"With {text.plural(seeds, 'seed')} a difference is found reliably only where one method's {measure} is at "
+        f"most {span} times the other's; smaller ones there may be."
+    )
+
+
+def _why_no_data(summary: Summary, name: str) -> str:
+    here = summary.studies[summary.studies["benchmark"] == name]
+    if (here["state"] == FAILED).any() and here["counted"].isna().any():
+        return "studies failed, and no median config is known to count them as"
+    if here["seed"].nunique() < 2:
+        return "one seed tells nothing of how much is luck; two or more are needed for any interval or test"
+    return "too few studies of any two methods share a seed"
+
+
+def _ran(summary: Summary) -> str:
+    """What was wanted and what came of it."""
+    counts = {state: int((summary.studies["state"] == state).sum()) for state in (DONE, FAILED, MISSING)}
+    said = f"{counts[DONE]} of {text.plural(len(summary.studies), 'study')} came to their end"
+    rest = [f"{count} {state}" for state, count in counts.items() if count and state != DONE]
+    return f"{said} ({_listed(rest)})." if rest else f"All {text.plural(len(summary.studies), 'study')} are done."
+
+
+def _value(row: Mapping[str, Any], name: str) -> str:
+    value, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return text.interval(value, low, high, text.decimals([value], [low], [high]))
+
+
+def _seeds(summary: Summary) -> list[str]:
+    counts = summary.studies.groupby("benchmark", sort=False)["seed"].nunique()
+    few = sorted({int(count) for count in counts if count < FEW})
+    if not few:
+        return []
+    if few[0] == 1:
+        return ["One seed: it tells nothing of how much is luck, so there are no intervals and no tests."]
+    return [f"{few[0]} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
+
+
+def _unequal(name: str, ran: Any) -> list[str]:
+    """What the methods of a benchmark did not have alike."""
+    said: list[str] = []
+    for column, what, words in (
+        ("budget", "budgets", text.seconds),
+        ("workers", "numbers of workers", lambda value: f"{value:.0f}"),
+    ):
+        of = {str(arm): sorted(mine[column].dropna().unique()) for arm, mine in ran.groupby("arm", sort=False)}
+        if len({tuple(values) for values in of.values()}) > 1:
+            listed = ", ".join(f"{arm} {' and '.join(words(value) for value in values)}" for arm, values in of.items())
+            said.append(f"{name}: the methods had different {what} ({listed}); that too is in every difference.")
+    data = {str(arm): set(mine["data"].dropna()) for arm, mine in ran.groupby("arm", sort=False)}
+    if len({tuple(sorted(map(str, digests))) for digests in data.values()}) > 1:
+        said.append(f"{name}: {_listed(list(data))} met different data, so their losses cannot be compared.")
+    return said
+
+
+def _outside(name: str, ran: Any) -> list[str]:
+    shares = ran.groupby("arm", sort=False)["outside"].mean()
+    asked = [f"{arm} {text.share(share)}" for arm, share in shares.items() if share > 0]
+    if not asked:
+        return []
+    return [f"{name}: configs far from all that were measured, where the answers are guesses: {_listed(asked)}."]
+
+
+def _unrepeatable(name: str, facts: Mapping[str, Any]) -> list[str]:
+    if facts.get("real"):
+        return [f"{name}: trained for real in wall-clock time, so the same command will not give the same numbers."]
+    if facts.get("decision_time") == "measured":
+        return [
+            f"{name}: the methods' own decision time was measured on this machine and counts, so the same command will "
+            "not give the same numbers."
+        ]
+    return []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -1,0 +1,34 @@
+"""What the machine that ran the simulated studies took for each, over the jobs that it started: the method's decisions
+together with the simulation itself, which is a few millionths of a second an event. A point a study. It is of that
+machine on that day, and no part of simulated time unless a study declared it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from reports import style
+
+
+def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) -> None:
+    """Draw a point for each study.
+
+    frame: columns arm, jobs, seconds (a job).
+    """
+    for arm, points in frame.groupby("arm", sort=False, observed=True):
+        look = styles[str(arm)]
+        axes.scatter(
+            points["jobs"], points["seconds"], s=11, marker=look.marker, color=look.colour, alpha=0.55, linewidths=0,
+            label=style.name(str(arm)),
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("jobs started in a study")
+    axes.set_ylabel("seconds a job")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)

@@ -1,0 +1,94 @@
+"""A report's folder: each file written whole, the same bytes for the same inputs, no dates.
+
+Files are written beside their place and then moved there. `report.json` goes first and comes back last: it holds the
+digest of what the report was made from, so a report without it is not up to date, and one that was interrupted is made
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+from reports.table import frame_csv
+
+FORM = 3
+"""Counts the forms of the report; one of another form is not up to date."""
+
+LONGEST = 60
+"""Characters of a file's stem: a method's name with all its options would be longer than file systems take."""
+
+
+def up_to_date(folder: Path, digest: str) -> bool:
+    """Whether the folder holds a whole report of this form, made from inputs with this digest."""
+    stamp = _stamp(folder)
+    whole = all((folder / name).is_file() for name in stamp.get("files", []))
+    return stamp.get("digest") == digest and stamp.get("form") == FORM and whole
+
+
+def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
+    """Write a report whole, with a stamp of what it was made from; files of a former report are removed."""
+    former = _stamp(folder).get("files", [])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").unlink(missing_ok=True)
+    for name, content in files.items():
+        _write_whole(folder / name, content)
+    for name in sorted(set(former) - set(files)):
+        (folder / name).unlink(missing_ok=True)
+        _remove_empty((folder / name).parent, folder)
+    _write_whole(folder / "report.json", as_json({"digest": digest, "form": FORM, "files": sorted(files)}))
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """Plain content as the bytes of a JSON file; ValueError for a number that is not finite."""
+    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """A frame as the bytes of a CSV file; what is not known is empty, and no text is taken for a formula."""
+    return frame_csv(frame).encode()
+
+
+def stems(names: Sequence[str]) -> dict[str, str]:
+    """A stem for the files of each name, no two alike, also where a file system takes capitals for small letters."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:LONGEST] or "unnamed"
+        stem, again = plain, 1
+        while stem.casefold() in taken:
+            again += 1
+            stem = f"{plain}-{again}"
+        taken.add(stem.casefold())
+        found[name] = stem
+    return found
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _remove_empty(place: Path, folder: Path) -> None:
+    while place != folder and place.is_dir() and not any(place.iterdir()):
+        place.rmdir()
+        place = place.parent
+
+
+def _stamp(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

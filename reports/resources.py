@@ -1,0 +1,99 @@
+"""Where the resource of studies went: how far trials were trained, what workers did, and what decisions took.
+
+All of it is read off the events. A worker's time is trained (it ended in a report), lost (of a job that was cut or
+failed, after its last report) or idle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats
+from reports.outcomes import MISSING, Facts, records, unique
+
+POINTS = 60
+"""Levels, as shares of the highest, at which curves over levels are given at most."""
+
+
+def levels(events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """How far trials were trained and where the training time went, each benchmark counting the same.
+
+    Columns: arm, level (share of the benchmark's highest), trials (the share of them that reached at least that level),
+    time (the share of the training time that was spent up to that level).
+    """
+    shares = np.unique(np.concatenate([_shares(facts[name]) for name in unique(events["benchmark"])]))
+    shares = shares[np.unique(np.linspace(0, len(shares) - 1, POINTS).astype(np.int64))]
+    kind, resource, cost, trial, seed = (
+        events[name].to_numpy() for name in ("kind", "resource", "cost", "trial", "seed")
+    )
+    told = np.asarray(kind == "report")
+    found: dict[str, list[Floats]] = {}
+    for (arm, benchmark), rows in _groups(events, ["arm", "benchmark"]).items():
+        here = rows[told[rows]]
+        if not len(here):
+            continue
+        level = resource[here] / max(facts[benchmark]["levels"])
+        _, owner = np.unique(
+            seed[here].astype(np.int64) * (int(trial[here].max()) + 1) + trial[here], return_inverse=True
+        )
+        furthest = np.zeros(owner.max() + 1)
+        np.maximum.at(furthest, owner, level)
+        order = np.argsort(level, kind="stable")
+        spent = np.concatenate([[0.0], np.cumsum(cost[here][order])])
+        reached = 1 - np.searchsorted(np.sort(furthest), shares - 1e-12) / len(furthest)
+        used = spent[np.searchsorted(level[order], shares + 1e-12)] / (spent[-1] or 1.0)
+        found.setdefault(arm, []).append(np.stack([reached, used]))
+    parts = [
+        pd.DataFrame({"arm": arm, "level": shares, "trials": mean[0], "time": mean[1]})
+        for arm, mean in ((arm, np.mean(every, axis=0)) for arm, every in found.items())
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["arm", "level", "trials", "time"])
+
+
+def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """What workers did, as shares of all their time until the budget: columns arm, trained, lost, idle.
+
+    studies: outcomes. Means over studies, then over benchmarks.
+    """
+    kind, time, cost = (events[name].to_numpy() for name in ("kind", "time", "cost"))
+    sign = np.select([kind == "started", kind == "ended"], [-1.0, 1.0], 0.0)
+    trained, busy = np.nan_to_num(cost.astype(float)), sign * time
+    ran = studies[studies["state"] != MISSING]
+    whole = {(row["arm"], row["benchmark"], row["seed"]): float(row["workers"] * row["budget"]) for row in records(ran)}
+    rows: list[dict[str, Any]] = []
+    for key, places in _groups(events, ["arm", "benchmark", "seed"]).items():
+        available = whole.get(key, 0.0)
+        if available > 0:
+            used, reported = float(busy[places].sum()) / available, float(trained[places].sum()) / available
+            row = {"trained": reported, "lost": max(used - reported, 0.0), "idle": max(1 - used, 0.0)}
+            rows.append({"arm": key[0], "benchmark": key[1], **row})
+    columns = ["trained", "lost", "idle"]
+    frame = pd.DataFrame(rows, columns=["arm", "benchmark", *columns])
+    by_benchmark = frame.groupby(["arm", "benchmark"], sort=False)[columns].mean()
+    return by_benchmark.groupby("arm", sort=False).mean().reset_index()
+
+
+def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """What this machine took for a simulated study over the jobs that it started.
+
+    studies: outcomes. A row a study: columns arm, benchmark, jobs, seconds (a job). Real ones are left out, since their
+    seconds are those of trainings.
+    """
+    started = events[events["kind"] == "started"]
+    counts = started.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).size().rename("jobs")
+    real = [name for name in facts if facts[name].get("real")]
+    simulated = studies[~studies["benchmark"].isin(real) & (studies["real_seconds"] > 0)]
+    frame = simulated.merge(counts.reset_index(), on=["arm", "benchmark", "seed"])
+    return frame.assign(seconds=frame["real_seconds"] / frame["jobs"])[["arm", "benchmark", "jobs", "seconds"]]
+
+
+def _shares(facts: Any) -> Floats:
+    known = np.asarray(facts["levels"], dtype=float)
+    return known / known.max()
+
+
+def _groups(events: pd.DataFrame, by: list[str]) -> dict[Any, Any]:
+    return cast(dict[Any, Any], events.groupby(by, sort=False, observed=True).indices)

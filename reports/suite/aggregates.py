@@ -1,0 +1,87 @@
+"""One number a method over all benchmarks, with two intervals: for this suite, and for benchmarks like these.
+
+Every number is a mean that counts each benchmark the same, or, in the interval for benchmarks like these, each family.
+On a single benchmark the interval is the t interval over its seeds: no bootstrap of so few is trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats
+from reports.intervals import Interval, mean
+from reports.statistics import aggregates
+from reports.statistics.blocks import Blocks
+from reports.statistics.bootstrap import Scheme, over_families, over_seeds, resample
+from reports.suite.selection import Ground, Path, Selection
+
+SEED = 20_260
+"""Of all bootstraps: the same blocks are always drawn alike."""
+FEWEST_FAMILIES = 2
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that each study has, and how it is brought to one over all benchmarks.
+
+    of: a study's number; statistic: of `reports.statistics.aggregates`; back: from the scale on which means are taken
+    to the one that is shown; smooth: whether the statistic is a plain mean, so that a t interval holds for it.
+    """
+
+    name: str
+    of: Callable[[Path, Ground], float]
+    statistic: aggregates.Statistic = aggregates.mean
+    back: Callable[[Any], Any] = float
+    smooth: bool = True
+
+
+COLUMNS = ["arm", "quantity", "center", "low", "high", "low_families", "high_families"]
+
+
+def table(selection: Selection, quantities: tuple[Quantity, ...]) -> pd.DataFrame:
+    """Every quantity of every arm: columns arm, quantity, center, low, high, low_families, high_families.
+
+    low and high are of this suite; those of families are NaN where there are fewer than two.
+    """
+    rows: list[dict[str, Any]] = []
+    for quantity in quantities if selection.arms else ():
+        values = selection.each(quantity.of)
+        suite = interval(values, selection.where, quantity, over_seeds)
+        families = interval(values, selection.where, quantity, over_families)
+        for place, arm in enumerate(selection.arms):
+            center, low, high = (float(quantity.back(part[place])) for part in suite)
+            row = {"arm": arm, "quantity": quantity.name, "center": center, "low": low, "high": high}
+            row |= {f"{end}_families": float(quantity.back(part[place])) for end, part in _ends(families)}
+            rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def interval(values: Floats, where: Blocks, quantity: Quantity, scheme: Scheme) -> Interval:
+    """The number of each arm over all blocks, with the interval that a scheme of resampling gives.
+
+    values: shape (arms, blocks). NaN ends where the scheme can give none: fewer than two families, or a single
+    benchmark with a statistic that is no plain mean.
+    """
+    if scheme is over_families and where.families < FEWEST_FAMILIES:
+        return _unknown(values, where, quantity)
+    if where.benchmarks == 1:
+        if not quantity.smooth:
+            return _unknown(values, where, quantity)
+        alone = [mean(row) for row in values]  # arm by arm: a sum over all at once may round with their number
+        return Interval(*(np.array(part) for part in zip(*alone, strict=True)))
+    return resample(values, where, quantity.statistic, np.random.default_rng(SEED), scheme=scheme).interval()
+
+
+def _unknown(values: Floats, where: Blocks, quantity: Quantity) -> Interval:
+    weights = where.suite_weights()[None]
+    center = np.array([quantity.statistic(row, weights)[0] for row in values])
+    return Interval(center, np.full_like(center, np.nan), np.full_like(center, np.nan))
+
+
+def _ends(found: Interval) -> tuple[tuple[str, Floats], ...]:
+    return (("low", found.low), ("high", found.high))

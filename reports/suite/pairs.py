@@ -1,0 +1,144 @@
+"""What can be said about two methods over benchmarks: which is better, practically equal, or what could not be seen.
+
+The unit is the benchmark: each is one difference of mean anytime scores, and benchmarks that share a family are no
+independent witnesses, so the interval for benchmarks like these draws families. Wilcoxon's signed-rank test with Holm's
+correction says whether two methods can be told apart; the Bayesian signed-rank test whether they are practically equal.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats
+from reports.intervals import Interval
+from reports.statistics.aggregates import mean, superiority
+from reports.statistics.bootstrap import Resampled, over_families, over_seeds, resample
+from reports.statistics.detectable import by_design, by_signed_rank
+from reports.statistics.practical import EQUAL, Practical, practical
+from reports.statistics.wilcoxon_holm import Tested, bars, wilcoxon_holm
+from reports.suite.aggregates import SEED
+from reports.suite.selection import Selection
+from reports.text import number, p_value
+
+REGION = 0.02
+"""Anytime scores that differ by less are practically equal."""
+FEWEST = 2
+"""Benchmarks, below which nothing is said over them."""
+
+COLUMNS = [
+    *("first", "second", "verdict", "difference", "low", "high", "low_families", "high_families", "shift", "shift_low"),
+    *("shift_high", "p", "holm", "biserial", "wins", "ties", "losses", "detectable", "better", "equal", "worse"),
+    *("practically", "improvement", "improvement_low", "improvement_high", "benchmarks", "statement"),
+]
+BETTER, ALIKE = "better", "not told apart"
+
+
+def table(selection: Selection, scores: Floats) -> pd.DataFrame:
+    """Every pair of arms over the benchmarks, in the order of the arms, first against second.
+
+    scores: anytime scores, shape (arms, blocks), higher better. Columns: difference (mean score of first less that of
+    second; low, high of this suite, with _families of benchmarks like these), shift (Hodges and Lehmann's), p, holm,
+    biserial (above 0 where first is better), wins, ties, losses (benchmarks, of first), detectable (the smallest shift
+    that so many benchmarks would have shown), better, equal, worse (probabilities), improvement (the probability that a
+    run of first is better).
+    """
+    if len(selection.benchmarks) < FEWEST or len(selection.arms) < 2:
+        return pd.DataFrame(columns=COLUMNS)
+    means = selection.where.per_benchmark(scores)
+    tested = wilcoxon_holm(-means)
+    pairs = list(combinations(range(len(scores)), 2))
+    levels = [_resampled(selection, scores, scheme) for scheme in (over_seeds, over_families)]
+    chances = _improvements(selection, scores, pairs)
+    rows: list[dict[str, Any]] = []
+    for test, (first, second), chance in zip(tested, pairs, chances, strict=True):
+        apart = means[second] - means[first]  # lower is better
+        equal = practical(apart, REGION, np.random.default_rng(SEED))
+        intervals = [level.difference(first, second) for level in levels]
+        row = {"first": selection.arms[first], "second": selection.arms[second]}
+        row |= _numbers(test, apart, intervals, equal, len(pairs)) | chance
+        rows.append(row | {"benchmarks": len(apart), "statement": _statement(row, len(apart), len(pairs))})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def cliques(selection: Selection, scores: Floats) -> list[tuple[str, ...]]:
+    """The groups of arms, neighbours in mean rank over benchmarks, of which no two can be told apart."""
+    if len(selection.benchmarks) < FEWEST or len(selection.arms) < 2:
+        return []
+    means = -selection.where.per_benchmark(scores)
+    return [tuple(selection.arms[place] for place in group) for group in bars(means, wilcoxon_holm(means))]
+
+
+def impossible(selection: Selection) -> str:
+    """In words that no pair can be significant, however its differences fall out; else empty."""
+    count = len(selection.arms)
+    if len(selection.benchmarks) < FEWEST or count < 2:
+        return ""
+    return by_design(len(selection.benchmarks), count * (count - 1) // 2, "benchmark")
+
+
+def _resampled(selection: Selection, scores: Floats, scheme: Any) -> Resampled:
+    return resample(scores, selection.where, mean, np.random.default_rng(SEED), scheme=scheme)
+
+
+def _improvements(selection: Selection, scores: Floats, pairs: list[tuple[int, int]]) -> list[dict[str, float]]:
+    """The probability of improvement of each pair, all on the same draws."""
+
+    def statistic(pair: Floats, weights: Floats) -> Floats:
+        return superiority(pair[:, 0], pair[:, 1], selection.where, weights)
+
+    values = np.stack([-scores[[first, second]].T for first, second in pairs])
+    found = resample(values, selection.where, statistic, np.random.default_rng(SEED), replicates=2000).interval()
+    names = ("improvement", "improvement_low", "improvement_high")
+    return [dict(zip(names, map(float, parts), strict=True)) for parts in zip(*found, strict=True)]
+
+
+def _numbers(test: Tested, apart: Floats, intervals: list[Interval], equal: Practical, tests: int) -> dict[str, Any]:
+    suite, families = intervals
+    ranks = test.ranks
+    return {
+        "verdict": BETTER if test.told_apart else ALIKE,
+        "difference": float(suite.center),
+        "low": float(suite.low),
+        "high": float(suite.high),
+        "low_families": float(families.low),
+        "high_families": float(families.high),
+        "shift": -ranks.shift,
+        "shift_low": -ranks.high,
+        "shift_high": -ranks.low,
+        "p": ranks.p,
+        "holm": test.holm,
+        "biserial": -ranks.biserial,
+        "wins": ranks.wins,
+        "ties": ranks.ties,
+        "losses": ranks.losses,
+        "detectable": by_signed_rank(float(apart.std(ddof=1)), len(apart), tests),
+        "better": equal.better,
+        "equal": equal.equal,
+        "worse": equal.worse,
+        "practically": equal.verdict,
+    }
+
+
+def _statement(row: dict[str, Any], benchmarks: int, tests: int) -> str:
+    """What can be said about a pair, in words."""
+    first, second, p = row["first"], row["second"], p_value(row["holm"])
+    if row["verdict"] == BETTER:
+        small = "; practically equal all the same" if row["practically"] == EQUAL else ""
+        if ahead := row["shift"] > 0:
+            better, worse, low, high = first, second, row["shift_low"], row["shift_high"]
+        else:
+            better, worse, low, high = second, first, -row["shift_high"], -row["shift_low"]
+        return (
+            f"{better} is better than {worse} over benchmarks: anytime score higher by {number(abs(row['shift']))} "
+            f"[{number(low)}, {number(high)}], Holm p {p}, better on {row['wins' if ahead else 'losses']} of "
+            f"{benchmarks}{small}"
+        )
+    if row["practically"] == EQUAL:
+        return f"{first} and {second} are practically equal over benchmarks (probability {row['equal']:.3f})"
+    limit = by_design(benchmarks, tests, "benchmark")
+    limit = limit or f"the smallest detectable shift of the anytime score is {number(row['detectable'])}"
+    return f"{first} and {second} could not be told apart over benchmarks, Holm p {p}: {limit}"

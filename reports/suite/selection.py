@@ -1,0 +1,145 @@
+"""Which studies count over all benchmarks, and what each of them held over time, on a scale that benchmarks share.
+
+Left out, and said so: a benchmark without a best and a median config to measure by, or on which arms have different
+budgets; an arm that has no study on one of the benchmarks; a block that one of the other arms misses. So all arms that
+are compared stand on the same blocks, and an arm that is complete changes no other's numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats, Key, Trajectory
+from reports.outcomes import FAILED, MISSING, Facts, unique
+from reports.regret import Scale, normalised, scale
+from reports.statistics.blocks import Blocks, blocks
+from reports.statistics.targets import named_levels
+from reports.text import listed, number, plural
+
+
+class Path(NamedTuple):
+    """What a study held: right-continuous steps on the clock of its benchmark, on which the budget is 1."""
+
+    times: Floats
+    """Shape (steps,), rising; the last is where it failed, if it did."""
+    losses: Floats
+    """Infinite from the failure on."""
+    regrets: Floats
+    """Normalised, within [floor, 1]; 1 from the failure on."""
+    end: float
+    """When the study ended."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is known of a benchmark: its ruler, the losses that are its targets, its family."""
+
+    ruler: Scale
+    targets: Mapping[str, float]
+    family: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The studies that count; make it with `select`."""
+
+    arms: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    where: Blocks
+    """The benchmark and family of each block."""
+    paths: Mapping[str, tuple[Path, ...]]
+    """Of each arm, what it held in each block."""
+    grounds: Mapping[str, Ground]
+    left_out: tuple[str, ...]
+    """What does not count, and why, in words."""
+
+    @property
+    def families(self) -> int:
+        """How many families the benchmarks are of."""
+        return self.where.families
+
+    def block_benchmarks(self) -> list[str]:
+        """The benchmark of each block, by name."""
+        return [self.benchmarks[place] for place in self.where.benchmark]
+
+    def each(self, of: Callable[[Path, Ground], Any]) -> Floats:
+        """What a function gives for the path of each study and its ground: shape (arms, blocks, ...)."""
+        grounds = [self.grounds[name] for name in self.block_benchmarks()]
+        return np.array([[of(*study) for study in zip(self.paths[arm], grounds, strict=True)] for arm in self.arms])
+
+
+def select(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> Selection:
+    """The studies of a comparison that count over its benchmarks.
+
+    outcomes: a row per wanted study, as `reports.outcomes.outcomes` gives them.
+    """
+    names, left_out = _benchmarks(outcomes, facts)
+    ran = outcomes[outcomes["benchmark"].isin(names) & (outcomes["state"] != MISSING)]
+    arms: list[str] = []
+    for arm in unique(outcomes["arm"]):
+        absent = [name for name in names if name not in set(ran.loc[ran["arm"] == arm, "benchmark"])]
+        arms += [] if absent else [arm]
+        left_out += [f"{arm}: it has no study on {listed(absent)}"] if absent and names else []
+    ran = ran[ran["arm"].isin(arms)]
+    counts = ran.groupby(["benchmark", "seed"], sort=False)["arm"].size()
+    whole = {(str(name), int(seed)) for (name, seed), count in counts.items() if count == len(arms)}  # pyright: ignore
+    if len(whole) < len(counts):
+        missed = plural(len(counts) - len(whole), "block")
+        left_out.append(f"{missed} (a benchmark with a seed) that one of the methods misses")
+    names = [name for name in names if any(name == benchmark for benchmark, _ in whole)]
+    kept = [(name, seed) for name in names for seed in sorted(seed for benchmark, seed in whole if benchmark == name)]
+    rows = {(str(row.arm), str(row.benchmark), int(row.seed)): row for row in ran.itertuples()}  # type: ignore[arg-type]
+    grounds = {name: _ground(name, facts[name]) for name in names}
+    paths = {
+        arm: tuple(_path(rows[arm, *block], trajectories.get((arm, *block)), grounds[block[0]]) for block in kept)
+        for arm in arms
+    }
+    column = np.array([name for name, _ in kept], dtype=str)
+    where = blocks(column, np.array([grounds[name].family for name in column], dtype=str))
+    return Selection(tuple(arms if kept else ()), tuple(names), where, paths, grounds, tuple(left_out))
+
+
+def _benchmarks(outcomes: pd.DataFrame, facts: Facts) -> tuple[list[str], list[str]]:
+    """The benchmarks that can count, and why the others do not."""
+    unmeasured: list[str] = []
+    names: list[str] = []
+    left_out: list[str] = []
+    for name in unique(outcomes["benchmark"]):
+        budgets = sorted(outcomes.loc[outcomes["benchmark"] == name, "budget"].dropna().unique())
+        ruler = scale(facts[name])
+        if ruler is None:
+            unmeasured.append(name)
+        elif ruler.floor >= 1:
+            left_out.append(f"{name}: its seeds differ by more than its best config does from the median one")
+        elif len(budgets) > 1:
+            said = ", ".join(number(float(budget)) for budget in budgets)
+            left_out.append(f"{name}: its methods have different budgets ({said} s)")
+        else:
+            names.append(name)
+    if unmeasured:
+        left_out.insert(0, f"{listed(unmeasured)}: no best and median config are known to measure regret by")
+    return names, left_out
+
+
+def _ground(name: str, facts: Mapping[str, Any]) -> Ground:
+    ruler = scale(facts)
+    assert ruler is not None
+    finals = np.asarray(facts.get("final_losses") or [], dtype=float)
+    return Ground(ruler, named_levels(finals), str(facts.get("family") or name))
+
+
+def _path(study: Any, trajectory: Trajectory | None, ground: Ground) -> Path:
+    """What a study held, on a clock on which its budget is 1."""
+    budget = float(study.budget)
+    times, losses = (trajectory.times, trajectory.losses) if trajectory else (np.empty(0), np.empty(0))
+    until = float(study.seconds) if study.state == FAILED else budget
+    held = times < until if study.state == FAILED else times <= until
+    times, losses = times[held], losses[held]
+    if study.state == FAILED:
+        times, losses = np.append(times, until), np.append(losses, np.inf)
+    return Path(times / budget, losses, normalised(losses, ground.ruler), min(float(study.seconds) / budget, 1.0))

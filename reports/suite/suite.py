@@ -1,0 +1,135 @@
+"""All numbers over the benchmarks of a comparison, as frames.
+
+Every study counts with its anytime score: the mean over log time, from a hundredth of the budget to all of it, of its
+log regret, 0 as good as the median random config and 1 at the floor. It is the endpoint on which methods are compared;
+all else is there to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.incumbent import Floats, Key, Trajectory, at
+from reports.outcomes import Facts
+from reports.statistics import ranks as ranking
+from reports.statistics.aggregates import interquartile_mean, mean, optimality_gap
+from reports.statistics.ranks import Friedman, friedman
+from reports.statistics.scores import anytime_score, score
+from reports.suite import aggregates, pairs, targets
+from reports.suite.aggregates import Quantity
+from reports.suite.selection import Ground, Path, Selection, select
+
+AT = (0.1, 1.0)
+"""Fractions of the budget at which regrets are given."""
+
+
+def anytime(path: Path, ground: Ground) -> float:
+    """The anytime score of a study."""
+    return anytime_score(path.times, path.regrets, 1.0, ground.ruler.floor)
+
+
+def regret_at(path: Path, share: float) -> float:
+    """The normalised regret of a study at a fraction of its budget; 1 before its first incumbent."""
+    return float(np.nan_to_num(at(path.times, path.regrets, np.array([share])), nan=1.0)[0])
+
+
+def final_score(path: Path, ground: Ground) -> float:
+    """The score at the budget."""
+    return float(score(np.array(regret_at(path, 1.0)), ground.ruler.floor))
+
+
+IQM, MEAN, GAP, TENTH, FINAL = (
+    "anytime score, IQM", "anytime score, mean", "optimality gap", "regret at a tenth", "regret at the budget",
+)  # fmt: skip
+QUANTITIES = (
+    Quantity(IQM, anytime, interquartile_mean, smooth=False),
+    Quantity(MEAN, anytime, mean),
+    Quantity(GAP, final_score, optimality_gap),
+    Quantity(TENTH, lambda path, _: float(np.log(regret_at(path, AT[0]))), mean, np.exp),
+    Quantity(FINAL, lambda path, _: float(np.log(regret_at(path, AT[1]))), mean, np.exp),
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What the benchmarks say together; empty frames where there is nothing to say."""
+
+    selection: Selection
+    aggregates: pd.DataFrame
+    """A row per arm and quantity: see `aggregates.table`."""
+    ranks: pd.DataFrame
+    """Columns arm, rank: the mean rank of the anytime score over benchmarks."""
+    scores: pd.DataFrame
+    """A row per benchmark and arm: benchmark, family, arm, score and regret (geometric mean) over its seeds, failed."""
+    pairs: pd.DataFrame
+    """A row per pair of arms: see `pairs.table`."""
+    targets: pd.DataFrame
+    """A row per benchmark, target and arm: see `targets.table`."""
+    cliques: tuple[tuple[str, ...], ...]
+    """Groups of arms, neighbours in rank, that cannot be told apart."""
+    friedman: Friedman
+    impossible: str
+    """Why no pair can be significant, in words; empty where one can."""
+
+    def numbers(self) -> dict[str, Any]:
+        """Every number as dicts and lists."""
+        frames = ("aggregates", "ranks", "scores", "pairs", "targets")
+        return {
+            "methods": list(self.selection.arms),
+            "benchmarks": list(self.selection.benchmarks),
+            "families": self.selection.families,
+            "left_out": list(self.selection.left_out),
+            "cannot_be_significant": self.impossible,
+            "friedman": self.friedman._asdict(),
+            "cliques": [list(clique) for clique in self.cliques],
+            **{name: getattr(self, name).to_dict("records") for name in frames},
+        }
+
+
+def over_benchmarks(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> Suite:
+    """Compute what the benchmarks of a comparison say together.
+
+    outcomes: a row per wanted study; trajectories: of each; facts: of each benchmark.
+    """
+    selection = select(outcomes, trajectories, facts)
+    scores = selection.each(anytime) if selection.arms else np.empty((0, 0))
+    means = selection.where.per_benchmark(scores) if selection.arms else scores
+    placed = ranking.ranks(-means).mean(axis=1) if selection.arms else np.empty(0)
+    return Suite(
+        selection=selection,
+        aggregates=aggregates.table(selection, QUANTITIES),
+        ranks=pd.DataFrame({"arm": selection.arms, "rank": placed}),
+        scores=_scores(selection, means, outcomes),
+        pairs=pairs.table(selection, scores),
+        targets=targets.table(selection),
+        cliques=tuple(pairs.cliques(selection, scores)),
+        friedman=friedman(-means) if selection.arms else Friedman(np.nan, np.nan, np.nan),
+        impossible=pairs.impossible(selection),
+    )
+
+
+def _scores(selection: Selection, means: Floats, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The mean score and the geometric mean regret of each arm on each benchmark, and how many studies failed."""
+    if not selection.arms:
+        return pd.DataFrame(columns=["benchmark", "family", "arm", "score", "regret", "failed"])
+    logs = selection.where.per_benchmark(selection.each(lambda path, _: np.log(regret_at(path, 1.0))))
+    failed = outcomes[outcomes["state"] == "failed"].groupby(["benchmark", "arm"]).size()
+    return pd.DataFrame(
+        [
+            {
+                "benchmark": name,
+                "family": selection.grounds[name].family,
+                "arm": arm,
+                "score": float(means[row, column]),
+                "regret": float(np.exp(logs[row, column])),
+                "failed": int(failed.get((name, arm), 0)),
+            }
+            for column, name in enumerate(selection.benchmarks)
+            for row, arm in enumerate(selection.arms)
+        ]
+    )

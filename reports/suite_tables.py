@@ -1,0 +1,242 @@
+"""The tables over all benchmarks of a comparison, and what can be said of it in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports import text
+from reports.intervals import ALPHA
+from reports.outcomes import records, unique
+from reports.regret import scale
+from reports.suite import targets
+from reports.suite.pairs import BETTER, REGION
+from reports.suite.suite import FINAL, IQM, MEAN, TENTH
+from reports.summary import Summary
+from reports.table import Table, bold_rows, csv, latex
+from reports.tables import completeness, differences, methods
+
+MOST = 10
+"""Statements about pairs that a reader takes in at once."""
+
+
+def over_benchmarks(summary: Summary) -> dict[str, Table]:
+    """The tables over all benchmarks by name; none of them where there is a single benchmark."""
+    suite, found = summary.suite, dict[str, Table]()
+    if len(unique(summary.studies["benchmark"])) < 2:
+        return found
+    if suite.selection.arms:
+        found["main"] = main(summary)
+    found["benchmarks"] = per_benchmark(summary)
+    if len(suite.targets):
+        found["targets"] = time_to_target(summary)
+    if len(suite.pairs):
+        found["pairs"] = pairwise(summary)
+    return found
+
+
+def every(summary: Summary) -> dict[str, Table]:
+    """All tables of a report that have files of their own, by name."""
+    tables = {"completeness": completeness(summary), "methods": methods(summary), "differences": differences(summary)}
+    return tables | over_benchmarks(summary) | {"environment": environment(summary)}
+
+
+def files(summary: Summary) -> dict[str, bytes]:
+    """The files of all tables, CSV and LaTeX, by their places in the report's folder."""
+    return {
+        f"tables/{name}.{suffix}": words.encode()
+        for name, table in every(summary).items()
+        for suffix, words in (("csv", csv(table)), ("tex", latex(table)))
+    }
+
+
+def main(summary: Summary) -> Table:
+    """A row a method: its numbers over all benchmarks, and how it stands against the first method."""
+    suite = summary.suite
+    columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in (IQM, MEAN, TENTH, FINAL)}
+    words = [_estimates(frame) for frame in columns.values()]
+    rows = [
+        [arm, *cells, f"{rank:.2f}", *_against(summary, arm)]
+        for arm, rank, *cells in zip(suite.ranks["arm"], suite.ranks["rank"], *words, strict=True)
+    ]
+    first = suite.selection.arms[0]
+    head = ["method", *(f"{name} [95 %]" for name in columns), "mean rank"]
+    if len(suite.pairs):
+        head += [f"wins–ties–losses against {first}", "Holm p", "P(equal)"]
+    wide = suite.aggregates.pivot(index="arm", columns="quantity", values=["center", "low", "high"])
+    wide.columns = [f"{quantity} {end}".removesuffix(" center") for end, quantity in wide.columns]
+    numbers = suite.ranks.merge(wide.reset_index(), on="arm")
+    return Table(head, rows, bold_rows([arm in best(summary) for arm in suite.ranks["arm"]]), _what(summary), numbers)
+
+
+def per_benchmark(summary: Summary) -> Table:
+    """A row a benchmark, a column a method: the regret at the budget, in bold the best and all that are like it."""
+    arms, rows, bold = unique(summary.studies["arm"]), list[list[str]](), set[tuple[int, int]]()
+    for row, name in enumerate(unique(summary.table["benchmark"])):
+        known = {entry["arm"]: entry for entry in records(summary.table[summary.table["benchmark"] == name])}
+        shown = "loss" if scale(summary.facts[name]) is None else "regret"
+        cells = [text.number(known[arm][shown]) if arm in known else text.NONE for arm in arms]
+        rows.append([name, shown if shown == "regret" else str(summary.facts[name].get("metric", "loss")), *cells])
+        bold |= {(row, 2 + column) for column, arm in enumerate(arms) if arm in known and known[arm]["best"]}
+    caption = (
+        "Regret at the budget on each benchmark (0 the best final loss, 1 the median random config; the loss where "
+        "these are not known). Bold: the best, and all that could not be told apart from it."
+    )
+    return Table(["benchmark", "of", *arms], rows, frozenset(bold), caption, summary.table)
+
+
+def time_to_target(summary: Summary) -> Table:
+    """A row a method, a column a target: the expected running time, with the share of studies that reached it."""
+    frame = summary.suite.targets
+    whole = frame[frame["benchmark"] == targets.EVERY]
+    names = unique(whole["target"])
+    known = {(row["arm"], row["target"]): row for row in records(whole)}
+    rows = [[arm, *(_reached(known[arm, name]) for name in names)] for arm in summary.suite.selection.arms]
+    caption = (
+        "Expected running time to a target, in budgets, over all benchmarks that have it, with the share of studies "
+        "that reached it. A target is the final loss that the best so many of a benchmark's configs reach."
+    )
+    return Table(["method", *names], rows, caption=caption, numbers=frame)
+
+
+def pairwise(summary: Summary) -> Table:
+    """A row a pair: what they differ by over benchmarks, and how sure that is."""
+    frame = summary.suite.pairs
+    rows: list[list[str]] = []
+    for row in records(frame):
+        shift = text.interval(row["shift"], row["shift_low"], row["shift_high"], 3)
+        chance = text.interval(row["improvement"], row["improvement_low"], row["improvement_high"], 2)
+        shares = " / ".join(f"{row[part]:.2f}" for part in ("better", "equal", "worse"))
+        wins = f"{row['wins']}–{row['ties']}–{row['losses']}"
+        said = [row["verdict"], row["practically"], text.number(row["detectable"])]
+        rows.append([row["first"], row["second"], shift, chance, wins, _p(row["holm"]), shares, *said])
+    head = ["first", "second", "shift of the anytime score [95 %]", "P(first is better) [95 %]", "wins–ties–losses"]
+    head += ["Holm p", "P(better / equal / worse)", "verdict", "practically", "detectable"]
+    design = (
+        f" {summary.suite.impossible[:1].upper()}{summary.suite.impossible[1:]}." if summary.suite.impossible else ""
+    )
+    caption = (
+        f"Pairs of methods over {len(summary.suite.selection.benchmarks)} benchmarks: signed-rank tests of mean "
+        f"anytime scores with Holm's correction; practically equal are those that differ by at most {REGION:g}.{design}"
+    )
+    return Table(head, rows, bold_rows([row["verdict"] == BETTER for row in records(frame)]), caption, frame)
+
+
+def environment(summary: Summary) -> Table:
+    """What each benchmark was, as far as a number can depend on it."""
+    rows: list[dict[str, Any]] = []
+    for name in unique(summary.studies["benchmark"]):
+        facts, here = summary.facts[name], summary.studies[summary.studies["benchmark"] == name]
+        levels = list(facts["levels"])
+        rows.append(
+            {
+                "benchmark": name,
+                "family": facts.get("family", name),
+                "metric": facts.get("metric", "loss"),
+                "levels": f"{levels[0]} to {levels[-1]} ({len(levels)} {facts.get('unit', 'level')}s)",
+                "budget [s]": _several(here["budget"]),
+                "workers": _several(here["workers"]),
+                "seeds": int(here["seed"].nunique()),
+                "world": "real" if facts.get("real") else "simulated",
+                "configs": facts.get("configs"),
+                "not in the table": facts.get("table"),
+                "best": facts.get("optimum"),
+                "median": facts.get("median"),
+                "noise": facts.get("noise"),
+                "data": facts.get("digest"),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    words = [[_short(value) for value in row.values()] for row in rows]
+    caption = "The benchmarks as they were compared: losses are final ones, to be minimised; data names its digest."
+    return Table([*frame.columns], words, caption=caption, numbers=frame)
+
+
+def statements(summary: Summary) -> list[str]:
+    """What can be said over all benchmarks: what is left out, whether methods differ, and about pairs.
+
+    Where there are many pairs, those of the best-ranked method.
+    """
+    suite = summary.suite
+    if len(unique(summary.studies["benchmark"])) < 2:
+        return []
+    said = [f"Left out over benchmarks: {why}." for why in suite.selection.left_out]
+    if not len(suite.pairs):
+        return [
+            *said,
+            "Nothing can be said over benchmarks: it takes two methods on two benchmarks that can be measured.",
+        ]
+    if suite.impossible:
+        said.append(f"A claim over benchmarks {suite.impossible}.")
+    shown, lead = suite.pairs, suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0]
+    if len(shown) > MOST:
+        shown = shown[(shown["first"] == lead) | (shown["second"] == lead)]
+    said += [f"{statement}." for statement in shown["statement"]]
+    rest = len(suite.pairs) - len(shown)
+    return [*said, f"The other {text.plural(rest, 'pair')} stand in the table of pairs."] if rest else said
+
+
+def best(summary: Summary) -> set[str]:
+    """The best-ranked method over benchmarks, and all that are not told apart from it; empty without pairs."""
+    suite = summary.suite
+    if not len(suite.pairs):
+        return set()
+    lead = str(suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
+    worse = suite.pairs[(suite.pairs["holm"] <= ALPHA)]
+    told = {
+        str(name)
+        for row in records(worse)
+        if lead in (row["first"], row["second"])
+        for name in (row["first"], row["second"])
+    }
+    return {*suite.selection.arms} - told | {lead}
+
+
+def _what(summary: Summary) -> str:
+    suite = summary.suite
+    left = f" Left out: {'; '.join(suite.selection.left_out)}." if suite.selection.left_out else ""
+    return (
+        f"Methods over {len(suite.selection.benchmarks)} benchmarks of "
+        f"{text.plural(suite.selection.families, 'family')}, with 95 % intervals for these benchmarks. "
+        f"Bold: the best rank, and all not told apart from it.{left}"
+    )
+
+
+def _estimates(frame: pd.DataFrame) -> list[str]:
+    """A column of estimates with their intervals, all as exact as the narrowest."""
+    centers, lows, highs = (frame[name].astype(float).tolist() for name in ("center", "low", "high"))
+    exact = text.decimals(centers, lows, highs)
+    return [text.interval(*parts, exact) for parts in zip(centers, lows, highs, strict=True)]
+
+
+def _against(summary: Summary, arm: str) -> list[str]:
+    """Wins, ties and losses against the first method, Holm's p, and the probability of being practically equal."""
+    suite, first = summary.suite, summary.suite.selection.arms[0]
+    if not len(suite.pairs):
+        return []
+    if arm == first:
+        return [text.NONE] * 3
+    row = records(suite.pairs[(suite.pairs["first"] == first) & (suite.pairs["second"] == arm)])[0]
+    return [f"{row['losses']}–{row['ties']}–{row['wins']}", _p(row["holm"]), f"{row['equal']:.2f}"]
+
+
+def _p(value: float) -> str:
+    return text.p_value(value).removeprefix("= ")
+
+
+def _reached(row: dict[str, Any]) -> str:
+    share = text.share(row["reached"] / row["studies"])
+    return f"{text.number(row['expected'])} ({share})" if np.isfinite(row["expected"]) else f"> budget ({share})"
+
+
+def _several(column: pd.Series[Any]) -> str:
+    return ", ".join(f"{value:g}" for value in sorted(column.dropna().unique()))
+
+
+def _short(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return text.NONE
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
