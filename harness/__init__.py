@@ -28,7 +28,7 @@ __all__ = ["Reporter", "compare", "load_checkpoint", "save_checkpoint", "tune"]
 def compare(
     methods: Sequence[str] = (),
     benchmarks: Sequence[str] = (),
-    seeds: int | Sequence[int] = (),
+    seeds: int | Sequence[int] | str = (),
     *,
     out: str | Path | None = None,
     jobs: int = 1,
@@ -36,9 +36,10 @@ def compare(
 ) -> pd.DataFrame:
     """Compare methods on the simulated clock; gives a row a study, with final loss, regret and rank.
 
-    methods: texts such as `asha:eta=4` or `mine=asha:grace=2`; fields: of the benchmark, set for all (`workers=8`,
-    `budget=3600`); out: where results are kept, so that the same call continues; jobs: processes. What is left out is
-    as on the command line. ValueError for names that are not there; a method's own failure is a row with its error.
+    methods: texts such as `asha:eta=4` or `mine=asha:grace=2`; seeds: how many, which, or `auto:WIDTH` for as many as
+    are needed; fields: of the benchmark, set for all (`workers=8`, `budget=3600`); out: where results are kept, so that
+    the same call continues; jobs: processes. What is left out is as on the command line. ValueError for names that are
+    not there; a method's own failure is a row with its error.
     """
     from harness.compose.comparisons import compared_frame
 

@@ -12,6 +12,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import json
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from harness.compose import (
     pages,
     replays,
     studies,
+    survival,
     tables,
     validation,
 )
@@ -38,6 +40,8 @@ app = typer.Typer(
 )  # fmt: skip
 
 BAD_USAGE, STORAGE_FAILED = 2, 74
+WARM = {"warm": True}
+"""Delays of workers that keep their processes."""
 
 
 @app.command()
@@ -45,10 +49,11 @@ def compare(
     declaration: Annotated[Path | None, typer.Argument(help="a comparison in TOML")] = None,
     methods: Annotated[str, typer.Option(help="arms, such as rs,asha:eta=4 or MINE=asha:grace=2")] = "",
     benchmarks: Annotated[str, typer.Option(help="names, half a suite such as multi-fidelity/test, or folders")] = "",
-    seeds: Annotated[str, typer.Option(help="how many, or a list such as 3,5,8")] = "",
+    seeds: Annotated[str, typer.Option(help="how many, a list such as 3,5,8, or auto:WIDTH")] = "",
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
     table: Annotated[str | None, typer.Option(help="restrict to the table's rows, snap to them, or surrogate")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="workers pay for their start-up once")] = False,
     decision_time: Annotated[str | None, typer.Option(help="none, constant:SECONDS or measured")] = None,
     prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
     history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
@@ -61,12 +66,13 @@ def compare(
     from harness.terminal import ComparisonProgress
 
     plain = declarations.comparison_from_toml(declaration) if declaration else {}
-    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None, "table_miss": table}
+    seconds = declarations.seconds_of(budget) if budget else None
+    overrides = {"workers": workers, "budget": seconds, "table_miss": table, "delays": WARM if warm else None}
     comparison = declarations.comparison_of(
         plain,
         methods=_split(methods),
         benchmarks=_split(benchmarks),
-        seeds=_seeds(seeds),
+        seeds=seeds if seeds.startswith(declarations.AUTO) else _seeds(seeds),
         overrides={name: value for name, value in overrides.items() if value is not None}
         | declarations.known_beforehand(prior or (), history),
         decision_time=decision_time,
@@ -90,10 +96,18 @@ def compare(
     for name, reason in list(compared.stale.items())[:5]:
         console.print(f"run again: {name}: {reason}", markup=False)
     _report(folder, None)
-    if compared.failed:
-        for outcome in compared.failed[:10]:
-            where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
-            console.print(f"failed: {where}: {outcome.error.splitlines()[-1]}", style="red", markup=False)
+    _show_failed(compared.failed)
+
+
+def _show_failed(failed: Sequence[Any]) -> None:
+    """Say which studies failed, and leave with the exit code for that; nothing where none did."""
+    from rich.console import Console
+
+    for outcome in failed[:10]:
+        where = f"{outcome.arm} on {outcome.benchmark}, seed {outcome.seed}"
+        said = f"failed: {where}: {outcome.error.splitlines()[-1]}"
+        Console(stderr=True).print(said, style="red", markup=False)
+    if failed:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -129,6 +143,37 @@ def report(
 ) -> None:
     """Draw the report of a comparison again from its store."""
     _report(results, out, static=static, as_json=as_json)
+
+
+@app.command()
+def survive(
+    results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
+    jobs: Annotated[int, typer.Option(help="processes; by default one a core")] = 0,
+) -> None:
+    """Make a comparison again under other settings, one thing changed at a time: which of its statements hold?"""
+    from rich.console import Console
+
+    from harness.terminal import ComparisonProgress
+    from reports.terminal import survived
+
+    try:
+        with ComparisonProgress() as progress:
+            done = survival.survive(
+                results,
+                command=_command(),
+                jobs=jobs or os.cpu_count() or 1,
+                on_begin=progress.begin,
+                on_outcome=progress.outcome,
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what is finished is kept in {results}, the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    console = Console(width=100 if not sys.stdout.isatty() else None)
+    for part in survived(done.told):
+        console.print(part)
+    drawn = "" if done.drawn else " (up to date)"
+    console.print(f"page: {results / comparisons.SURVIVAL / 'index.html'}{drawn}", markup=False, soft_wrap=True)
+    _show_failed(done.failed)
 
 
 @app.command(name="list")
@@ -244,6 +289,7 @@ def replay(
     seed: Annotated[int | None, typer.Option(help="of the study")] = None,
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="workers pay for their start-up once")] = False,
     speed: Annotated[float | None, typer.Option(help="simulated seconds a second; else at once")] = None,
     verify: Annotated[Path | None, typer.Option(help="run the studies of this store again and compare digests")] = None,
     journal: Annotated[Path | None, typer.Option(help="a real study, by its journal or its folder")] = None,
@@ -260,13 +306,15 @@ def replay(
         raise typer.Exit(SOME_FAILED if differing else 0)
     seconds = declarations.seconds_of(budget) if budget else None
     if journal is not None:
-        _replay_journal(journal, speed, {"method": method, "workers": workers, "budget": seconds, "seed": seed})
+        otherwise = {"method": method, "workers": workers, "budget": seconds, "seed": seed, "warm": warm or None}
+        _replay_journal(journal, speed, otherwise)
         return
     if benchmark is None:
         raise ValueError("replay needs a benchmark, --journal FILE or --verify STORE")
-    given = {name: value for name, value in (("workers", workers), ("budget", seconds)) if value is not None}
+    given = {"workers": workers, "budget": seconds, "delays": WARM if warm else None}
     from harness.terminal import Unfolding
 
+    given = {name: value for name, value in given.items() if value is not None}
     study = declarations.single_study(benchmark, method or "asha", seed or 0, given)
     unfolding = Unfolding(study.benchmark, speed)
     log, _ = studies.simulate(study, watch=unfolding.show)
@@ -311,6 +359,7 @@ def validate(
     workers: Annotated[int, typer.Option(min=1, help="processes side by side")] = 2,
     budget: Annotated[str, typer.Option(help="of each study, such as 2m")] = "2m",
     table: Annotated[str | None, typer.Option(help="what simulates: surrogate or snap; a surrogate if it can")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="keep processes and their imports between trials")] = False,
     probe: Annotated[str, typer.Option(help="how long the machine's speed is taken before each study")] = "1m",
     out: Annotated[Path | None, typer.Option(help="where studies and page go; the same again continues")] = None,
 ) -> None:
@@ -328,6 +377,7 @@ def validate(
             workers=workers,
             budget=declarations.seconds_of(budget),
             table=table,
+            warm=warm,
             probe=declarations.seconds_of(probe),
             command=_command(),
             say=typer.echo,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.store import Store
 from harness.study import Record, Study, key_of
@@ -20,6 +20,7 @@ MOST_IN_A_BATCH = 8
 """Studies that a process runs before it publishes them: what a kill can cost, and what Ctrl-C waits for."""
 
 RunStudy = Callable[[Mapping[str, Any]], Record]
+Frame = TypeVar("Frame")
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,38 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """What the statements of a comparison are about, declared before it runs; whatever else is looked at explores.
+
+    rule: says which trial is the incumbent; metric: what is taken of it; time: when.
+    """
+
+    rule: str = "maxfid"
+    metric: str = "observed regret"
+    time: str = "budget"
+
+
+@dataclass(frozen=True)
+class Until:
+    """How many seeds are enough, declared before the first runs: whole blocks of them are added.
+
+    width: contrasts shall be known to plus or minus this; looks: so many seeds there are each time that one looks, and
+    no more than the last; contrasts: pairs of labels, all pairs where there are none.
+    """
+
+    width: float
+    looks: tuple[int, ...]
+    contrasts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A declaration of what shall be compared.
 
     overrides: fields of every benchmark, as JSON; own: fields of single benchmarks, by name, which `overrides` and arms
     set anew; shared: how many first configs all arms have in common, by default
-    as many as workers; finished_trials: end each study after so many.
+    as many as workers; finished_trials: end each study after so many; until: where seeds are added as they are needed,
+    when to stop: `seeds` are then those that there are by now.
     """
 
     arms: tuple[Arm, ...]
@@ -49,6 +76,8 @@ class Comparison:
     shared: int | None = None
     finished_trials: int | None = None
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    until: Until | None = None
 
     def __post_init__(self) -> None:
         labels = [arm.label for arm in self.arms]
@@ -59,6 +88,9 @@ class Comparison:
             raise ValueError("a comparison needs at least one arm, one benchmark and one seed")
         if any(seed < 0 for seed in self.seeds):
             raise ValueError(f"seeds start at 0, given {min(self.seeds)}")
+        for one, other in self.until.contrasts if self.until else ():
+            if one == other or not {one, other} <= set(labels):
+                raise ValueError(f"contrast {one!r} with {other!r}: each names two of the arms {', '.join(labels)}")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -74,6 +106,8 @@ class Comparison:
             "shared": self.shared,
             "finished_trials": self.finished_trials,
             "own": {name: dict(fields) for name, fields in self.own.items()},
+            "endpoint": asdict(self.endpoint),
+            "until": self.until and asdict(self.until),
         }
 
     @staticmethod
@@ -84,6 +118,10 @@ class Comparison:
             Arm(arm["label"], arm["method"], arm["overrides"], tuple(arm["points"])) for arm in plain["arms"]
         )
         fields["benchmarks"], fields["seeds"] = tuple(plain["benchmarks"]), tuple(plain["seeds"])
+        fields["endpoint"] = Endpoint(**plain.get("endpoint", {}))
+        if until := plain.get("until"):
+            contrasts = tuple((one, other) for one, other in until["contrasts"])
+            fields["until"] = Until(until["width"], tuple(until["looks"]), contrasts)
         return Comparison(**fields)
 
 
@@ -129,6 +167,17 @@ def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
             yield from _differences(old.get(name), new.get(name), f"{place}.{name}" if place else name)
     elif old != new:
         yield place
+
+
+def in_blocks(looks: Sequence[int], run: Callable[[int], Frame], decided: Callable[[Frame], bool]) -> int:
+    """Have whole blocks of seeds run until it is decided, or to the last look; gives how many seeds there are then.
+
+    run: called with how many there shall be, gives what came of all of them.
+    """
+    for seeds in looks:
+        if decided(run(seeds)):
+            return seeds
+    return looks[-1]
 
 
 def carry_out(

@@ -35,7 +35,8 @@ class Study:
     the key; shared: how many first configs all arms have in common;
     points: start configs of this arm; finished_trials: end after so many, instead of at the budget only;
     history: digest of the past tasks that the method learns from, where it does; past: where those are found, as
-    `source` no part of the key.
+    `source` no part of the key; replicates: added to the seed where it chooses the luck of curves, so that a study
+    meets those of another seed and all else stays.
     """
 
     arm: str
@@ -50,9 +51,10 @@ class Study:
     source: str = ""
     history: str = ""
     past: tuple[str, ...] = ()
+    replicates: int = 0
 
     def spec(self) -> dict[str, Any]:
-        """All ingredients as plain JSON; past tasks stand there only where there are some."""
+        """All ingredients as plain JSON; past tasks and other replicates stand there only where there are some."""
         spec: dict[str, Any] = {
             "simulation_version": SIMULATION_VERSION,
             "arm": self.arm,
@@ -66,7 +68,9 @@ class Study:
             "finished_trials": self.finished_trials,
             "source": self.source,
         }
-        return spec | {"history": self.history, "past": list(self.past)} if self.history else spec
+        if self.history:
+            spec |= {"history": self.history, "past": list(self.past)}
+        return spec | {"replicates": self.replicates} if self.replicates else spec
 
     @staticmethod
     def from_spec(spec: Mapping[str, Any]) -> Study:

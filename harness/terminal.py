@@ -34,7 +34,11 @@ class ComparisonProgress:
     def begin(self, wanted: Counter[tuple[str, str]]) -> None:
         """Say how many studies are missing of each arm and benchmark."""
         for (arm, benchmark), count in wanted.items():
-            self._bars[arm, benchmark] = self._progress.add_task(f"{arm} on {benchmark}", total=count)
+            bar = self._bars.get((arm, benchmark))
+            if bar is None:
+                self._bars[arm, benchmark] = self._progress.add_task(f"{arm} on {benchmark}", total=count)
+            else:  # more seeds of what was begun before
+                self._progress.update(bar, total=(self._progress.tasks[bar].total or 0) + count)  # type: ignore[call-overload]
         if wanted and not self._console.is_terminal:
             self._console.print(f"{wanted.total()} studies to run", markup=False)
 

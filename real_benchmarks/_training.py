@@ -125,12 +125,14 @@ class Trial:
         import torch
 
         from real_benchmarks import _transformer as parts
+        from real_benchmarks._by_hand import NetworkByHand
 
         self.task = task = task.shaped(config)
         self.level, self.seconds, self.batch = 0, 0.0, int(config["batch_size"])
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         shape = parts.Shape(corpus.vocabulary, task.d_model, task.ffn_ratio, task.layers, task.heads, task.bptt)
-        self.network = parts.Network(shape, self.device, parts.stream(seed, "parameters"))
+        network = NetworkByHand if self.device.type == "cpu" else parts.Network
+        self.network = network(shape, self.device, parts.stream(seed, "parameters"))
         self.optimiser, self.schedule = _optimiser(task, self.network, config)
         dropped = parts.stream(seed, "dropout", self.device)
         tokens = self.batch * task.bptt

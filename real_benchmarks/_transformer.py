@@ -1,16 +1,16 @@
 """A decoder-only transformer on one flat parameter buffer, with a loss that never keeps its logits.
 
 Pre-norm, causal, untied head, sinusoidal positions. Dropout stands after the embedding, after attention, in the
-feed-forward layer and after it; not on attention weights, so that attention can be fused. The network is written
-once, in `Network.hidden`. On a GPU autograd differentiates it under bfloat16 autocast; on a CPU `Network.backward`
-does it by hand: at this size autograd's bookkeeping and fresh tensors cost a third of a step.
+feed-forward layer and after it; not on attention weights, so that attention can be fused. `Network.hidden` says what
+the network is; on a GPU autograd differentiates it under bfloat16 autocast. On a CPU `_by_hand` computes the same: at
+this size autograd's bookkeeping and fresh tensors cost a third of a step.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -95,25 +95,24 @@ class Dropout:
 class Network:
     """Parameters and gradients as two flat buffers with a named view for each parameter.
 
-    by_hand: whether gradients are computed by hand, in float32, or by autograd, in bfloat16; by default on a CPU.
+    Autograd, under bfloat16 autocast, computes the gradients of all below the head; `_by_hand` has its kin for a CPU.
     """
 
-    def __init__(
-        self, shape: Shape, device: torch.device, random: torch.Generator, *, by_hand: bool | None = None
-    ) -> None:
-        self.shape, self.device = shape, device
-        self.by_hand = device.type == "cpu" if by_hand is None else by_hand
-        self.rows = 640 if self.by_hand else 4096
+    ROWS = 4096
+    """Of logits at a time."""
+    TRACKED = True
+    """Whether autograd follows the parameters."""
+
+    def __init__(self, shape: Shape, device: torch.device, random: torch.Generator) -> None:
+        self.shape, self.device, self.rows = shape, device, self.ROWS
         sizes = {name: math.prod(s) for name, s in shape.parameters().items()}
         self.flat = torch.empty(sum(sizes.values()), device=device)
         self.gradient = torch.zeros_like(self.flat)
         self.positions = sinusoids(shape.bptt, shape.d_model).to(device)
-        self.future = torch.full((shape.bptt, shape.bptt), -math.inf, device=device).triu(1)
-        self.buffer = torch.empty((self.rows if self.by_hand else 0, shape.vocabulary), device=device)
         self.w, self.g = self._views(self.flat), self._views(self.gradient)
         for name, value in self.w.items():
             value.copy_(self._first(name, value.shape, random))
-            if not (self.by_hand or name.startswith("head")):
+            if self.TRACKED and not name.startswith("head"):
                 value.requires_grad_().grad = self.g[name]
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
@@ -128,8 +127,8 @@ class Network:
         bound = 0.1 if name in ("embedding", "head.weight") else shape[0] ** -0.5
         return torch.empty(shape).uniform_(-bound, bound, generator=random)
 
-    def hidden(self, inputs: Tensor, masks: list[Tensor] | None = None, saved: list[Any] | None = None) -> Tensor:
-        """What the head reads, (batch * length, d_model), for tokens (batch, length); fills `saved` for `backward`."""
+    def hidden(self, inputs: Tensor, masks: list[Tensor] | None = None) -> Tensor:
+        """What the head reads, (batch * length, d_model), for tokens (batch, length)."""
         w, d, (batch, length) = self.w, self.shape.d_model, inputs.shape
         places = iter(masks) if masks is not None else None
         x = w["embedding"].index_select(0, inputs.reshape(-1)).view(batch, length, d)
@@ -137,81 +136,23 @@ class Network:
         if places:
             x = x * next(places)
         for i in range(self.shape.layers):
-            a, *statistics1 = self._normed(x, f"{i}.norm1")
-            qkv = torch.addmm(w[f"{i}.qkv.bias"], a, w[f"{i}.qkv.weight"])
-            heads = qkv.view(batch, length, 3, self.shape.heads, -1).permute(2, 0, 3, 1, 4)
-            attended, attention = self._attend(heads)
-            merged = attended.transpose(1, 2).reshape(-1, d)
-            y = torch.addmm(w[f"{i}.out.bias"], merged, w[f"{i}.out.weight"])
-            middle = torch.addcmul(x, y, next(places)) if places else x + y
-            b, *statistics2 = self._normed(middle, f"{i}.norm2")
-            up = torch.relu(torch.addmm(w[f"{i}.up.bias"], b, w[f"{i}.up.weight"]))
+            qkv = self._linear(self._normed(x, f"{i}.norm1"), f"{i}.qkv")
+            q, k, v = qkv.view(batch, length, 3, self.shape.heads, -1).permute(2, 0, 3, 1, 4)
+            attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            y = self._linear(attended.transpose(1, 2).reshape(-1, d), f"{i}.out")
+            x = torch.addcmul(x, y, next(places)) if places else x + y
+            up = torch.relu(self._linear(self._normed(x, f"{i}.norm2"), f"{i}.up"))
             if places:
                 up = up * next(places)
-            y = torch.addmm(w[f"{i}.down.bias"], up, w[f"{i}.down.weight"])
-            if saved is not None:
-                saved.append((x, statistics1, a, attention, merged, middle, statistics2, b, up))
-            x = torch.addcmul(middle, y, next(places)) if places else middle + y
-        y, *statistics = self._normed(x, "norm")
-        if saved is not None:
-            saved.append((x, statistics))
-        return y
+            y = self._linear(up, f"{i}.down")
+            x = torch.addcmul(x, y, next(places)) if places else x + y
+        return self._normed(x, "norm")
 
-    def _normed(self, x: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.native_layer_norm(x, x.shape[-1:], self.w[f"{name}.weight"], self.w[f"{name}.bias"], 1e-5)
+    def _linear(self, x: Tensor, name: str) -> Tensor:
+        return torch.addmm(self.w[f"{name}.bias"], x, self.w[f"{name}.weight"])
 
-    def _attend(self, heads: Tensor) -> tuple[Tensor, Any]:
-        """Causal attention for (3, batch, heads, length, width), fused, or by hand with what `backward` needs."""
-        if not self.by_hand:
-            q, k, v = heads
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True), None
-        _, batch, count, length, width = heads.shape
-        q, k, v = heads.contiguous().view(3, batch * count, length, width)
-        scores = torch.baddbmm(self.future[:length, :length], q, k.transpose(1, 2), alpha=width**-0.5)
-        weights = torch.softmax(scores, -1)
-        return torch.bmm(weights, v).view(batch, count, length, width), (q, k, v, weights)
-
-    def backward(self, inputs: Tensor, masks: list[Tensor] | None, saved: list[Any], dy: Tensor) -> None:
-        """Write the gradients of everything below the head, given dy (batch * length, d_model); consumes `saved`."""
-        g, d, (batch, length) = self.g, self.shape.d_model, inputs.shape
-        places = list(masks) if masks is not None else None
-        x, statistics = saved.pop()
-        dx = self._normed_back(dy, x, statistics, "norm")
-        for i in reversed(range(self.shape.layers)):
-            x, statistics1, a, (q, k, v, weights), merged, middle, statistics2, b, up = saved.pop()
-            dup = self._linear_back(dx * places.pop() if places else dx, up, f"{i}.down")
-            if places:
-                dup.mul_(places.pop())
-            dup = torch.ops.aten.threshold_backward(dup, up, 0)
-            dx = self._normed_back(self._linear_back(dup, b, f"{i}.up"), middle, statistics2, f"{i}.norm2").add_(dx)
-            dmerged = self._linear_back(dx * places.pop() if places else dx, merged, f"{i}.out")
-            do = dmerged.view(batch, length, self.shape.heads, -1).transpose(1, 2).contiguous().view(q.shape)
-            dqkv = q.new_empty((3, *q.shape))
-            torch.bmm(weights.transpose(1, 2), do, out=dqkv[2])
-            dscores = torch.ops.aten._softmax_backward_data(
-                torch.bmm(do, v.transpose(1, 2)), weights, -1, torch.float32
-            )
-            dscores.mul_(q.shape[-1] ** -0.5)
-            torch.bmm(dscores, k, out=dqkv[0])
-            torch.bmm(dscores.transpose(1, 2), q, out=dqkv[1])
-            heads = dqkv.view(3, batch, self.shape.heads, length, -1).permute(1, 3, 0, 2, 4).reshape(-1, 3 * d)
-            dx = self._normed_back(self._linear_back(heads, a, f"{i}.qkv"), x, statistics1, f"{i}.norm1").add_(dx)
-        dx = (dx * places.pop() if places else dx).mul_(d**0.5)
-        g["embedding"].zero_().index_add_(0, inputs.reshape(-1), dx)
-
-    def _linear_back(self, dy: Tensor, x: Tensor, name: str) -> Tensor:
-        torch.mm(x.t(), dy, out=self.g[f"{name}.weight"])
-        torch.sum(dy, 0, out=self.g[f"{name}.bias"])
-        return torch.mm(dy, self.w[f"{name}.weight"].t())
-
-    def _normed_back(self, dy: Tensor, x: Tensor, statistics: list[Tensor], name: str) -> Tensor:
-        weight, bias = self.w[f"{name}.weight"], self.w[f"{name}.bias"]
-        dx, dweight, dbias = torch.ops.aten.native_layer_norm_backward(
-            dy, x, x.shape[-1:], *statistics, weight, bias, [True, True, True]
-        )
-        self.g[f"{name}.weight"].copy_(dweight)
-        self.g[f"{name}.bias"].copy_(dbias)
-        return dx
+    def _normed(self, x: Tensor, name: str) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.w[f"{name}.weight"], self.w[f"{name}.bias"], 1e-5)
 
     def loss(self, hidden: Tensor, targets: Tensor, dhidden: Tensor | None = None) -> Tensor:
         """Summed cross-entropy in nats, float64 (), of hidden (n, d_model) against targets (n,), some rows at a time.
@@ -220,47 +161,31 @@ class Network:
         The logits are computed in base 2, as exp2 is twice as fast as exp, and overwritten by the next rows.
         """
         rows = -(-len(targets) // -(-len(targets) // self.rows))  # pieces of one size
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        scaled, index = hidden * LOG2E, targets[:, None]
+        tops, chosen, sums = (hidden.new_empty(len(targets), 1) for _ in range(3))
         if dhidden is not None:
             self.g["head.weight"].zero_()
-        for h, t, first in zip(hidden.split(rows), targets.split(rows), range(0, len(targets), rows), strict=True):
-            index = t[:, None]
-            logits = self._logits(h * LOG2E)
-            top = logits.amax(1, keepdim=True)
-            target = logits.gather(1, index)
+        for piece in (slice(first, first + rows) for first in range(0, len(targets), rows)):
+            logits = self._logits(scaled[piece])
+            top = torch.amax(logits, 1, keepdim=True, out=tops[piece])
+            torch.gather(logits, 1, index[piece], out=chosen[piece])
             exponentials = logits.sub_(top).exp2_()
-            sums = exponentials.sum(1, keepdim=True)
-            total += (sums.log2() + top - target).sum(dtype=torch.float64)
+            total = torch.sum(exponentials, 1, keepdim=True, out=sums[piece])
             if dhidden is not None:
-                exponentials.scatter_add_(1, index, -sums)
-                share = sums.mul_(len(targets)).reciprocal_()
-                self._head_back(h, exponentials, share, dhidden[first : first + len(h)])
-        return total / LOG2E
+                exponentials.scatter_add_(1, index[piece], -total)
+                self._head_back(hidden[piece], exponentials, (total * len(targets)).reciprocal_(), dhidden[piece])
+        return sums.log2_().add_(tops).sub_(chosen).sum(dtype=torch.float64) / LOG2E
 
     def _logits(self, h: Tensor) -> Tensor:
-        if self.by_hand:
-            return torch.mm(h, self.w["head.weight"], out=self.buffer[: len(h)])
         return (h.bfloat16() @ self.w["head.weight"].bfloat16()).float()
 
     def _head_back(self, h: Tensor, dlogits: Tensor, share: Tensor, dh: Tensor) -> None:
-        weight, dweight = self.w["head.weight"], self.g["head.weight"]
-        if self.by_hand:
-            torch.mm(dlogits, weight.t(), out=dh).mul_(share)
-            dweight.addmm_((h * share).t(), dlogits)
-        else:
-            low = dlogits.mul_(share).bfloat16()
-            dh.copy_(low @ weight.bfloat16().t())
-            dweight += h.bfloat16().t() @ low
+        low = dlogits.mul_(share).bfloat16()
+        dh.copy_(low @ self.w["head.weight"].bfloat16().t())
+        self.g["head.weight"] += h.bfloat16().t() @ low
 
     def gradients(self, inputs: Tensor, targets: Tensor, masks: list[Tensor] | None = None) -> Tensor:
         """Fill the gradient of the mean loss of a batch, tokens (batch, length); gives that loss, float64 ()."""
-        if self.by_hand:
-            saved: list[Any] = []
-            hidden = self.hidden(inputs, masks, saved)
-            dhidden = torch.empty_like(hidden)
-            loss = self.loss(hidden, targets, dhidden)
-            self.backward(inputs, masks, saved, dhidden)
-            return loss / len(targets)
         self.gradient.zero_()
         with torch.enable_grad(), torch.autocast(self.device.type, torch.bfloat16):
             hidden = self.hidden(inputs, masks)
@@ -271,6 +196,6 @@ class Network:
 
     def evaluate(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The summed loss of a batch without dropout, float64 ()."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.by_hand):
+        with torch.autocast(self.device.type, torch.bfloat16):
             hidden = self.hidden(inputs)
         return self.loss(hidden, targets)

@@ -101,6 +101,14 @@ def _of_table(card: Card) -> list[RenderableType]:
         Text.assemble((card["benchmark"], "bold"), "   what is known of it"),
         Text("\n".join([*_origin(card), *_held(card)])),
     ]
+    if rows := card.get("finals"):
+        said.append(
+            _table(
+                "Metrics in the end, means over replicates",
+                ("", "least", "median", "most"),
+                ((of["metric"], *_numbers(of, ("least", "median", "most"))) for of in rows),
+            )
+        )
     if rows := card.get("random search"):
         metric = card["objectives"][0]["metric"]
         said.append(
@@ -131,19 +139,21 @@ def _origin(card: Card) -> list[str]:
 def _held(card: Card) -> list[str]:
     """What a table holds, a sentence each."""
     levels, seconds, missing = card["levels"], card["seconds"], card["missing"]
-    fidelity = f"{len(levels)} levels, up to {levels[-1]} {card['unit']}" if len(levels) > 1 else "final values only"
+    fidelity = f"{len(levels)} levels, up to {card['unit']} {levels[-1]}" if len(levels) > 1 else "final values only"
     said = [f"Any config is answered; {fidelity}."]
     if "configs" in card:
         seeds = ", ".join(f"{count} with {n}" for n, count in card["seeds"].items())
         share = "the whole space" if card["configs"] == card["space"] else "rows of the space"
         said = [f"Configs: {card['configs']}, {share}; replicates: {seeds}; {fidelity}."]
-        said.append(f"Metrics: {', '.join(card['metrics'])}.")
+    test = card["test_metric"]
+    apart = f"; {test} is kept from the methods" if test else ""
+    said.append(f"Metrics: {', '.join(card['metrics'])}{apart}.")
     for of in card["objectives"]:
         way = "maximised" if of["maximize"] else "minimised"
         values = (("best", of.get("optimum")), ("median", of.get("median")))
         known = ", ".join(f"{word} {_number(value)}" for word, value in values if value is not None) or "nothing known"
         known += " (means over replicates)" if "configs" in card else ""
-        at = ", ".join(f"{name}={value}" for name, value in (of.get("config") or {}).items())
+        at = ", ".join(f"{name}={_value(value)}" for name, value in (of.get("config") or {}).items())
         said.append(f"Objective {of['metric']}, {way}: {known}{f'; best at {at}' * bool(at)}.")
     noise = card.get("noise")
     if noise and noise["seed_spread"] is not None:
@@ -151,7 +161,7 @@ def _held(card: Card) -> list[str]:
             f"Noise: seeds spread it by {_number(noise['seed_spread'])} (median of standard deviations), the best tenth"
             f" by {_number(noise['best tenth'])}; the gap from median to best is {_number(noise['gap'])}."
         )
-    counts = ", ".join(f"{count} {what}" for what, count in missing.items() if what != "policy" and count)
+    counts = ", ".join(f"{missing[what]} {what}" for what in ("early", "diverged", "left out") if missing.get(what))
     said.append(f"Missing: {missing['policy'] or 'no policy stated'}{f' ({counts})' * bool(counts)}.")
     each = "" if seconds["median"] is None else f"a whole training takes {_number(seconds['median'])} s (median); "
     trainings = f", enough for {_number(seconds['trainings'])} of them" if "trainings" in seconds else ""
@@ -190,6 +200,10 @@ def _numbers(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3g}"
+
+
+def _value(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _share(value: float | None) -> str:

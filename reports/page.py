@@ -23,27 +23,16 @@ from reports.outcomes import Facts, records, unique
 from reports.page_figures import Figures
 from reports.pairs import BETTER, NO_DATA
 from reports.publishing import as_json, publish, stems
-from reports.rendering import TEMPLATES, rendered
+from reports.rendering import TEMPLATES, packed, rendered
 from reports.summary import Summary, summarise
 from reports.table import Table
 from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
 if TYPE_CHECKING:
-    from reports.drawing import Drawn
+    from reports.survival import Told
 
 PLOTTING = "plotly.min.js"
 """The plotting library's script: one file beside the pages, shared by all."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """What else the first page shows under a title of its own, such as whether the conclusions survive."""
-
-    title: str
-    lead: str = ""
-    statements: Sequence[str] = ()
-    tables: Sequence[tuple[str, Table]] = ()
-    figures: Sequence[Drawn] = ()
 
 
 @dataclass(frozen=True)
@@ -83,15 +72,18 @@ def write(
     made_by: str,
     digest: str,
     rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
     static: bool = False,
-    sections: Sequence[Section] = (),
+    survived: Told | None = None,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
 
     command: the line that makes the comparison; made_by: the one that makes the report; digest: of the inputs, for
-    `publishing.up_to_date`; static: with pictures and without scripts. Raises what `summarise` does.
+    `publishing.up_to_date`; declared: what was before the studies ran, in words; static: with pictures and without
+    scripts; survived: what became of its statements under other settings, where that is known. Raises what `summarise`
+    does.
     """
-    summary = summarise(studies, events, facts, rule)
+    summary = summarise(studies, events, facts, rule, declared)
     names, arms = benchmarks(summary), unique(summary.studies["arm"])
     room = None if static else Room.of(len(names) * len(arms))
     shown = study_page.shown(summary, events)
@@ -99,11 +91,9 @@ def write(
     anytime = {
         name: page_figures.anytime(summary, name, f"anytime-{report.stem[name]}", room and room.curve) for name in names
     }
-    first = page_figures.over_benchmarks(summary, events, static=static)
-    if len(names) == 1:
-        first = anytime[names[0]] + first
+    together = page_figures.over_benchmarks(summary, events, static=static)
     files = {
-        **_first_page(report, first, [*_together(summary), *sections]),
+        **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, survived),
         **suite_tables.files(summary),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
@@ -112,6 +102,7 @@ def write(
         files |= _benchmark_page(report, name, anytime[name])
     for study in report.studies:
         files |= _study_page(report, study)
+    files["style.css"] = (TEMPLATES / "style.css").read_bytes()
     publish(folder, files | ({} if static else _scripts()), digest)
     return summary
 
@@ -121,12 +112,18 @@ def _scripts() -> dict[str, bytes]:
     return {PLOTTING: plotting.read_bytes(), "page.js": (TEMPLATES / "page.js").read_bytes()}
 
 
-def _first_page(report: Report, figures: Figures, sections: Sequence[Section]) -> dict[str, bytes]:
+def _first_page(report: Report, own: Figures, together: Figures, survived: Told | None) -> dict[str, bytes]:
+    """own: the figures of the only benchmark; together: those over all benchmarks."""
     summary, names = report.summary, benchmarks(report.summary)
-    drawn = Figures((), [figure for section in sections for figure in section.figures])
+    others = Figures((), survived.figures if survived else [])
     page = rendered(
         "index.html",
-        **_frame(report, figures, ""),
+        **_frame(report, own + together, "") | {"figures": own.shown("")},
+        together={
+            "statements": suite_tables.statements(summary) if len(names) > 1 else [],
+            "figures": together.shown(""),
+            "tables": suite_tables.over_benchmarks(summary).values(),
+        },
         title=report.title,
         answer=answer(summary),
         lead=notes(summary)[-1],
@@ -137,12 +134,12 @@ def _first_page(report: Report, figures: Figures, sections: Sequence[Section]) -
         overview=_overview(summary),
         links={name: report.place(name) for name in names},
         benchmark=_benchmark(summary, names[0]) if len(names) == 1 else None,
-        sections=[_section(section) for section in sections],
+        survived=survived and {"lines": survived.lines, "marks": survived.marks, "figures": others.shown("")},
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
         command=report.command,
     )
-    return {"index.html": page.encode(), **figures.files, **drawn.files}
+    return {"index.html": page.encode(), **own.files, **together.files, **others.files}
 
 
 def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, bytes]:
@@ -190,28 +187,8 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
         "root": root,
         "crumbs": [(name, f"{root}{place}") for name, place in crumbs],
         "made_by": report.made_by,
-        "data": figures.data,
-        **figures.shown(root),
-    }
-
-
-def _together(summary: Summary) -> list[Section]:
-    """What can be said over all benchmarks, where there are several."""
-    tables = suite_tables.over_benchmarks(summary)
-    if not tables:
-        return []
-    said = suite_tables.statements(summary)
-    return [Section("Over all benchmarks", statements=said, tables=[(t.caption, t) for t in tables.values()])]
-
-
-def _section(section: Section) -> dict[str, Any]:
-    pictures = [page_figures.picture(figure, "") for figure in section.figures]
-    return {
-        "title": section.title,
-        "lead": section.lead,
-        "statements": section.statements,
-        "tables": section.tables,
-        "pictures": pictures,
+        "figures": figures.shown(root),
+        "data": packed(figures.data) if figures.data else "",
     }
 
 

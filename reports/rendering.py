@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import platform
+import zlib
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +35,12 @@ def picture(figure: Drawn, alt: str) -> dict[str, Any]:
     return {"alt": alt, "caption": figure.caption, "source": source, "files": files}
 
 
+def packed(content: Mapping[str, Any]) -> str:
+    """Plain content for a script in a page: JSON, compressed as zlib does, in base 64, so that no name can end it."""
+    plain = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(plain.encode(), 9)).decode()
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -41,8 +50,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # In the order of the columns, and "<" as an escape: no name can end the script that holds it.
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     environment.globals["versions"] = _versions()
     return environment

@@ -45,6 +45,8 @@ class Summary:
     """What the benchmarks say together."""
     trajectories: Mapping[Key, Trajectory]
     facts: Facts
+    declared: Sequence[str] = ()
+    """What was declared before the studies ran, in words."""
 
     def statements(self, benchmark: str) -> list[str]:
         """What can be said about the pairs of arms on a benchmark, in words."""
@@ -58,13 +60,20 @@ class Summary:
         frames = {"table": self.table, "pairs": self.pairs, "studies": self.studies}
         return {
             "incumbent_rule": self.rule,
+            "declared": list(self.declared),
             "benchmarks": _plain(facts),
             **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
             "suite": _plain(self.suite.numbers()),
         }
 
 
-def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: str = DEFAULT_RULE) -> Summary:
+def summarise(
+    studies: pd.DataFrame,
+    events: pd.DataFrame,
+    facts: Facts,
+    rule: str = DEFAULT_RULE,
+    declared: Sequence[str] = (),
+) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
     facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where there is no
@@ -95,6 +104,7 @@ def summarise(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: s
         suite=over_benchmarks(wanted, found, facts),
         trajectories=found,
         facts=facts,
+        declared=declared,
     )
 
 

@@ -156,6 +156,7 @@ def notes(summary: Summary) -> list[str]:
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
             *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
+            *summary.declared,
             _totals(summary),
         )
         if note

@@ -15,9 +15,16 @@ from reports.pairs import BETTER
 from reports.suite.suite import IQM, TENTH
 from reports.suite_tables import over_benchmarks, statements
 from reports.summary import Summary
+from reports.survival import Told
 from reports.table import Table
 from reports.tables import benchmarks, errors, notes, numbers
 
+PAIRS = 6
+"""Pairs of methods that have room side by side."""
+LEGEND = (
+    "✓ told apart with the sign of the comparison, · that sign, = equal, ○ the other sign, ✗ told apart with the other "
+    "sign, – not enough data; empty: what both methods hold is as in the comparison"
+)
 LEFT_OUT = (
     f"{IQM} [95 %]",
     f"{TENTH} [95 %]",
@@ -47,6 +54,18 @@ def terminal(summary: Summary) -> list[RenderableType]:
             parts += [_table(summary, benchmark), _statements(summary, benchmark), Text()]
     parts += [Text(f"failed: {error}", style="red") for error in errors(summary)]
     return [*parts, Text(" ".join(notes(summary)), style="dim")]
+
+
+def survived(told: Told) -> list[RenderableType]:
+    """What became of a comparison's statements: settings x statements, and a line for each."""
+    grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for head in told.marks.head[: PAIRS + 1]:
+        grid.add_column(Text(head), overflow="fold", min_width=10)
+    for place, row in enumerate(told.marks.rows):
+        grid.add_row(*map(Text, row[: PAIRS + 1]), style="bold" if (place, 0) in told.marks.bold else "")
+    left = len(told.marks.head) - 1 - PAIRS
+    more = [Text(f"{text.plural(left, 'more pair')} on the page", style="dim")] if left > 0 else []
+    return [grid, *more, Text(), *map(Text, told.lines), Text(), Text(LEGEND, style="dim")]
 
 
 def grid(table: Table) -> RenderableType:

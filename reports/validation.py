@@ -231,7 +231,7 @@ def write(folder: Path, validation: Validation, *, command: str, digest: str) ->
     said = lines(numbers, unit)
     drawn = draw(validation, numbers)
     page = rendered(
-        "validation.html",
+        "findings.html",
         title=f"{validation.benchmark}: the same studies for real and simulated",
         lead=" ".join(validation.notes),
         lines=said,
@@ -243,6 +243,7 @@ def write(folder: Path, validation: Validation, *, command: str, digest: str) ->
         how_to_read=HOW_TO_READ,
         command=command,
         facts=validation.about,
+        numbers=f"{STEM}.json",
     )
     content = {"benchmark": validation.benchmark, "command": command, "about": dict(validation.about)}
     content |= {"notes": list(validation.notes), "statements": [line.text for line in said], **numbers.plain()}

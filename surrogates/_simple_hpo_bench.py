@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,6 +115,6 @@ class Family(NamedTuple):
             ends[row, :count] = 0
         return values, seconds, ends
 
-    def load(self, name: str, benchmarks: Sequence[Benchmark]) -> CurveModel:
+    def load(self, name: str) -> CurveModel:
         """The converted grid of a benchmark."""
-        return _converted.load(self.name, next(one for one in benchmarks if one.name == name))
+        return _converted.load(self.name, next(one for one in self.benchmarks() if one.name == name))

@@ -14,7 +14,6 @@ the evaluations there are, with arrays of 32-bit floats,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -24,20 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.space import (
-    Choice,
-    Config,
-    Domain,
-    Float,
-    Integer,
-    Ordinal,
-    Space,
-    Value,
-    choice,
-    finrange,
-    logfinrange,
-    ordinal,
-)
+from harness.domains import Choice, Domain, Float, Integer, Ordinal, choice, finrange, logfinrange, ordinal
+from harness.space import Config, Space, Value
+from surrogates._on_disk import json_object
 
 Array = NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any]]
@@ -116,13 +104,7 @@ def read(folder: Path, task: str | None) -> Blackbox:
 def _json(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: it belongs to a blackbox of Syne Tune")
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, found something else ({error})") from None
-    if not isinstance(plain, dict):
-        raise ValueError(f"{path}: expected an object, found {type(plain).__name__}")
-    return plain
+    return json_object(path)
 
 
 def _names(path: Path, metadata: Mapping[str, Any], field: str) -> tuple[str, ...]:

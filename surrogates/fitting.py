@@ -291,7 +291,7 @@ def _facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
         "median": float(np.median(losses)),
         "final_losses": losses[order[:: SAMPLE // 1000]].tolist(),
         "noise": data.seed_spread(),
-        "full_seconds": float(np.nanmedian(data.seconds[..., -1])),
+        "full_seconds": data.full_seconds(),
         "made": dict(data.made) | {"surrogate": dict(fitted.made)},
     }
     judged = data.benchmark.judged_by_test()

@@ -17,8 +17,10 @@ Array = NDArray[np.float64]
 MARGIN = 0.25
 """How far a floor lies below the best value, in units of the distance from the best to the median at the last level."""
 MOST = 8
-SMALLEST_SHARE = 1e-3
+SMALLEST_SHARE = 3e-4
 """A component that carries less of the variance than this is left out."""
+LAST = 10
+"""The last level weighs as much as so many others: a method is judged by it."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,13 @@ class Components:
     def of(curves: Array) -> Components:
         """The components of curves (n, levels, metrics) that carry at least `SMALLEST_SHARE` of their variance.
 
-        Every metric weighs the same, whatever its unit; there are at most `MOST` components.
+        Every metric weighs the same, whatever its unit, and the last level more than others; there are at most `MOST`
+        components.
         """
         spread = np.sqrt(curves.var(axis=0).mean(axis=0))
-        units = np.broadcast_to(np.where(spread > 0, spread, 1.0), curves.shape[1:]).reshape(-1)
+        units = np.broadcast_to(np.where(spread > 0, spread, 1.0), curves.shape[1:]).copy()
+        units[-1] /= np.sqrt(LAST)
+        units = units.reshape(-1)
         flat = curves.reshape(len(curves), -1)
         mean = flat.mean(axis=0)
         _, singular, directions = np.linalg.svd((flat - mean) / units, full_matrices=False)

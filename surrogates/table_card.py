@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.randomness import stream
 from harness.space import Config
 from harness.types import CurveModel, End, Objective
 from surrogates._converted import Grid, places_of
@@ -86,6 +87,7 @@ def card(model: CurveModel) -> dict[str, Any]:
             "runs": sum(runs),
             "seeds": {str(n): runs.count(n) for n in sorted(set(runs))},
             "metrics": list(rows.metrics),
+            "finals": [_spread(rows, metric) for metric in rows.metrics],
             "objectives": [_objective(model, rows, objective) for objective in benchmark.objectives],
             "noise": noise,
             "missing": missing,
@@ -106,7 +108,9 @@ def _of_a_formula(model: CurveModel, facts: Mapping[str, Any], made: Mapping[str
     not_applicable = {"configs": NO_ROWS}
     if known["optimum"] is None:
         not_applicable["optimum"] = "it is not known where any config is answered"
+    (config,) = model.benchmark.space.sample(stream("card", model.benchmark.name), 1)
     return {
+        "metrics": list(model.curve(config, 0).metrics[0]),
         "objectives": objectives,
         "missing": {"policy": made.get("missing")},
         "seconds": {"how": made.get("seconds"), "median": facts.get("full_seconds")},
@@ -119,10 +123,26 @@ def final_of(rows: Rows, metric: str) -> Array:
 
     A run that diverged counts as NaN too, though it was measured.
     """
+    return np.where(_ended(rows), _at_the_end(rows, rows.values[..., rows.metrics.index(metric)]), np.nan)
+
+
+def _ended(rows: Rows) -> NDArray[np.bool_]:
+    """Which runs came to their end, whole or early by plan, shape (configs, seeds)."""
+    return (rows.ends == ENDS.index(End.COMPLETE)) | (rows.ends == ENDS.index(End.EARLY))
+
+
+def _at_the_end(rows: Rows, of: Array) -> Array:
+    """Numbers (configs, seeds, levels) at the last level that each run reached, shape (configs, seeds)."""
     last = np.maximum(np.isfinite(rows.seconds).sum(axis=2) - 1, 0)
-    final = np.take_along_axis(rows.values[..., rows.metrics.index(metric)], last[..., None], axis=2)[..., 0]
-    kept = (rows.ends == ENDS.index(End.COMPLETE)) | (rows.ends == ENDS.index(End.EARLY))
-    return np.where(kept, final, np.nan)
+    return np.take_along_axis(of, last[..., None], axis=2)[..., 0]
+
+
+def _spread(rows: Rows, metric: str) -> dict[str, Any]:
+    """The least, the median and the most of a metric in the end, means over the replicates that did not diverge."""
+    final = final_of(rows, metric)
+    means = np.nanmean(final[np.isfinite(final).any(axis=1)], axis=1)
+    found = (means.min(), np.median(means), means.max()) if len(means) else (np.nan,) * 3
+    return {"metric": metric, **dict(zip(("least", "median", "most"), map(float, found), strict=True))}
 
 
 def _objective(model: CurveModel, rows: Rows, objective: Objective) -> dict[str, Any]:
@@ -177,8 +197,7 @@ def _config(model: CurveModel, row: int) -> Config:
 def _seconds(model: CurveModel, rows: Rows, facts: Mapping[str, Any]) -> dict[str, Any]:
     """How long trainings to the end take, those that ended early by plan among them, and how that is known."""
     made, benchmark, median = facts["made"], model.benchmark, facts["full_seconds"]
-    ended = (rows.ends == ENDS.index(End.COMPLETE)) | (rows.ends == ENDS.index(End.EARLY))
-    whole = np.nanmax(rows.seconds[ended], axis=1)
+    whole = _at_the_end(rows, rows.seconds)[_ended(rows)]
     return {
         "how": made.get("seconds") or made.get("time", {}).get("fit"),
         "least": whole.min(),
@@ -197,7 +216,7 @@ def _agreement(model: CurveModel, rows: Rows) -> tuple[list[dict[str, Any]], str
     objective, levels = model.benchmark.objectives[0], model.benchmark.fidelity.levels
     if len(levels) == 1:
         return [], "there is one level"
-    ended = (rows.ends == ENDS.index(End.COMPLETE)) | (rows.ends == ENDS.index(End.EARLY))
+    ended = _ended(rows)
     kept = ended.any(axis=1)
     if kept.sum() < 3:
         return [], f"fewer than three configs have a run that did not diverge: {int(kept.sum())}"

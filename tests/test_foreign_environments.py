@@ -36,7 +36,7 @@ def test_an_extra_asks_for_what_the_file_asks_for() -> None:
     core = ("numpy", "scipy")
     for name, optimiser in OPTIMISERS.items():
         wanted = {text for text in optimiser.requirements if not text.startswith(core)}
-        assert {text for text in extras[name] if not text.startswith(core)} == wanted, name
+        assert wanted <= set(extras[name]), name
         assert optimiser.licence and optimiser.citation
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from harness import catalog, checks
 from harness._parts.brackets import Brackets, Place, Plan, Step, halving, hyperband, ladder
@@ -341,16 +342,52 @@ def test_bohb_models_the_highest_rung_that_has_enough(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("n", "good", "bad"), [(7, 5, 5), (9, 5, 5), (20, 5, 15), (100, 15, 85)])
 def test_bohb_splits_as_the_paper_says(n: int, good: int, bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
     bohb, split, density = bohb_after(0, 0)[0], list[list[float]](), Bohb._density
-    bohb._points = {i: [i / n] * 4 for i in range(n)}
+    for i in range(n):
+        bohb._place[i] = i
+        bohb._readings.add([i / n] * 4)
 
-    def recorded(self: Bohb, points: Any) -> Any:
-        split.append(points[:, 0].tolist())
-        return density(self, points)
+    def recorded(self: Bohb, reading: Any) -> Any:
+        split.append(reading.points[:, 0].tolist())
+        return density(self, reading)
 
     monkeypatch.setattr(Bohb, "_density", recorded)
     drawn = bohb._promising([(False, float(i), i) for i in range(n)])
     assert split == [[i / n for i in range(good)], [i / n for i in range(n - bad, n)]]
     assert drawn.shape == (64, 4) and drawn[0].mean() < drawn[-1].mean()
+
+
+def ranked_places(bohb: Bohb, n: int) -> list[tuple[bool, float, int]]:
+    """A ranking of n random points, better the nearer they lie to .3 in each coordinate."""
+    points = stream("ranked places", n).random((n, 4))
+    order = np.argsort(((points - 0.3) ** 2).sum(axis=1))
+    for i, point in enumerate(points[order].tolist()):
+        bohb._place[i] = i
+        bohb._readings.add(point)
+    return [(False, float(i), i) for i in range(n)]
+
+
+def test_what_bohb_keeps_between_suggestions_changes_none() -> None:
+    keeping, forgetting = bohb_after(0, 0)[0], bohb_after(0, 0)[0]
+    ranking = ranked_places(keeping, 60)
+    ranked_places(forgetting, 60)
+    for n in (30, 30, 31, 31, 31, 60):
+        drawn = keeping._promising(ranking[:n])
+        forgetting._seen = 0
+        assert np.array_equal(drawn, forgetting._promising(ranking[:n]))
+
+
+def test_of_many_trials_some_stand_for_all_and_say_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    bohb = bohb_after(0, 0)[0]
+    ranking, places = ranked_places(bohb, 2000), stream("places").random((300, 4))
+    bohb._promising(ranking)
+    some = bohb._likely.log_density(places) - bohb._unlikely.log_density(places)
+    assert len(bohb._likely._reading.points) == len(bohb._unlikely._reading.points) == 250
+    monkeypatch.setattr("harness.schedulers.bohb.MOST_KERNELS", 10_000)
+    bohb._seen = 0
+    bohb._promising(ranking)
+    every = bohb._likely.log_density(places) - bohb._unlikely.log_density(places)
+    assert len(bohb._unlikely._reading.points) == 1700
+    assert spearmanr(some, every).statistic > 0.98
 
 
 def test_bohb_gets_closer_than_random_configs_do() -> None:

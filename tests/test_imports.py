@@ -53,6 +53,9 @@ RULES: dict[str, tuple[str, ...]] = {
     # programs of others, each in a process of its own; an adapter runs there, where there is nothing of ours
     "harness.foreign": ("harness.foreign._",),
     "harness.foreign._child": (),
+    "harness.foreign._spaces": (),
+    "harness.foreign._promotions": (),
+    "harness.foreign._configspace": ("harness.foreign._spaces",),
     "harness.foreign._environment": ("harness.cache",),
     "harness.foreign._process": ("harness._trial_process",),
     "harness.foreign._scheduler": (*GROUND, "harness.foreign._environment", "harness.foreign._process"),

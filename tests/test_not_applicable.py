@@ -11,6 +11,7 @@ import harness
 from harness.comparison import Arm, Comparison
 from harness.compose import comparisons
 from harness.compose.inspection import check
+from harness.compose.studies import study_of
 from harness.types import refuses
 from reports.tables import completeness, notes
 from reports.terminal import terminal
@@ -68,7 +69,7 @@ def test_where_nothing_can_run_or_an_option_has_no_sense_nothing_is_begun(
 
 
 def test_an_error_refuses_the_benchmark_that_it_names() -> None:
-    benchmark = comparisons.study_of(comparison("rs"), Arm("rs", "rs"), NAME, 0).benchmark
+    benchmark = study_of(comparison("rs"), Arm("rs", "rs"), NAME, 0).benchmark
     assert refuses(ValueError(WHY), benchmark)
     assert not refuses(ValueError("eta must be greater than 1, given 1"), benchmark)
 

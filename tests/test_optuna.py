@@ -8,34 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, Tried, made, our_loop
 
 from harness import catalog, checks
 from harness.foreign import _process
 from harness.loop import Ended, Reason, Started, run
 from harness.simulated import Simulated
-from harness.space import Config, Space, choice, lograndint, loguniform, ordinal, randint, reverse_loguniform, uniform
+from harness.space import Config, Space
 from harness.toys import MIXED, Toy, toy_benchmark
-from harness.types import NANOSECONDS, Benchmark, Fidelity, Objective
+from harness.types import NANOSECONDS, Fidelity, Objective
 
 optuna = pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-SEED = int(np.random.default_rng(7).integers(2**31))
-"""What a scheduler made with this generator tells the program."""
-
-EVERY_DOMAIN = Space(
-    {
-        "rate": loguniform(1e-4, 1.0),
-        "momentum": reverse_loguniform(0.5, 0.999),
-        "width": lograndint(4, 512),
-        "layers": randint(1, 6),
-        "optimizer": choice(["sgd", "adam", "lion"]),
-        "decay": uniform(0.0, 0.1),
-        "batch": ordinal([8, 16, 32, 64]),
-    },
-    {"decay": {"optimizer": ["sgd", "lion"]}},
-)
-NUMBERS = Space({"rate": loguniform(1e-4, 1.0), "share": uniform(0.0, 1.0)})
 
 
 def by_hand(trial: Any) -> Config:
@@ -56,10 +40,6 @@ def numbers_by_hand(trial: Any) -> Config:
     return {"rate": trial.suggest_float("rate", 1e-4, 1.0, log=True), "share": trial.suggest_float("share", 0.0, 1.0)}
 
 
-Tried = list[tuple[Config, int]]
-"""Configs, and the level at which each ended."""
-
-
 def their_loop(toy: Toy, suggest: Callable[[Any], Config], sampler: Any, pruner: Any, n: int) -> Tried:
     """What Optuna's own loop tries on a toy."""
     tried: Tried = []
@@ -78,29 +58,6 @@ def their_loop(toy: Toy, suggest: Callable[[Any], Config], sampler: Any, pruner:
     study = optuna.create_study(study_name="foretune", sampler=sampler, pruner=pruner)
     study.optimize(objective, n_trials=n)
     return tried
-
-
-def made(text: str, benchmark: Benchmark, first: tuple[Config, ...] = ()) -> Any:
-    return catalog.build(catalog.parse_method(text), benchmark, np.random.default_rng(7), first)
-
-
-def our_loop(toy: Toy, text: str, n: int) -> Tried:
-    """The same over the pipe, in the loop that every method runs in."""
-    log = run(
-        toy.benchmark,
-        made(text, toy.benchmark.with_space(toy.benchmark.space.opened())),
-        Simulated(toy, 1, 0, toy.benchmark.delays),
-        10**6 * NANOSECONDS,
-        finished_trials=n,
-    )
-    reached: dict[int, tuple[Config, int]] = {}
-    for event in log.events:
-        if isinstance(event, Started):
-            reached[event.job.trial] = (event.job.config, 0)
-        elif not isinstance(event, Ended):
-            reached[event.report.trial] = (reached[event.report.trial][0], event.report.resource)
-    assert not log.error
-    return list(reached.values())
 
 
 @pytest.mark.parametrize("pruner", ["none", "median", "halving", "hyperband"])

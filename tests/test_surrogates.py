@@ -29,7 +29,8 @@ from surrogates.declared import Declared
 from surrogates.features import Features
 from surrogates.noise import NEIGHBOURS, Noise
 from surrogates.regressors.gaussian_process import GaussianProcess
-from surrogates.regressors.likelihood import likelihood
+from surrogates.regressors.kernel import matern
+from surrogates.regressors.likelihood import left_out, likelihood, solve
 from surrogates.regressors.nearest import Nearest
 from surrogates.regressors.trees import Trees
 from surrogates.scales import Components, Scale
@@ -132,22 +133,24 @@ def test_trees_are_those_of_scikit_learn(outputs: int) -> None:
 
 def test_a_gaussian_process_is_that_of_scikit_learn() -> None:
     from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
     luck = np.random.default_rng(0)
     x, y, new = luck.random((60, 3)), luck.standard_normal((60, 2)), luck.random((40, 3))
     logarithms = np.array([[-0.5, 0.2, 1.0, 0.3, -3.0], [0.4, -1.0, 2.0, -1.0, -5.0]])
     mean, spread = np.array([1.0, -2.0]), np.array([0.5, 3.0])
-    ours = GaussianProcess.with_kernels(x, y, logarithms, mean, spread).predict(new)
+    relative = luck.lognormal(size=(2, 60))
+    given = {"logarithms": logarithms, "relative": relative, "mean": mean, "spread": spread}
+    ours = GaussianProcess.with_kernels(x, y, **given).predict(new)
     for place, (*lengths, signal, noise) in enumerate(np.exp(logarithms).tolist()):
-        kernel = ConstantKernel(signal) * Matern(lengths, nu=2.5) + WhiteKernel(noise)
-        theirs = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None).fit(x, y[:, place]).predict(new)
+        kernel, uneven = ConstantKernel(signal) * Matern(lengths, nu=2.5), noise * relative[place]
+        theirs = GaussianProcessRegressor(kernel, alpha=uneven, optimizer=None).fit(x, y[:, place]).predict(new)
         assert ours[:, place] == pytest.approx(mean[place] + spread[place] * theirs, abs=1e-8)
 
 
 def test_the_slope_of_the_likelihood_is_that_of_differences() -> None:
     luck = np.random.default_rng(1)
-    objective = likelihood(luck.random((30, 3)), luck.standard_normal(30))
+    objective = likelihood(luck.random((30, 3)), luck.standard_normal(30), luck.lognormal(size=30))
     for _ in range(5):
         theta = luck.standard_normal(5)
         steps = 1e-5 * np.eye(5)
@@ -165,6 +168,25 @@ def test_a_gaussian_process_learns_a_smooth_function_and_what_does_not_matter() 
     process = GaussianProcess.fit(x, smooth(x))
     assert process.predict(new) == pytest.approx(smooth(new), abs=0.01)
     assert process.lengths[0, 0] < process.lengths[0, 1] / 3
+
+
+def test_what_is_missed_of_rows_left_out_is_what_the_others_leave() -> None:
+    luck = np.random.default_rng(5)
+    x, y, noise = luck.random((12, 2)), luck.standard_normal(12), luck.lognormal(size=12)
+    for row, missed in enumerate(left_out(x, y, 0.7, noise)):
+        rest = np.arange(12) != row
+        fit = solve(x[rest], y[rest], 0.7, noise[rest])
+        kernel, _ = matern(((x[rest] - x[row]) ** 2).sum(axis=1))
+        assert missed == pytest.approx(y[row] - 0.7 * kernel @ fit, abs=1e-9)
+
+
+def test_a_gaussian_process_trusts_noisy_rows_less() -> None:
+    luck = np.random.default_rng(6)
+    x = luck.random((200, 1))
+    noisy, truth = x[:, 0] > 0.5, np.sin(6 * x)
+    y = truth + np.where(noisy, 0.5, 0.005)[:, None] * luck.standard_normal((200, 1))
+    missed = np.abs(GaussianProcess.fit(x, y).predict(x) - truth)[:, 0]
+    assert missed[x[:, 0] < 0.4].max() < 0.01 < missed[noisy].max()
 
 
 @pytest.mark.parametrize("fitted", [GaussianProcess.fit, Trees.fit, lambda x, y: Nearest.fit(x, y, 3)])
@@ -419,6 +441,18 @@ def test_many_final_losses_are_those_of_each(learnt: tuple[TableData, Surrogate,
     assert facts["optimum"] == model.final_loss(facts["optimum_config"]) <= min(facts["final_losses"])
     best = min(0.2 + (rate - 0.5) ** 2 + (0.5 + rate) / 8 for rate in np.linspace(0, 1, 100))
     assert facts["optimum"] == pytest.approx(best, abs=0.02)
+
+
+def test_the_facts_of_the_test_metric_are_those_of_its_own_losses(
+    learnt: tuple[TableData, Surrogate, fitting.HeldOut],
+) -> None:
+    data, model, _ = learnt
+    judged = data.benchmark.judged_by_test()
+    assert judged is not None and judged.test_metric is None
+    known, losses = model.facts()["test"], model.under(judged).final_losses(fresh(2000))
+    assert known["optimum"] <= losses.min() + 1e-9
+    assert known["median"] == pytest.approx(np.median(losses), abs=0.02)
+    assert known["noise"] == pytest.approx(data.seed_spread())  # the test loss lies a fixed step above
 
 
 def test_the_optimum_lies_where_measurements_speak(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from harness.tabulate import DIGITS, machine, read_runs
 from real_benchmarks import _optimisers, _training, _wikitext2
 from real_benchmarks import _transformer as parts
 from real_benchmarks import transformer_wikitext2 as script
+from real_benchmarks._by_hand import NetworkByHand
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "transformer_wikitext2_small"
@@ -93,13 +94,17 @@ def run(config: dict[str, Any] = CONFIG, name: str = NAME, **options: Any) -> li
 
 
 def network(
-    dtype: torch.dtype = torch.float64, d_model: int = 16, layers: int = 2, heads: int = 2, **options: Any
+    dtype: torch.dtype = torch.float64,
+    d_model: int = 16,
+    layers: int = 2,
+    heads: int = 2,
+    kind: type[parts.Network] = NetworkByHand,
 ) -> tuple[parts.Network, parts.Dropout, Any, Any]:
     """A network of odd sizes with dropout masks, and a batch of tokens with its targets."""
     torch.set_default_dtype(dtype)
     try:
         shape = parts.Shape(vocabulary=61, d_model=d_model, ffn_ratio=2, layers=layers, heads=heads, bptt=7)
-        made = parts.Network(shape, CPU, parts.stream(1, "parameters"), **options)
+        made = kind(shape, CPU, parts.stream(1, "parameters"))
         dropout = parts.Dropout(0.4, shape.dropout_widths(), 5 * 7, CPU, parts.stream(1, "dropout"))
     finally:
         torch.set_default_dtype(torch.float32)
@@ -138,7 +143,7 @@ def test_loss_stays_exact_where_probabilities_vanish() -> None:
 
 def test_autograd_under_bfloat16_agrees_with_the_gradients_by_hand() -> None:
     by_hand, dropout, inputs, targets = network(torch.float32)
-    fused, *_ = network(torch.float32, by_hand=False)
+    fused, *_ = network(torch.float32, kind=parts.Network)
     masks = dropout.draw()
     with torch.no_grad():
         losses = [made.gradients(inputs, targets, masks).item() for made in (by_hand, fused)]
@@ -148,15 +153,39 @@ def test_autograd_under_bfloat16_agrees_with_the_gradients_by_hand() -> None:
     assert (by_hand.gradient - fused.gradient).norm() < 0.03 * by_hand.gradient.norm()
 
 
-def test_no_token_sees_a_later_one() -> None:
-    for by_hand in (True, False):
-        made, _, inputs, _ = network(by_hand=by_hand)
-        changed = inputs.clone()
-        changed[:, 4] = (changed[:, 4] + 1) % 61
-        with torch.no_grad():
-            before, after = (made.hidden(tokens).view(5, 7, 16) for tokens in (inputs, changed))
-        assert torch.equal(before[:, :4], after[:, :4])
-        assert not torch.isclose(before[:, 4:], after[:, 4:]).all(2).any()
+def test_passes_of_several_sizes_do_not_disturb_each_other() -> None:
+    made, dropout, inputs, targets = network()
+    few, masks = (inputs[:2, :4], targets.view(5, 7)[:2, :4].reshape(-1)), dropout.draw()
+    with torch.no_grad():
+        losses = [made.evaluate(*few).item(), made.gradients(inputs, targets, masks).item()]
+        gradient = made.gradient.clone()
+        losses += [made.evaluate(inputs, targets).item(), made.evaluate(*few).item()]
+        losses += [made.gradients(inputs, targets, masks).item()]
+        whole = F.cross_entropy(made.hidden(inputs) @ made.w["head.weight"], targets, reduction="sum")
+        part = F.cross_entropy(made.hidden(few[0]) @ made.w["head.weight"], few[1], reduction="sum")
+    assert losses[0] == losses[3] == pytest.approx(part.item(), rel=1e-12)
+    assert losses[2] == pytest.approx(whole.item(), rel=1e-12)
+    assert losses[1] == losses[4] and torch.equal(made.gradient, gradient)
+
+
+def hidden_of(made: parts.Network, tokens: Any) -> Any:
+    """What the head reads without dropout, computed as the network itself does."""
+    return (
+        made.passes_for(tokens, training=False).hidden(tokens).clone()
+        if isinstance(made, NetworkByHand)
+        else made.hidden(tokens)
+    )
+
+
+@pytest.mark.parametrize("kind", [parts.Network, NetworkByHand])
+def test_no_token_sees_a_later_one(kind: type[parts.Network]) -> None:
+    made, _, inputs, _ = network(kind=kind)
+    changed = inputs.clone()
+    changed[:, 4] = (changed[:, 4] + 1) % 61
+    with torch.no_grad():
+        before, after = (hidden_of(made, tokens).view(5, 7, 16) for tokens in (inputs, changed))
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.isclose(before[:, 4:], after[:, 4:]).all(2).any()
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:

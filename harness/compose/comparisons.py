@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
 from harness.compose.cards import verdict
-from harness.compose.declarations import comparison_of
+from harness.compose.declarations import Declared, comparison_of, declare, declared
 from harness.compose.knowledge import STUDIES
 from harness.compose.lookups import frames
 from harness.compose.studies import (
@@ -23,7 +23,6 @@ from harness.compose.studies import (
     prepared,
     run_simulated,
     studies_of,
-    study_of,
 )
 from harness.compose.suites import family_of
 
@@ -32,11 +31,12 @@ if TYPE_CHECKING:
 
     from harness.comparison import Comparison, Outcome
     from harness.store import Store
+    from harness.study import Study
     from harness.types import Benchmark
 
 
 REPORT = "report"
-DECLARATION = "comparison.json"
+SURVIVAL = "survival"
 
 
 @dataclass(frozen=True)
@@ -71,24 +71,78 @@ def compare(
     command: what the user typed, kept beside the results; on_begin: told how many studies are missing of each arm and
     benchmark; on_outcome: told of each that ended.
     """
-    from harness.comparison import carry_out, missing, stale
+    from harness.comparison import Outcome, carry_out, in_blocks, missing, stale
     from harness.store import Store
 
-    store = Store(folder / STUDIES)
-    refused = refusals(comparison, store)
-    studies = [study for study in studies_of(comparison) if (study.source, study.arm) not in refused]
-    left = missing(studies, store)
-    reasons: dict[str, str] = {}
-    if left:
-        store.sweep()
-        reasons = stale(left, store)
-    _declare(comparison, command, folder)
-    on_begin(Counter((study.arm, study.benchmark.name) for study in left))
-    outcomes = carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome)
-    return Compared(len(studies), len(studies) - len(left), reasons, outcomes)
+    store, until = Store(folder / STUDIES), comparison.until
+    reasons, outcomes, looks = dict[str, str](), list[Outcome](), list[dict[str, Any]]()
+
+    def run(now: Comparison) -> list[Study]:
+        studies, _ = wanted(now, store)
+        left = missing(studies, store)
+        if left:
+            store.sweep()
+            reasons.update(stale(left, store))
+        if left or until is None:
+            declare(Declared(now, command, looks), folder)
+        on_begin(Counter((study.arm, study.benchmark.name) for study in left))
+        outcomes.extend(carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome))
+        return studies
+
+    if until is None:
+        studies = run(comparison)
+    else:
+        _check_contrasts(comparison)
+        blocks = {seeds: replace(comparison, seeds=tuple(range(seeds))) for seeds in until.looks}
+        seeds = in_blocks(
+            until.looks,
+            lambda seeds: _studied(blocks[seeds], run(blocks[seeds]), store),
+            lambda outcomes: _decided(comparison, outcomes, looks),
+        )
+        declare(Declared(blocks[seeds], command, looks), folder)
+        studies, _ = wanted(blocks[seeds], store)
+    return Compared(len(studies), len(studies) - len(outcomes), reasons, outcomes)
 
 
-def refusals(comparison: Comparison, store: Store) -> dict[tuple[str, str], str]:
+def _check_contrasts(comparison: Comparison) -> None:
+    from reports import contrasts
+
+    assert comparison.until is not None
+    contrasts.check(facts_of(comparison, {}), comparison.until.width)
+
+
+def _studied(comparison: Comparison, studies: Sequence[Study], store: Store) -> pd.DataFrame:
+    """What became of some studies of a comparison: a row a study."""
+    from harness.frames import frames
+    from reports.summary import summarise
+
+    records = store.records([study.key for study in studies])
+    seen = frames([records[study.key] for study in studies if study.key in records])
+    return summarise(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
+
+
+def _decided(comparison: Comparison, outcomes: pd.DataFrame, looks: list[dict[str, Any]]) -> bool:
+    """Whether the contrasts are as narrow as was asked for, or never will be; what is seen goes to `looks`."""
+    from itertools import combinations
+
+    from reports import contrasts
+
+    until = comparison.until
+    assert until is not None
+    pairs = until.contrasts or tuple(combinations((arm.label for arm in comparison.arms), 2))
+    looks.append(contrasts.look(until.width, until.looks, outcomes, facts_of(comparison, {}), pairs))
+    return looks[-1]["enough"] is not False
+
+
+def wanted(comparison: Comparison, store: Store) -> tuple[list[Study], dict[tuple[str, str], str]]:
+    """The studies that a comparison wants, and which arms it has refused, and why: see `refusals`."""
+    decision_time(comparison.decision_time)
+    studies = studies_of(comparison)
+    refused = refusals(studies, store)
+    return [study for study in studies if (study.source, study.arm) not in refused], refused
+
+
+def refusals(studies: Sequence[Study], store: Store) -> dict[tuple[str, str], str]:
     """Why an arm cannot run on a benchmark, by the names of the benchmark and of the arm.
 
     Each arm of which a study is missing is built once, so that an option without sense is bad usage and not forty
@@ -97,48 +151,24 @@ def refusals(comparison: Comparison, store: Store) -> dict[tuple[str, str], str]
     from harness.comparison import missing
     from harness.types import refuses
 
-    decision_time(comparison.decision_time)
+    first = {(study.source, study.arm): study for study in reversed(studies)}
+    lacking = {(study.source, study.arm) for study in missing(studies, store)}
     refused: dict[tuple[str, str], str] = {}
-    for name in comparison.benchmarks:
-        for arm in comparison.arms:
-            studies = [study_of(comparison, arm, name, seed) for seed in comparison.seeds]
-            if not missing(studies, store):
-                continue
-            study = studies[0]
-            model = model_of(name, study.benchmark.table_miss).under(study.benchmark)
-            try:
-                prepared(study, model)
-            except ValueError as error:
-                if not refuses(error, study.benchmark):
-                    raise ValueError(f"arm {arm.label!r}: {error}") from error
-                refused[name, arm.label] = str(error)
-        said = [
-            f"arm {arm.label!r}: {refused[name, arm.label]}" for arm in comparison.arms if (name, arm.label) in refused
-        ]
-        if len(said) == len(comparison.arms):
-            raise ValueError("; ".join(said))
+    for (name, arm), study in reversed(first.items()):
+        if (name, arm) not in lacking:
+            continue
+        model = model_of(name, study.benchmark.table_miss).under(study.benchmark)
+        try:
+            prepared(study, model)
+        except ValueError as error:
+            if not refuses(error, study.benchmark):
+                raise ValueError(f"arm {arm!r}: {error}") from error
+            refused[name, arm] = str(error)
+    for benchmark in dict.fromkeys(name for name, _ in first):
+        arms = [arm for name, arm in reversed(first) if name == benchmark]
+        if all((benchmark, arm) in refused for arm in arms):
+            raise ValueError("; ".join(f"arm {arm!r}: {refused[benchmark, arm]}" for arm in arms))
     return refused
-
-
-def _declare(comparison: Comparison, command: str, folder: Path) -> None:
-    text = json.dumps({"command": command, "comparison": comparison.to_json()}, indent=1) + "\n"
-    path = folder / DECLARATION
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-
-
-def declared(folder: Path) -> tuple[Comparison, str]:
-    """The comparison whose results lie in a folder, and the command that made them."""
-    from harness.comparison import Comparison
-
-    path = folder / DECLARATION
-    if not path.exists():
-        raise FileNotFoundError(f"no comparison in {folder}: `{DECLARATION}` is missing there")
-    plain = json.loads(path.read_text(encoding="utf-8"))
-    return Comparison.from_json(plain["comparison"]), plain["command"]
 
 
 def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> dict[str, dict[str, Any]]:
@@ -147,22 +177,29 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
     for name in comparison.benchmarks:
         own = comparison.own.get(name, {})
         benchmark = overridden(catalog.find_benchmark(name).benchmark, own, comparison.overrides)
-        model = model_of(name, benchmark.table_miss)
         facts[benchmark.name] = {
-            "family": family_of(name),
-            "metric": benchmark.objectives[0].metric,
-            "unit": benchmark.fidelity.unit,
-            "levels": list(benchmark.fidelity.levels),
-            "workers": benchmark.workers,
-            "budget": benchmark.budget,
-            "table": benchmark.table_miss,
-            "real": False,
-            "verdict": _said_of(name, benchmark),
+            **facts_under(name, benchmark, refused),
             "decision_time": comparison.decision_time,
-            "digest": model.digest,
-            "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
-        } | model.facts()
+        }
     return facts
+
+
+def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """What is known of a benchmark, given by its name and with its fields as they are set."""
+    model = model_of(name, benchmark.table_miss)
+    return {
+        "family": family_of(name),
+        "metric": benchmark.objectives[0].metric,
+        "unit": benchmark.fidelity.unit,
+        "levels": list(benchmark.fidelity.levels),
+        "workers": benchmark.workers,
+        "budget": benchmark.budget,
+        "table": benchmark.table_miss,
+        "real": False,
+        "verdict": _said_of(name, benchmark),
+        "digest": model.digest,
+        "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
+    } | model.facts()
 
 
 def _said_of(name: str, benchmark: Benchmark) -> str | None:
@@ -184,47 +221,52 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
     import shlex
 
     from harness.store import Store
-    from reports import page, publishing
+    from reports import page, publishing, survival_page
     from reports.summary import summarise
 
-    comparison, command = declared(folder)
+    known = declared(folder)
+    comparison, command, _ = known
     store = Store(folder / STUDIES)
-    refused = refusals(comparison, store)
-    wanted = [study.key for study in studies_of(comparison) if (study.source, study.arm) not in refused]
-    records = store.records(wanted)
+    studies_wanted, refused = wanted(comparison, store)
+    keys = [study.key for study in studies_wanted]
+    records = store.records(keys)
     if not records:
-        raise FileNotFoundError(
-            f"none of the {len(wanted)} studies of {folder} is in its store yet: run `compare` first"
-        )
+        raise FileNotFoundError(f"none of the {len(keys)} studies of {folder} is in its store yet: run `compare` first")
     facts = facts_of(comparison, refused)
-    digests = {key: records[key].digest() for key in wanted if key in records}
+    digests = {key: records[key].digest() for key in keys if key in records}
+    survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
     made_by = ["python", "-m", "harness", "report", str(folder)]
     made_by += (["--out", str(out)] if out else []) + (["--static"] if static else [])
-    inputs = json.dumps([digests, wanted, facts, command, made_by, store.broken])
+    told = [known.said(), survived and survived.digest, made_by]
+    inputs = json.dumps([digests, keys, facts, command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    studies, events = frames([records[key] for key in wanted if key in records])
-    place = out or folder / REPORT
+    studies, events = frames([records[key] for key in keys if key in records])
+    place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if publishing.up_to_date(place, digest):
-        return summarise(studies, events, facts), False
-    summary = page.write(
-        place,
-        studies,
-        events,
-        facts,
-        title=f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}",
-        command=command,
-        made_by=shlex.join(made_by),
-        digest=digest,
-        static=static,
-    )
-    return summary, True
+        return summarise(studies, events, facts, *read_as), False
+    title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
+    rule, said = read_as
+    written = page.write(
+        place, studies, events, facts,
+        title=title, command=command, made_by=shlex.join(made_by), digest=digest, rule=rule, declared=said,
+        static=static, survived=survived,
+    )  # fmt: skip
+    return written, True
+
+
+def of_studies(studies: Sequence[Study], digests: Mapping[str, str]) -> str:
+    """The digest of a comparison's own studies, from the digests of those that are there, by key."""
+    import hashlib
+
+    there = [[study.key, digests.get(study.key)] for study in studies]
+    return hashlib.blake2b(json.dumps(there).encode(), digest_size=16).hexdigest()
 
 
 def compared_frame(
     *,
     methods: Sequence[str],
     benchmarks: Sequence[str],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | str,
     fields: Mapping[str, Any],
     out: str | Path | None,
     jobs: int,
@@ -242,10 +284,9 @@ def compared_frame(
         unstored = [outcome for outcome in done.failed if not outcome.stored]
         if unstored:
             raise RuntimeError(f"{len(unstored)} studies could not be run: {unstored[0].error}")
-        store = Store(folder / STUDIES)
-        records, refused = store.records(), refusals(comparison, store)
-        wanted = [study for study in studies_of(comparison) if (study.source, study.arm) not in refused]
-        studies, events = frames([records[study.key] for study in wanted])
+        comparison, store = declared(folder).comparison, Store(folder / STUDIES)
+        records, (kept, refused) = store.records(), wanted(comparison, store)
+        studies, events = frames([records[study.key] for study in kept])
     return studies.merge(summarise(studies, events, facts_of(comparison, refused)).studies)
 
 

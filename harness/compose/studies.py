@@ -191,7 +191,7 @@ def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None
         log = run(
             benchmark,
             scheduler,
-            Simulated(curves or model, benchmark.workers, study.seed, benchmark.delays),
+            Simulated(curves or model, benchmark.workers, study.seed + study.replicates, benchmark.delays),
             round(benchmark.budget * NANOSECONDS),
             decision_time=decision_time(study.decision_time),
             finished_trials=study.finished_trials,

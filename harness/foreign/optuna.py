@@ -11,6 +11,8 @@ from typing import Any
 
 import optuna
 
+from harness.foreign._spaces import active, bounds, from_axis, on_axis, refuse_priors, refuse_several_objectives
+
 __all__ = ["optuna_cmaes", "optuna_gp", "optuna_tpe"]
 
 REQUIREMENTS = ("optuna==5.0.0", "cmaes==0.13.1", "scipy>=1.11", "torch==2.13.0")
@@ -44,8 +46,7 @@ def optuna_cmaes(study: Study, *, pruner: str = "none") -> Optuna:
 
     pruner: none, median, halving or hyperband.
     """
-    if len(study["objectives"]) > 1:
-        raise NotImplementedError("Optuna's CMA-ES has one objective")
+    refuse_several_objectives(study, "Optuna's CMA-ES")
     return Optuna(study, optuna.samplers.CmaEsSampler(seed=study["seed"], warn_independent_sampling=False), pruner)
 
 
@@ -53,9 +54,7 @@ class Optuna:
     """A study of Optuna, asked and told."""
 
     def __init__(self, study: Study, sampler: optuna.samplers.BaseSampler, pruner: str) -> None:
-        priors = [name for name, domain in study["space"].items() if "prior" in domain]
-        if priors:
-            raise NotImplementedError(f"Optuna takes no priors, here of {', '.join(priors)}")
+        refuse_priors(study, "Optuna")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = study["space"]
         self._prunes = pruner != "none"
@@ -122,40 +121,32 @@ def suggested(trial: optuna.Trial, space: dict[str, Any]) -> dict[str, Any]:
     """The config of a trial, suggested one hyperparameter after the other as in a user's objective."""
     config: dict[str, Any] = {}
     for name, domain in space.items():
-        conditions = domain.get("if", {}).items()
-        if all(parent in config and config[parent] in values for parent, values in conditions):
+        if active(domain, config):
             config[name] = outside(domain, suggest(trial, name, domain))
     return config
 
 
 def suggest(trial: optuna.Trial, name: str, domain: dict[str, Any]) -> Any:
     """A value of Optuna's for a domain of ours."""
-    match domain["type"]:
-        case "choice":
-            return trial.suggest_categorical(name, domain["values"])
-        case "ordinal":
-            return trial.suggest_int(name, 0, len(domain["values"]) - 1)
-        case "randint" | "lograndint" as kind:
-            return trial.suggest_int(name, domain["lower"], domain["upper"], log=kind == "lograndint")
-        case "reverse_loguniform":
-            return trial.suggest_float(name, 1 - domain["upper"], 1 - domain["lower"], log=True)
-        case kind:
-            return trial.suggest_float(name, domain["lower"], domain["upper"], log=kind == "loguniform")
+    if domain["type"] == "choice":
+        return trial.suggest_categorical(name, domain["values"])
+    if domain["type"] == "ordinal":
+        return trial.suggest_int(name, 0, len(domain["values"]) - 1)
+    lower, upper, log = bounds(domain)
+    if domain["type"].endswith("randint"):
+        return trial.suggest_int(name, domain["lower"], domain["upper"], log=log)
+    return trial.suggest_float(name, lower, upper, log=log)
 
 
 def outside(domain: dict[str, Any], value: Any) -> Any:
     """The value that a value of Optuna's stands for."""
     if domain["type"] == "ordinal":
         return domain["values"][value]
-    if domain["type"] == "reverse_loguniform":
-        return min(max(1 - value, domain["lower"]), domain["upper"])
-    return value
+    return value if domain["type"] == "choice" else from_axis(domain, value)
 
 
 def inside(domain: dict[str, Any], value: Any) -> Any:
     """The value of Optuna's that stands for a value."""
     if domain["type"] == "ordinal":
         return domain["values"].index(value)
-    if domain["type"] == "reverse_loguniform":
-        return min(max(1 - value, 1 - domain["upper"]), 1 - domain["lower"])
-    return value
+    return value if domain["type"] == "choice" else on_axis(domain, value)

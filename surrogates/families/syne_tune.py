@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from harness.space import Choice, Ordinal
 from harness.types import Benchmark, CurveModel, End, Fidelity, Objective
 from surrogates._converted import Grid, places_of
+from surrogates._on_disk import parsed
 from surrogates._syne_tune import Blackbox, read
 from surrogates.table import ENDS, Table, TableData
 
@@ -40,6 +41,7 @@ PUBLISHED = {
     "val_accuracy": True,
 }
 """Whether to maximize the default metrics of FCNet, NAS-Bench-201, PD1 and LCBench, as Syne Tune declares them."""
+DIRECTIONS = ("minimize", "maximize")
 POLICIES = ("refuse", "early", "diverged")
 WORKERS, TRAININGS = 4, 40
 
@@ -62,7 +64,7 @@ def named(name: str) -> Benchmark:
 @cache
 def load(name: str) -> CurveModel:
     """The table of a task, `syne_tune:PATH:task=NAME`; ValueError with file and reason where it cannot be trusted."""
-    given = _parsed(name)
+    given = _named(name)
     box = read(given.folder, given.options.get("task"))
     objectives = given.objectives or _published(name, box)
     for metric in (*(one.metric for one in objectives), *filter(None, [given.options.get("test")])):
@@ -115,20 +117,13 @@ def load(name: str) -> CurveModel:
     return Table(data)
 
 
-def _parsed(name: str) -> Named:
-    _, path, *texts = name.split(":")
-    options: dict[str, str] = {}
-    objectives: list[Objective] = []
-    for text in texts:
-        option, equals, value = text.partition("=")
-        if option not in OPTIONS or not equals or not value:
-            raise ValueError(f"{name}: unknown option {text!r}; there are {', '.join(OPTIONS)}, written option=value")
-        if option in ("minimize", "maximize"):
-            objectives.append(Objective(value, maximize=option == "maximize"))
-        options[option] = value
+def _named(name: str) -> Named:
+    folder, given = parsed(name, OPTIONS)
+    options = dict(given)
     if options.get("missing", "refuse") not in POLICIES:
         raise ValueError(f"{name}: missing must be one of {', '.join(POLICIES)}, found {options['missing']!r}")
-    return Named(Path(path), options, tuple(objectives))
+    objectives = [Objective(metric, maximize=way == "maximize") for way, metric in given if way in DIRECTIONS]
+    return Named(folder, options, tuple(objectives))
 
 
 def _published(name: str, box: Blackbox) -> tuple[Objective, ...]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from harness.randomness import number, stream
 from harness.space import Config, Space, lograndint, loguniform
 from harness.types import NANOSECONDS, Benchmark, Curve, End, Fidelity, Objective
+from surrogates._formula import OF_A_FORMULA
 
 Array = NDArray[np.float64]
 
@@ -67,7 +68,13 @@ class SyntheticStateful:
     def facts(self) -> dict[str, Any]:
         """What reports may state: no optimum, for schedules are better than every fixed config."""
         configs = self.benchmark.space.sample(stream("facts", self.benchmark.name), 501)
-        return {"median": float(np.median([self.final_loss(config) for config in configs])), "noise": None}
+        median = float(np.median([self.final_loss(config) for config in configs]))
+        made = {
+            "citation": "Zhang et al., Which Algorithmic Choices Matter at Which Batch Sizes?, 2019",
+            "missing": "a run that diverges reports no more",
+            "seconds": "a model: of an epoch a fixed part, and a part for each of its steps",
+        }
+        return {"median": median, "noise": None, "made": OF_A_FORMULA | made}
 
     def outside(self, config: Config) -> bool:
         """Never: the formula holds everywhere."""

@@ -16,7 +16,6 @@ its most, 10.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,6 +28,7 @@ import numpy as np
 from harness.configspace import from_configspace
 from harness.space import Choice, Integer, Space, Value
 from harness.types import Benchmark, Fidelity, Objective
+from surrogates._on_disk import json_object, parsed
 from surrogates._yahpo import NONE, Codes, Network, Predicted, known_of
 from surrogates._yahpo_scenarios import SCENARIOS, Scenario
 
@@ -48,7 +48,8 @@ def named(name: str) -> Benchmark:
 @cache
 def load(name: str) -> Predicted:
     """The surrogate of a data set, `yahpo:PATH:instance=NAME`; ValueError with file, expected and found."""
-    folder, options = _parsed(name)
+    folder, given = parsed(name, OPTIONS)
+    options = dict(given)
     for file in FILES:
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder / file} is missing: a scenario of YAHPO Gym is {', '.join(FILES)}")
@@ -80,31 +81,10 @@ def load(name: str) -> Predicted:
     return replace(model, benchmark=replace(benchmark, budget=budget))
 
 
-def _parsed(name: str) -> tuple[Path, dict[str, str]]:
-    _, path, *texts = name.split(":")
-    options: dict[str, str] = {}
-    for text in texts:
-        option, equals, value = text.partition("=")
-        if option not in OPTIONS or not equals or not value:
-            raise ValueError(f"{name}: unknown option {text!r}; there are {', '.join(OPTIONS)}, written option=value")
-        options[option] = value
-    return Path(path), options
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, found something else ({error})") from None
-    if not isinstance(plain, dict):
-        raise ValueError(f"{path}: expected an object, found {type(plain).__name__}")
-    return plain
-
-
 def _space(path: Path, scenario: Scenario) -> Space:
     """The space of the file, data sets and fidelity included: the inputs that are declared, no other."""
     try:
-        space = from_configspace(_json(path))
+        space = from_configspace(json_object(path))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: expected a space of ConfigSpace ({error!r})") from None
     except ValueError as error:
@@ -137,7 +117,7 @@ def _instance(name: str, space: Space, scenario: Scenario, given: str | None) ->
 
 def _codes(path: Path, scenario: Scenario, space: Space) -> Codes:
     """The number that stands for each value of each category."""
-    codes = _json(path)
+    codes = json_object(path)
     for name in scenario.categories:
         domain, of = space.domains.get(name), codes.get(name)
         values = domain.values if isinstance(domain, Choice) else (space.constants[name],)

@@ -1,0 +1,78 @@
+"""Each foreign optimiser tries over the pipe what it tries in its own loop, in whatever environment it has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from foreign_oracle import NUMBERS, SEED, made
+
+from harness import catalog, checks
+from harness.foreign._environment import python_of
+from harness.loop import Started, run
+from harness.simulated import Simulated
+from harness.toys import Toy, toy_benchmark
+from harness.types import NANOSECONDS
+
+ORACLES = Path(__file__).parent / "oracles"
+CASES = {
+    "nevergrad:trials=20": ("NGOpt",),
+    "nevergrad:trials=20:optimiser=TwoPointsDE": ("TwoPointsDE",),
+    "dehb-authors": (),
+    "syne-tune-asha": ("ASHA",),
+    "syne-tune-bore": ("BORE",),
+    "syne-tune-cqr": ("CQR",),
+    "syne-tune-rea": ("REA",),
+    "smac-hpo:trials=24": ("HyperparameterOptimizationFacade",),
+    "smac-multifidelity:trials=24": ("MultiFidelityFacade",),
+}
+"""Methods, and what the script of their library's own loop is told besides the seed."""
+
+
+def python_for(text: str) -> Path:
+    """The Python that has a method's library, or a skip that says why there is none."""
+    plug_in = catalog.parse_method(text).scheduler
+    python = python_of(plug_in.optimiser, plug_in.requirements)
+    if python is None:
+        pytest.skip(f"{plug_in.name} is not installed: `python -m harness fetch {plug_in.optimiser}` makes its place")
+    return python
+
+
+def their_jobs(text: str) -> list[Any]:
+    """What a library's own loop trains, in order: configs, and until which level."""
+    script = ORACLES / f"with_{catalog.parse_method(text).scheduler.path.stem}.py"
+    argv = [str(python_for(text)), str(script), str(SEED), *CASES[text]]
+    # SMAC3 repeats its own loop only where strings have the same hashes; so it is started over the pipe too.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_the_first_twenty_configs_are_those_of_its_own_loop(text: str) -> None:
+    theirs = their_jobs(text)
+    toy = Toy(toy_benchmark(NUMBERS, workers=1))
+    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
+    log = run(benchmark, made(text, benchmark), Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS)
+    assert not log.error
+    ours = [[dict(event.job.config), event.job.until] for event in log.events if isinstance(event, Started)]
+    assert len(theirs) >= 20 and ours[:20] == theirs[:20]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", CASES)
+def test_the_contract_is_kept(text: str) -> None:
+    python_for(text)
+    findings = checks.check_method(catalog.parse_method(text))
+    assert [finding for finding in findings if finding.problem] == []
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_it_keeps_to_rows(text: str) -> None:
+    python_for(text)
+    assert checks._keeps_to_rows(catalog.parse_method(text)) == ""
