@@ -32,12 +32,12 @@ class Study(NamedTuple):
 
 def shown(summary: Summary, events: pd.DataFrame) -> list[Study]:
     """One study of each method on each benchmark, all of a benchmark with the same seed."""
-    of = dict(list(events.groupby(["benchmark", "arm", "seed"]))) if len(events) else {}
+    of = events.groupby(["benchmark", "arm", "seed"], observed=True).indices if len(events) else {}
     found: list[Study] = []
     for benchmark, here in summary.studies.groupby("benchmark", sort=False):
         seed, arms = outcomes.shown(here)
         for row in records(here[(here["seed"] == seed) & here["arm"].isin(arms)]):
-            mine = of.get((benchmark, row["arm"], seed), events.iloc[:0])
+            mine = events.iloc[of.get((benchmark, row["arm"], seed), [])]
             names = (str(benchmark), str(row["arm"]), seed)
             found.append(Study(*names, row, mine, trials.jobs(mine), trials.points(mine)))
     return found
