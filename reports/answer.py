@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reports import text
+from reports import suite_tables, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.pairs import ALIKE, BETTER, NO_DATA
 from reports.summary import Summary
@@ -77,7 +77,9 @@ def _on_many(summary: Summary, names: Sequence[str], arms: Sequence[str]) -> str
         return f"On none of the {len(names)} benchmarks can anything be concluded: {_why_no_data(summary, names[0])}."
     leading = [arm for arm in arms if among[arm] == most]
     verb = "is" if len(leading) == 1 else "are"
+    together = suite_tables.leading(summary)
     return (
+        f"{together}{' ' if together else ''}"
         f"On {most} of {text.plural(len(names), 'benchmark')} {_listed(leading)} {verb} the best or cannot be told "
         f"apart from the best. Of {text.plural(len(known), 'pair')} of methods on single benchmarks {apart} could be "
         "told apart."

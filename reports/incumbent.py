@@ -18,7 +18,7 @@ reached: it is then another, harder-earned number, and hiding that would be sele
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -152,16 +152,30 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
         raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
     columns = [events[name].to_numpy() for name in ("kind", "time", "trial", "resource", "loss", "test", "reason")]
     looked_up = [events[name].to_numpy() for name in LOOKED_UP] if {*LOOKED_UP} <= {*events} else []
-    groups = events.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).indices
     found: dict[Key, Trajectory] = {}
-    for (arm, benchmark, seed), rows in cast(dict[Any, Any], groups).items():
+    for (arm, benchmark, seed), rows in rows_of_studies(events).items():
         study = Events(*(column[rows] for column in columns))
         path = walk(RULES[rule](study, tops[benchmark]))
         if looked_up:
             first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
             path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
-        found[arm, benchmark, int(seed)] = path
+        found[arm, benchmark, seed] = path
     return found
+
+
+def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
+    """The places of each study's events, studies by their first: as a groupby gives them, in a third of its memory."""
+    if events.empty:
+        return {}
+    (arm, arms), (benchmark, benchmarks) = (pd.factorize(events[name]) for name in ("arm", "benchmark"))
+    seed = events["seed"].to_numpy(dtype=np.int64)
+    study = (arm * np.int64(len(benchmarks)) + benchmark) * (int(seed.max()) + 1) + seed
+    order = np.argsort(study, kind="stable")
+    edges = np.flatnonzero(np.diff(study[order], prepend=-1, append=-1))
+    parts = sorted(
+        (order[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)), key=lambda part: part[0]
+    )
+    return {(str(arms[arm[rows[0]]]), str(benchmarks[benchmark[rows[0]]]), int(seed[rows[0]])): rows for rows in parts}
 
 
 def _job_ended(events: Events) -> NDArray[np.bool_]:
