@@ -172,9 +172,7 @@ def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
     study = (arm * np.int64(len(benchmarks)) + benchmark) * (int(seed.max()) + 1) + seed
     order = np.argsort(study, kind="stable")
     edges = np.flatnonzero(np.diff(study[order], prepend=-1, append=-1))
-    parts = sorted(
-        (order[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)), key=lambda part: part[0]
-    )
+    parts = sorted((order[start:end] for start, end in pairwise(edges)), key=lambda part: part[0])
     return {(str(arms[arm[rows[0]]]), str(benchmarks[benchmark[rows[0]]]), int(seed[rows[0]])): rows for rows in parts}
 
 
