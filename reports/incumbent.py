@@ -18,6 +18,7 @@ reached: it is then another, harder-earned number, and hiding that would be sele
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
