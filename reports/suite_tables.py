@@ -180,23 +180,6 @@ def statements(summary: Summary) -> list[str]:
     return [*said, f"The other {text.plural(rest, 'pair')} stand in the table of pairs."] if rest else said
 
 
-def leading(summary: Summary) -> str:
-    """In one sentence which method leads over all benchmarks, and what that is worth; empty without pairs."""
-    suite = summary.suite
-    if not len(suite.pairs):
-        return ""
-    row = suite.ranks.sort_values("rank", kind="stable").iloc[0]
-    alike = [arm for arm in suite.selection.arms if arm in best(summary) and arm != row["arm"]]
-    worse = [arm for arm in suite.selection.arms if arm not in best(summary)]
-    parts = [f"is better than {text.listed(worse)}"] if worse else []
-    parts += [f"could not be told apart from {text.listed(alike)}"] if alike else []
-    why = f" (that {suite.impossible})" if suite.impossible else ""
-    return (
-        f"Over {len(suite.selection.benchmarks)} benchmarks {row['arm']} has the best mean rank of the anytime score, "
-        f"{row['rank']:.1f} of {len(suite.ranks)}: it {' and '.join(parts)}{why}."
-    )
-
-
 def best(summary: Summary) -> set[str]:
     """The best-ranked method over benchmarks, and all that are not told apart from it; empty without pairs."""
     suite = summary.suite

@@ -134,8 +134,6 @@ def test_the_better_method_leads_everywhere() -> None:
 def test_what_cannot_be_significant_by_design_is_said() -> None:
     suite, words = whole().suite, " ".join(suite_tables.statements(whole()))
     assert "cannot be significant by design: with 3 pairs of methods it needs at least 7 benchmarks" in words
-    assert "fast has the best mean rank" in suite_tables.leading(whole())
-    assert "could not be told apart from slow and middle (that cannot be significant" in suite_tables.leading(whole())
     assert suite.impossible and (suite.pairs["verdict"] == "not told apart").all()
     enough = suite_of(made(("slow", "fast")))
     assert not enough.impossible

@@ -114,11 +114,11 @@ def _check_contrasts(comparison: Comparison) -> None:
 def _studied(comparison: Comparison, studies: Sequence[Study], store: Store) -> pd.DataFrame:
     """What became of some studies of a comparison: a row a study."""
     from harness.frames import frames
-    from reports.summary import summarise
+    from reports.summary import observed
 
     records = store.records([study.key for study in studies])
     seen = frames([records[study.key] for study in studies if study.key in records])
-    return summarise(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
+    return observed(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
 
 
 def _decided(comparison: Comparison, outcomes: pd.DataFrame, looks: list[dict[str, Any]]) -> bool:
