@@ -151,11 +151,16 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
     """
     if rule not in RULES:
         raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
-    columns = [events[name].to_numpy() for name in ("kind", "time", "trial", "resource", "loss", "test", "reason")]
+    time, trial, resource, loss, test = (
+        events[name].to_numpy() for name in ("time", "trial", "resource", "loss", "test")
+    )
+    (kinds, kind), (reasons, reason) = (_coded(events[name]) for name in ("kind", "reason"))
     looked_up = [events[name].to_numpy() for name in LOOKED_UP] if {*LOOKED_UP} <= {*events} else []
     found: dict[Key, Trajectory] = {}
     for (arm, benchmark, seed), rows in rows_of_studies(events).items():
-        study = Events(*(column[rows] for column in columns))
+        study = Events(
+            kinds[kind[rows]], time[rows], trial[rows], resource[rows], loss[rows], test[rows], reasons[reason[rows]]
+        )
         path = walk(RULES[rule](study, tops[benchmark]))
         if looked_up:
             first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
@@ -168,13 +173,19 @@ def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
     """The places of each study's events, studies by their first: as a groupby gives them, in a third of its memory."""
     if events.empty:
         return {}
-    (arm, arms), (benchmark, benchmarks) = (pd.factorize(events[name]) for name in ("arm", "benchmark"))
+    (arms, arm), (benchmarks, benchmark) = (_coded(events[name]) for name in ("arm", "benchmark"))
     seed = events["seed"].to_numpy(dtype=np.int64)
-    study = (arm * np.int64(len(benchmarks)) + benchmark) * (int(seed.max()) + 1) + seed
+    study = (arm.astype(np.int64) * len(benchmarks) + benchmark) * (int(seed.max()) + 1) + seed
     order = np.argsort(study, kind="stable")
     edges = np.flatnonzero(np.diff(study[order], prepend=-1, append=-1))
     parts = sorted((order[start:end] for start, end in pairwise(edges)), key=lambda part: part[0])
     return {(str(arms[arm[rows[0]]]), str(benchmarks[benchmark[rows[0]]]), int(seed[rows[0]])): rows for rows in parts}
+
+
+def _coded(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The words of a column, each once, and which of them stands in each row: words by the million take gigabytes."""
+    category = column.astype("category").cat
+    return np.array(list(category.categories), dtype=object), category.codes.to_numpy()
 
 
 def _job_ended(events: Events) -> NDArray[np.bool_]:

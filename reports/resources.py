@@ -26,8 +26,8 @@ def levels(events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """
     shares = np.unique(np.concatenate([_shares(facts[name]) for name in unique(events["benchmark"])]))
     shares = shares[np.unique(np.linspace(0, len(shares) - 1, POINTS).astype(np.int64))]
-    kind, resource, cost, trial = (events[name].to_numpy() for name in ("kind", "resource", "cost", "trial"))
-    told = np.asarray(kind == "report")
+    resource, cost, trial = (events[name].to_numpy() for name in ("resource", "cost", "trial"))
+    told = (events["kind"] == "report").to_numpy()
     found: dict[str, dict[str, list[Floats]]] = {}
     for (arm, benchmark, _), rows in rows_of_studies(events).items():
         here = rows[told[rows]]
@@ -55,9 +55,9 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
 
     studies: outcomes. Means over studies, then over benchmarks.
     """
-    kind, time, cost = (events[name].to_numpy() for name in ("kind", "time", "cost"))
-    sign = np.select([kind == "started", kind == "ended"], [-1.0, 1.0], 0.0)
-    trained, busy = np.nan_to_num(cost.astype(float)), sign * time
+    started, ended = ((events["kind"] == kind).to_numpy() for kind in ("started", "ended"))
+    busy = (ended.astype(np.int8) - started.astype(np.int8)) * events["time"].to_numpy(dtype=float)
+    trained = np.nan_to_num(events["cost"].to_numpy(dtype=float))
     ran = studies[studies["state"] != MISSING]
     whole = {(row["arm"], row["benchmark"], row["seed"]): float(row["workers"] * row["budget"]) for row in records(ran)}
     rows: list[dict[str, Any]] = []
