@@ -186,7 +186,7 @@ def best(summary: Summary) -> set[str]:
     if not len(suite.pairs):
         return set()
     lead = str(suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
-    worse = suite.pairs[(suite.pairs["holm"] <= ALPHA)]
+    worse = suite.pairs[suite.pairs["holm"] <= ALPHA]
     told = {
         str(name)
         for row in records(worse)
