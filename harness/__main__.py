@@ -40,6 +40,8 @@ app = typer.Typer(
 )  # fmt: skip
 
 BAD_USAGE, STORAGE_FAILED = 2, 74
+WARM = {"warm": True}
+"""Delays of workers that keep their processes."""
 
 
 @app.command()
@@ -51,6 +53,7 @@ def compare(
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="of each study, such as 90s or 2h")] = None,
     table: Annotated[str | None, typer.Option(help="restrict to the table's rows, snap to them, or surrogate")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="workers pay for their start-up once")] = False,
     decision_time: Annotated[str | None, typer.Option(help="none, constant:SECONDS or measured")] = None,
     prior: Annotated[list[str] | None, typer.Option(help="where an optimum is expected, as lr=1e-3:0.5")] = None,
     history: Annotated[str, typer.Option(help="past tasks: benchmarks with a table, or folders of results")] = "",
@@ -63,7 +66,8 @@ def compare(
     from harness.terminal import ComparisonProgress
 
     plain = declarations.comparison_from_toml(declaration) if declaration else {}
-    overrides = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None, "table_miss": table}
+    seconds = declarations.seconds_of(budget) if budget else None
+    overrides = {"workers": workers, "budget": seconds, "table_miss": table, "delays": WARM if warm else None}
     comparison = declarations.comparison_of(
         plain,
         methods=_split(methods),
@@ -285,6 +289,7 @@ def replay(
     seed: Annotated[int | None, typer.Option(help="of the study")] = None,
     workers: Annotated[int | None, typer.Option(help="at work side by side")] = None,
     budget: Annotated[str | None, typer.Option(help="such as 90s or 2h")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="workers pay for their start-up once")] = False,
     speed: Annotated[float | None, typer.Option(help="simulated seconds a second; else at once")] = None,
     verify: Annotated[Path | None, typer.Option(help="run the studies of this store again and compare digests")] = None,
     journal: Annotated[Path | None, typer.Option(help="a real study, by its journal or its folder")] = None,
@@ -301,13 +306,15 @@ def replay(
         raise typer.Exit(SOME_FAILED if differing else 0)
     seconds = declarations.seconds_of(budget) if budget else None
     if journal is not None:
-        _replay_journal(journal, speed, {"method": method, "workers": workers, "budget": seconds, "seed": seed})
+        otherwise = {"method": method, "workers": workers, "budget": seconds, "seed": seed, "warm": warm or None}
+        _replay_journal(journal, speed, otherwise)
         return
     if benchmark is None:
         raise ValueError("replay needs a benchmark, --journal FILE or --verify STORE")
-    given = {name: value for name, value in (("workers", workers), ("budget", seconds)) if value is not None}
+    given = {"workers": workers, "budget": seconds, "delays": WARM if warm else None}
     from harness.terminal import Unfolding
 
+    given = {name: value for name, value in given.items() if value is not None}
     study = declarations.single_study(benchmark, method or "asha", seed or 0, given)
     unfolding = Unfolding(study.benchmark, speed)
     log, _ = studies.simulate(study, watch=unfolding.show)
@@ -352,6 +359,7 @@ def validate(
     workers: Annotated[int, typer.Option(min=1, help="processes side by side")] = 2,
     budget: Annotated[str, typer.Option(help="of each study, such as 2m")] = "2m",
     table: Annotated[str | None, typer.Option(help="what simulates: surrogate or snap; a surrogate if it can")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="keep processes and their imports between trials")] = False,
     probe: Annotated[str, typer.Option(help="how long the machine's speed is taken before each study")] = "1m",
     out: Annotated[Path | None, typer.Option(help="where studies and page go; the same again continues")] = None,
 ) -> None:
@@ -369,6 +377,7 @@ def validate(
             workers=workers,
             budget=declarations.seconds_of(budget),
             table=table,
+            warm=warm,
             probe=declarations.seconds_of(probe),
             command=_command(),
             say=typer.echo,

@@ -42,7 +42,7 @@ def run(
     """Run a study for real: trials as processes on this machine; of a benchmark, or of a script of yours."""
     from harness.terminal import watching
 
-    options: dict[str, Any] = {"warm": warm, "retries": retries}
+    options: dict[str, Any] = {"retries": retries}
     if patience:
         options["patience"] = declarations.seconds_of(patience)
     hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
@@ -56,7 +56,8 @@ def run(
             raise ValueError(
                 "a benchmark says itself what it reports and how it is called; leave out what scripts need"
             )
-        given = {"workers": workers, "budget": declarations.seconds_of(budget) if budget else None}
+        seconds = declarations.seconds_of(budget) if budget else None
+        given = {"workers": workers, "budget": seconds, "delays": {"warm": True} if warm else None}
         given = {field: value for field, value in given.items() if value is not None} | known
         study = declarations.single_study(what, method, seed, given, real=True)
     else:
@@ -74,6 +75,7 @@ def run(
             method=method,
             workers=workers or 1,
             budget=declarations.seconds_of(budget or ""),
+            warm=warm,
             seed=seed,
             options=options,
             priors=known.get("prior", {}),

@@ -243,10 +243,10 @@ def _works_with_many(method: catalog.Method) -> str:
 
 
 def _works_on_every_space(method: catalog.Method) -> str:
-    """spaces of one hyperparameter, of thirty, of choices only, are searched"""
+    """spaces of one hyperparameter, of a hundred, of choices only, are searched"""
     spaces = (
         Space({"x": uniform(0, 1)}),
-        Space({f"x{i}": (uniform(0, 1), randint(1, 9), loguniform(1e-3, 1))[i % 3] for i in range(30)}),
+        Space({f"x{i}": (uniform(0, 1), randint(1, 9), loguniform(1e-3, 1))[i % 3] for i in range(100)}),
         Space({name: choice(["a", "b", "c", "d"]) for name in ("p", "q", "r")}),
     )
     return _first(_study(method, Toy(toy_benchmark(space, epochs=7)))[1] for space in spaces)

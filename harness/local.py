@@ -82,8 +82,8 @@ class Local:
     checkpoints and output, new or empty; standing: where a study goes on from in the folder that it had; retries: how
     often a trial that crashed is started again from its last checkpoint, unseen by the scheduler; grace: seconds that
     a process has to leave before it is killed; patience: seconds without a report after which a script counts as
-    hanging, None for any; warm: whether a worker keeps its process, with what it has imported, from trial to trial,
-    which only a Python script can.
+    hanging, None for any. Where the benchmark's delays say `warm`, a worker keeps its process, with what that has
+    imported, from trial to trial, which only a Python script can.
     """
 
     def __init__(
@@ -97,7 +97,6 @@ class Local:
         retries: int = 0,
         grace: float = 5.0,
         patience: float | None = None,
-        warm: bool = False,
     ) -> None:
         self.failures: dict[int, str] = dict(standing.failures) if standing else {}
         """Why trials failed, with the last lines that they printed."""
@@ -111,11 +110,11 @@ class Local:
         self._retries = retries
         self._grace = grace
         self._patience = None if patience is None else round(patience * NANOSECONDS)
-        if warm and command.prefix[0] != sys.executable:
+        self._warm = benchmark.delays.warm
+        if self._warm and command.prefix[0] != sys.executable:
             raise ValueError(
                 f"only a Python script can stay in its process, this is {command.prefix[0]}: leave it cold"
             )
-        self._warm = warm
         self._resting: dict[int, TrialProcess] = {}
         """Warm processes that wait for a job, by worker."""
         self._levels = benchmark.fidelity.levels

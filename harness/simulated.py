@@ -36,7 +36,8 @@ class _Run:
 class Simulated:
     """An executor whose trials are curves of a table or a surrogate.
 
-    seed: chooses the replicate, the same for all methods; delays: what occupies a worker besides training.
+    seed: chooses the replicate, the same for all methods; delays: what occupies a worker besides training. A warm
+    worker outlives a training that diverges, as a real one does: only a crash would cost it its process.
     """
 
     def __init__(self, model: CurveModel, workers: int, seed: int, delays: Delays) -> None:
@@ -48,7 +49,9 @@ class Simulated:
         self._index_of = {level: index for index, level in enumerate(self._levels)}
         self._continues = model.benchmark.fidelity.continues
         self._resumable = model.benchmark.resumable
-        self._start_up = round(delays.start_up * NANOSECONDS)
+        self._start_ups = [round(delays.start_up * NANOSECONDS)] * workers
+        """What each worker pays at the start of its next job: a warm one nothing after its first."""
+        self._warm = delays.warm
         self._restore = round(delays.restore * NANOSECONDS)
         self._each_level = round((delays.evaluate + delays.save) * NANOSECONDS)
         self._free = list(range(workers))
@@ -76,7 +79,10 @@ class Simulated:
         begin = self._decided if self._decided > self.now else self.now
         nanoseconds = curve.nanoseconds
         last = min(self._index_of[until], len(nanoseconds) - 1)
-        origin = begin + self._start_up
+        worker = heappop(self._free)
+        origin = begin + self._start_ups[worker]
+        if self._warm:
+            self._start_ups[worker] = 0
         if not self._continues:
             # A higher level is a training of its own: nothing is said on the way to it.
             index = last
@@ -86,7 +92,6 @@ class Simulated:
             index = min(reached + 1, last)
             if reached >= 0 and self._resumable:
                 origin += self._restore - nanoseconds[reached] - (reached + 1) * self._each_level
-        worker = heappop(self._free)
         self.idle -= 1
         self._runs[trial] = run = _Run(trial, worker, curve, reached, last, origin, said=begin)
         self._tickets += 1

@@ -99,18 +99,35 @@ class Delays:
     """What occupies a worker besides training, in seconds.
 
     start_up: from the start of a job to its first training step; restore: beside it, where a trial is resumed;
-    evaluate and save: at each level that a trial reports.
+    evaluate and save: at each level that a trial reports; warm: whether a worker keeps its process, and what that has
+    imported, so that it pays for the start-up once and not for each job.
     """
 
     start_up: float = 0.0
     restore: float = 0.0
     evaluate: float = 0.0
     save: float = 0.0
+    warm: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name, value in self.seconds.items():
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"delay {name} must be finite seconds of at least 0, given {value}")
+        if type(self.warm) is not bool:
+            raise ValueError(f"whether workers are warm must be true or false, given {self.warm!r}")
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The delays by name."""
+        return {"start_up": self.start_up, "restore": self.restore, "evaluate": self.evaluate, "save": self.save}
+
+    def times(self, pace: float) -> Delays:
+        """The delays on a machine that takes `pace` times as long."""
+        return replace(self, **{name: pace * value for name, value in self.seconds.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON; `warm` stands there only where workers are."""
+        return {**self.seconds, "warm": True} if self.warm else dict(self.seconds)
 
 
 TABLE_MISS = ("restrict", "snap", "surrogate")
@@ -184,7 +201,7 @@ class Benchmark:
             "workers": self.workers,
             "test_metric": self.test_metric,
             "constraints": [asdict(constraint) for constraint in self.constraints],
-            "delays": asdict(self.delays),
+            "delays": self.delays.to_json(),
             "table_miss": self.table_miss,
             "resumable": self.resumable,
         }

@@ -88,6 +88,7 @@ class Passes:
         self.embedded = self.layers[0].x.view(batch, length, d)
         self.qkv = like.new_empty(rows, 3 * d)
         self.qkv_by_head = self.qkv.view(rows, 3 * count, width).transpose(0, 1)
+        self.scores = like.new_empty(count * batch, length, length)
         self.attended = like.new_empty(count * batch, length, width)
         self.attended_by_head = self.attended.view(count, rows, width)
         self.attended_heads = self.attended_by_head.unbind()
@@ -104,7 +105,8 @@ class Passes:
     def hidden(self, inputs: Tensor, masks: list[Tensor] | None = None) -> Tensor:
         """What the head reads, (batch * length, d_model), for tokens (batch, length)."""
         places = iter(masks) if masks is not None else None
-        rows = self.ends.values["embedding"].index_select(0, inputs.reshape(-1)).view(self.embedded.shape)
+        self.tokens = inputs.reshape(-1)
+        rows = self.ends.values["embedding"].index_select(0, self.tokens).view(self.embedded.shape)
         torch.add(self.positions, rows, alpha=self.root_width, out=self.embedded)
         x = self.layers[0].x
         if places:
@@ -130,13 +132,13 @@ class Passes:
     def _attend(self, layer: _Layer, parameters: _Parameters) -> None:
         parameters.linear(layer.normed1[0], "qkv", self.qkv)
         layer.heads.copy_(self.qkv_by_head)
-        scores = torch.baddbmm(self.future, layer.q, layer.k_transposed, alpha=self.scale, out=layer.attention)
-        aten._softmax.out(scores, -1, False, out=scores)
+        scores = torch.baddbmm(self.future, layer.q, layer.k_transposed, alpha=self.scale, out=self.scores)
+        aten._softmax.out(scores, -1, False, out=layer.attention)  # in place it would take half as long again
         torch.bmm(layer.attention, layer.v, out=self.attended)
         torch.cat(self.attended_heads, 1, out=layer.merged)
 
-    def backward(self, inputs: Tensor, masks: list[Tensor] | None, dy: Tensor) -> None:
-        """Write the gradients of everything below the head, given dy (batch * length, d_model), after `hidden`."""
+    def backward(self, dy: Tensor, masks: list[Tensor] | None) -> None:
+        """Write the gradients of everything below the head, given that of what `hidden` just gave for these masks."""
         places = list(masks) if masks is not None else None
         dx = self.ends.norm_back(dy, self.top, self.normed[1:], "norm")
         for layer, parameters in zip(reversed(self.layers), reversed(self.parameters), strict=True):
@@ -155,16 +157,16 @@ class Passes:
             dx = parameters.norm_back(dy, layer.x, statistics, "norm1").add_(dx)
         if places:
             dx.mul_(places.pop())
-        self.ends.gradients["embedding"].zero_().index_add_(0, inputs.reshape(-1), dx.mul_(self.root_width))
+        self.ends.gradients["embedding"].zero_().index_add_(0, self.tokens, dx.mul_(self.root_width))
 
     def _attend_back(self, layer: _Layer) -> Tensor:
         """The gradient of queries, keys and values, (rows, 3 * d_model), given that of what they made (`dmerged`)."""
         self.attended_by_head.copy_(self.dmerged_by_head)
-        dattended, dscores = self.attended, self.dscores
-        torch.bmm(layer.attention_transposed, dattended, out=self.dv)
-        torch.bmm(dattended, layer.v_transposed, out=dscores)
-        aten._softmax_backward_data.out(dscores, layer.attention, -1, dscores.dtype, grad_input=dscores)
-        dscores.mul_(self.scale)
+        torch.bmm(layer.attention_transposed, self.attended, out=self.dv)
+        dattention = torch.bmm(self.attended, layer.v_transposed, out=self.scores)
+        dscores = aten._softmax_backward_data.out(
+            dattention, layer.attention, -1, dattention.dtype, grad_input=self.dscores
+        ).mul_(self.scale)
         torch.bmm(dscores, layer.k, out=self.dq)
         torch.bmm(self.dscores_transposed, layer.q, out=self.dk)
         return torch.cat(self.dheads, 1, out=self.qkv)
@@ -188,7 +190,7 @@ class NetworkByHand(Network):
         hidden = passes.hidden(inputs, masks)
         dhidden = torch.empty_like(hidden)
         loss = self.loss(hidden, targets, dhidden)
-        passes.backward(inputs, masks, dhidden)
+        passes.backward(dhidden, masks)
         return loss / len(targets)
 
     def evaluate(self, inputs: Tensor, targets: Tensor) -> Tensor:

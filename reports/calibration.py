@@ -19,7 +19,7 @@ from reports import pairs, style, text
 from reports.findings import Findings, Line
 from reports.findings import write as write_findings
 from reports.intervals import paired
-from reports.outcomes import Facts, unique
+from reports.outcomes import Facts, records, unique
 from reports.regret import scale
 from reports.statistics.calibration import Calibration, Stopping, judge, signed_rank_p, stop_when_narrow
 from reports.statistics.sequential import LOOKS, plan
@@ -45,30 +45,33 @@ class Endpoint(NamedTuple):
 ENDPOINTS = {"regret": Endpoint("log regret at the budget", 0.27), "score": Endpoint("anytime score", 0.017)}
 
 TESTS = {
-    "reported": "two methods on a benchmark are told apart by the report",
-    "wilcoxon": "the signed-rank test over benchmarks, with Holm's correction over one pair, rejects",
-    "ever": "of the looks at 10 to 50 seeds, the interval of some one leaves 0 out",
+    "reported": "told apart on one benchmark (paired t)",
+    "wilcoxon": "told apart over benchmarks (signed ranks)",
+    "ever": "told apart at some look at 10 to 50 seeds",
 }
 INTERVALS = {
-    "suite": "this suite, a method's mean (bootstrap over seeds)",
-    "interquartile": "this suite, a method's interquartile mean (bootstrap over seeds)",
-    "suite_difference": "this suite, the difference of means (bootstrap over seeds)",
-    "stopped": "the difference where one stops adding seeds (repeated t intervals)",
-    "family_difference": "benchmarks like these, the difference (bootstrap over families)",
-    "family_t": "benchmarks like these, the difference (t over families)",
+    "suite": "this suite, a method's mean",
+    "interquartile": "this suite, its interquartile mean",
+    "suite_difference": "this suite, the difference of means",
+    "stopped": "the difference where seeds were enough",
+    "family_difference": "benchmarks like these, the difference (bootstrap)",
+    "family_t": "benchmarks like these, the difference (t)",
 }
 PROMISED = ("suite", "interquartile", "suite_difference", "stopped")
 """Intervals that claim 95 %; those over a handful of families are known to be too narrow or too wide."""
 
 HOW_TO_READ = (
-    "Both arms are random search, with streams of their own and no first configs in common; only what chance gives to "
-    "each config (which replicate a study meets) is the same for both, as in every comparison. A suite has 10 seeds of "
-    "each benchmark, drawn from a pool without repeats; for added seeds, up to 50. ± is twice the standard error over "
-    "the suites. A test at the 5 % level is held to reject in "
-    f"{REJECTIONS[0]:.1%} to {REJECTIONS[1]:.1%} of the suites; one over so few benchmarks cannot have exactly 5 %, "
-    f"since signed ranks are whole numbers. Intervals of 95 % are held to cover in at least {COVERAGE:.0%}. What is "
-    "said of benchmarks like these rests on the families, and a handful of them is few: their coverage is printed as "
-    "it is measured, without a bound."
+    "For a test the number is the share of suites in which the two are told apart, which is always wrong; for an "
+    "interval, the share in which it holds the truth. Both arms are random search, with streams of their own and no "
+    "first configs in common; only what chance gives to each config (which replicate a study meets) is the same for "
+    "both, as in every comparison. A suite has 10 seeds of each benchmark, drawn from a pool without repeats; where "
+    "seeds are added, up to 50. ± is twice the standard error over the suites. A test at the 5 % level is held to "
+    f"reject in {100 * REJECTIONS[0]:g} to {100 * REJECTIONS[1]:g} % of them; one of signed ranks cannot have exactly "
+    f"5 %, since they are whole numbers. Intervals of 95 % are held to cover in at least {100 * COVERAGE:g} %: those "
+    "of this suite are percentiles of a bootstrap over seeds, those where seeds were enough repeated t intervals, "
+    "which hold at all looks together. What is said of benchmarks like these rests on the families, by a bootstrap "
+    "over them or by t over their means; a handful of families is few, and two methods that are the same differ "
+    "nowhere, so their coverage is printed as it is measured, without a bound."
 )
 
 
@@ -208,7 +211,7 @@ def findings(found: Calibrated, rows: pd.DataFrame) -> Findings:
     return Findings(
         title="Random search against itself",
         lead=lead,
-        lines=[_line(row) for row in cast(list[dict[str, Any]], rows.to_dict("records"))],
+        lines=_lines(rows),
         figures=_figures(found),
         tables=[("Measured", _words(rows)), ("Benchmarks", _benchmarks(found))],
         how_to_read=HOW_TO_READ,
@@ -223,35 +226,39 @@ def findings(found: Calibrated, rows: pd.DataFrame) -> Findings:
         numbers={
             "suites": found.suites,
             "pool": found.pool,
-            "measured": rows.to_dict("records"),
+            "measured": records(rows),
             "stopping": {key: asdict(value) for key, value in found.stopping.items()},
-            "benchmarks": found.benchmarks.to_dict("records"),
+            "benchmarks": records(found.benchmarks),
         },
     )
 
 
-def _line(row: Mapping[str, Any]) -> Line:
-    share = f"{row['share']:.1%} ± {2 * row['error']:.1%}"
-    said = "" if row["quantity"] in TESTS else "covered by the interval of "
-    of = f"{row['what']}, {row['endpoint']}"
-    if row["quantity"] in TESTS:
-        return Line(f"{of}: {share}", "better" if row["within"] else "error")
-    if row["quantity"] not in PROMISED:
-        return Line(f"{said}{of}: {share}, as measured")
-    return Line(f"{said}{of}: {share}", "better" if row["within"] else "error")
+def _lines(rows: pd.DataFrame) -> list[Line]:
+    """A statement for each quantity, with all its endpoints."""
+    lines: list[Line] = []
+    for quantity, mine in rows.groupby("quantity", sort=False):
+        shares = [f"{_share(row)} by {row['endpoint']}" for row in records(mine)]
+        covers = "" if quantity in TESTS else ": the interval holds the truth"
+        said = f"{mine['what'].iloc[0]}{covers} in {' and '.join(shares)}"
+        bounded = quantity in (*TESTS, *PROMISED)
+        kind = "" if not bounded else "better" if mine["within"].all() else "error"
+        lines.append(Line(said if bounded else f"{said}, as measured", kind))
+    return lines
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['share']:.1f} ± {200 * row['error']:.1f} %"
 
 
 def _words(rows: pd.DataFrame) -> Table:
-    head = ["quantity", "endpoint", "share", "±", "held to", "kept"]
-    table = [
-        [
-            row["what"], row["endpoint"], f"{row['share']:.3f}", f"{2 * row['error']:.3f}",
-            text.NONE if row["quantity"] not in (*TESTS, *PROMISED) else f"{row['low']:.3f} to {row['high']:.3f}",
-            text.NONE if row["quantity"] not in (*TESTS, *PROMISED) else "yes" if row["within"] else "no",
-        ]
-        for row in cast(list[dict[str, Any]], rows.to_dict("records"))
-    ]  # fmt: skip
-    return Table(head, table)
+    names = [endpoint.name for endpoint in ENDPOINTS.values()]
+    table: list[list[str]] = []
+    for quantity, mine in rows.groupby("quantity", sort=False):
+        cells = {row["endpoint"]: _share(row) for row in records(mine)}
+        low, high = (float(mine[end].iloc[0]) for end in ("low", "high"))
+        bounds = text.NONE if quantity not in (*TESTS, *PROMISED) else f"{100 * low:g} to {100 * high:g} %"
+        table.append([str(mine["what"].iloc[0]), *(cells.get(name, text.NONE) for name in names), bounds])
+    return Table(["quantity", *names, "held to"], table)
 
 
 def _benchmarks(found: Calibrated) -> Table:
@@ -277,7 +284,7 @@ def _figures(found: Calibrated) -> list[Any]:
     from reports.figures import p_values
 
     with matplotlib.rc_context(cast(Any, style.RC)):
-        figure = figure_of(style.WIDTH / 2 + 1.6, 3.3)
+        figure = figure_of(style.WIDTH, 3.4)
         p_values.draw(found.p, figure.add_subplot(), styles=style.styles(unique(found.p["test"])))
         files = save(figure)
     return [Drawn("p-values", caption(p_values, "Random search against itself."), files)]

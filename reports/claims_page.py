@@ -164,11 +164,10 @@ def _verdicts(decided: pd.DataFrame) -> Table:
 
 
 def _estimate(center: float, low: float, high: float) -> str:
-    return f"{_number(center)} [{_number(low)}, {_number(high)}]"
-
-
-def _number(value: float) -> str:
-    return "never" if np.isinf(value) else text.number(value)
+    if np.isfinite([center, low, high]).all():
+        return text.interval(center, low, high, text.decimals([center], [low], [high]))
+    parts = ("never" if np.isinf(part) else text.number(part) for part in (center, low, high))
+    return "{} [{}, {}]".format(*parts)
 
 
 def _order(order: Ranked, small: World, large: World) -> Table:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reports.markdown import bullets
 from reports.page_figures import files_of
 from reports.publishing import as_json, publish
 from reports.rendering import picture, rendered
-from reports.table import Table
+from reports.table import Table, plain
+from reports.table import markdown as grid
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -37,7 +39,10 @@ class Findings(NamedTuple):
 
 
 def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
-    """Write the page, its numbers as `stem`.json, and its figures; command: the line that makes them."""
+    """Write the page, its words as `stem`.md, its numbers as `stem`.json and its figures.
+
+    command: the line that makes them.
+    """
     content = {"title": found.title, "command": command, "statements": [line.text for line in found.lines]}
     numbers = as_json({**content, **found.numbers})
     page = rendered(
@@ -52,7 +57,17 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
         facts=found.facts,
         numbers=f"{stem}.json",
     )
-    files = {"index.html": page.encode(), f"{stem}.json": numbers}
+    files = {"index.html": page.encode(), f"{stem}.json": numbers, f"{stem}.md": markdown(found, command).encode()}
     for figure in found.figures:
         files |= files_of(figure)
     publish(folder, files, hashlib.blake2b(numbers, digest_size=16).hexdigest())
+
+
+def markdown(found: Findings, command: str) -> str:
+    """The page as a Markdown text, without its figures."""
+    parts = [f"# {plain(found.title)}", plain(found.lead), bullets([plain(line.text) for line in found.lines])]
+    for name, table in found.tables:
+        parts += [f"## {plain(name)}", grid(table)]
+    parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", f"```sh\n{command}\n```"]
+    parts.append(bullets([plain(f"{what}: {value}") for what, value in found.facts.items()]))
+    return "\n\n".join(parts) + "\n"

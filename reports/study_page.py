@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reports import outcomes, style, text, trials
+from reports.incumbent import rows_of_studies
 from reports.outcomes import records
 from reports.summary import Summary
 from reports.table import Table
@@ -32,15 +33,14 @@ class Study(NamedTuple):
 
 def shown(summary: Summary, events: pd.DataFrame) -> list[Study]:
     """One study of each method on each benchmark, all of a benchmark with the same seed."""
+    of = rows_of_studies(events)
     found: list[Study] = []
     for benchmark, here in summary.studies.groupby("benchmark", sort=False):
         seed, arms = outcomes.shown(here)
-        mine = events[(events["seed"] == seed) & (events["benchmark"] == benchmark)] if len(events) else events
-        of = dict(list(mine.groupby("arm"))) if len(mine) else {}
         for row in records(here[(here["seed"] == seed) & here["arm"].isin(arms)]):
-            part = of.get(row["arm"], events.iloc[:0])
+            mine = events.iloc[of.get((row["arm"], str(benchmark), seed), [])]
             names = (str(benchmark), str(row["arm"]), seed)
-            found.append(Study(*names, row, part, trials.jobs(part), trials.points(part)))
+            found.append(Study(*names, row, mine, trials.jobs(mine), trials.points(mine)))
     return found
 
 

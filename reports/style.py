@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SHADES = ("#b9c9d3", "#7fb2c4", "#3f8fa8", "#1f5f8b", "#1b2a6b")
 """Light to dark: how far a trial was trained."""
@@ -39,6 +40,7 @@ RC: dict[str, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "text.color": INK,
+    "text.parse_math": False,
     "legend.fontsize": 8,
     "legend.frameon": False,
     "lines.solid_capstyle": "round",
@@ -54,11 +56,27 @@ class Style(NamedTuple):
 
     colour: str
     marker: str
+    dashes: str = "-"
+    """Of its curves: with more arms than colours the second round is dashed."""
 
 
 def styles(arms: Sequence[str]) -> dict[str, Style]:
     """A style for each arm by its place in the declared order."""
-    return {arm: Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, arm in enumerate(arms)}
+    return {
+        arm: Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i // len(COLOURS) % len(DASHES)])
+        for i, arm in enumerate(arms)
+    }
+
+
+def name(words: str, most: int = 26) -> str:
+    """A name as a figure has room for it: in one line, cut in its middle where it is longer than so many characters.
+
+    A name that begins with an underscore is set off by a thin space, since matplotlib leaves it out of legends.
+    """
+    line = " ".join(str(words).split())
+    if len(line) > most:
+        line = f"{line[: most // 2]}…{line[len(line) - most + most // 2 + 1 :]}"
+    return f"\u2009{line}" if line.startswith("_") else line
 
 
 def time_unit(budget: float) -> tuple[float, str]:

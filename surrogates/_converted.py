@@ -242,16 +242,20 @@ class Grid:
         if self._fixed:
             config = {**self._fixed, **config}
         row = 0
+        if self._snaps:
+            for (name, places), axis in zip(self._places, self._axes):  # noqa: B905
+                value = config.get(name)
+                place = places.get(value)  # type: ignore[arg-type]
+                row += axis.nearest(value) if place is None else place
+            return row
         try:
             for name, places in self._places:
                 row += places[config[name]]
         except KeyError:
-            if not self._snaps:
-                raise ValueError(
-                    f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose from its grid, "
-                    "or declare --table snap"
-                ) from None
-            return sum(axis.nearest(config.get(axis.name)) for axis in self._axes)
+            raise ValueError(
+                f"the table of {self.benchmark.name!r} holds no config {dict(config)}: choose from its grid, "
+                "or declare --table snap"
+            ) from None
         return row
 
     def outside(self, config: Config) -> bool:
@@ -321,10 +325,7 @@ class _Axis:
         self._edges = [math.sqrt(a * b) if by_ratio else (a + b) / 2 for a, b in pairwise(numbers)]
 
     def nearest(self, value: Value | None) -> int:
-        """What the nearest value of the grid adds to the row; ValueError where nothing is near."""
-        place = self._places.get(value)  # type: ignore[arg-type]
-        if place is not None:
-            return place
+        """What the value of the grid nearest to one beside it adds to the row; ValueError where nothing is near."""
         if not (self._ordered and isinstance(value, int | float)):
             raise ValueError(
                 f"{self.name} = {value!r} is not one of {', '.join(map(str, self._places))}, and none is near to it"

@@ -135,6 +135,8 @@ def test_the_page_has_every_claim_and_its_command(tmp_path: Path) -> None:
     plain = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
     assert plain["ranking"]["tau"] == 1 and len(plain["verdicts"]) == len(found)
     assert (tmp_path / "figures" / "poor-configs.pdf").is_file()
+    words = (tmp_path / "claims.md").read_text(encoding="utf-8")
+    assert words.count("| holds |") == len(found) and "python claims.py --out 'x<y'" in words
 
 
 def test_the_figure_of_poor_configs_shows_their_share_over_a_study() -> None:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose.declarations import comparison_of
+from harness.compose.studies import studies_of
+from harness.types import Delays
+
 PROJECT = Path(__file__).resolve().parents[1]
 SMALL = ("--methods", "rs,asha", "--seeds", "3", "--budget", "60s")
 
@@ -217,3 +221,19 @@ def test_a_metric_that_the_table_lacks_is_refused(tmp_path: Path) -> None:
     done = harness("compare", "wrong.toml", "--methods", "rs", cwd=tmp_path)
     assert done.returncode == 2
     assert "no metric 'val_los'; it has" in done.stderr
+
+
+def test_warm_workers_train_more_in_the_same_time(tmp_path: Path) -> None:
+    replay = ("replay", "transformer_wikitext2_small", "--method", "rs")
+    cold, warm = (harness(*replay, *flags, cwd=tmp_path).stdout for flags in ((), ("--warm",)))
+    trials = [int(said.rsplit(" trials, ", 1)[0].split()[-1]) for said in (cold, warm)]
+    assert trials[0] < trials[1]
+
+
+def test_warm_workers_keep_the_other_delays_of_a_declaration() -> None:
+    declared = {"benchmark": {"delays": {"start_up": 3.0}}}
+    given = {"methods": ["rs"], "benchmarks": ["branin"], "seeds": [0], "overrides": {"delays": {"warm": True}}}
+    comparison = comparison_of(declared, **given)  # type: ignore[arg-type]
+    (study,) = studies_of(comparison)
+    assert study.benchmark.delays == Delays(start_up=3.0, warm=True)
+    assert study.key != studies_of(comparison_of(declared, **{**given, "overrides": {}}))[0].key  # type: ignore[arg-type]

@@ -54,6 +54,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.foreign": ("harness.foreign._",),
     "harness.foreign._child": (),
     "harness.foreign._spaces": (),
+    "harness.foreign._promotions": (),
+    "harness.foreign._configspace": ("harness.foreign._spaces",),
     "harness.foreign._environment": ("harness.cache",),
     "harness.foreign._process": ("harness._trial_process",),
     "harness.foreign._scheduler": (*GROUND, "harness.foreign._environment", "harness.foreign._process"),

@@ -244,12 +244,13 @@ def test_a_changed_line_is_refused(tmp_path: Path) -> None:
 # -- what if --------------------------------------------------------------------------------------------------------
 
 
-def journal_with_a_table(folder: Path, method: str = "asha") -> Path:
+def journal_with_a_table(folder: Path, method: str = "asha", warm: bool = False) -> Path:
     """A study of the toy table as if it were real, and that table beside it, which has another start-up."""
     save(TABLE.data, folder / "toy")
-    benchmark = replace(BENCHMARK, delays=replace(DELAYS, start_up=1.0))
+    benchmark = replace(BENCHMARK, delays=replace(DELAYS, start_up=1.0, warm=warm))
+    real = Simulated(TABLE, BENCHMARK.workers, 0, replace(DELAYS, warm=warm))
     with Journal(folder / "journal", study(method, str(folder / "toy"), benchmark).spec()) as journal:
-        journal.seal(run(benchmark, scheduler(method), workers(), BUDGET, watch=journal.watch))
+        journal.seal(run(benchmark, scheduler(method), real, BUDGET, watch=journal.watch))
     return folder / "journal"
 
 
@@ -266,8 +267,9 @@ def same_events(one: Log, other: Log) -> bool:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_where_nothing_is_other_nothing_becomes_other(tmp_path: Path, method: str) -> None:
-    path = journal_with_a_table(tmp_path, method)
+@pytest.mark.parametrize("warm", [False, True])
+def test_where_nothing_is_other_nothing_becomes_other(tmp_path: Path, method: str, warm: bool) -> None:
+    path = journal_with_a_table(tmp_path, method, warm)
     imagined = what_if(path, lambda _: lambda _: None)
     assert same_events(imagined.log, read(path)[1])
     assert (imagined.trained, imagined.said) == (imagined.reports, f"{imagined.reports} of {imagined.reports} "
@@ -276,7 +278,12 @@ def test_where_nothing_is_other_nothing_becomes_other(tmp_path: Path, method: st
 
 @pytest.mark.parametrize(
     ("otherwise", "workers_then", "method_then"),
-    [({"workers": 7}, 7, "asha"), ({"method": "asha:eta=2"}, 2, "asha:eta=2"), ({"method": "rs"}, 2, "rs")],
+    [
+        ({"workers": 7}, 7, "asha"),
+        ({"method": "asha:eta=2"}, 2, "asha:eta=2"),
+        ({"method": "rs"}, 2, "rs"),
+        ({"warm": True}, 2, "asha"),
+    ],
 )
 def test_a_what_if_is_what_would_have_been(
     tmp_path: Path, otherwise: dict[str, object], workers_then: int, method_then: str
@@ -287,7 +294,8 @@ def test_a_what_if_is_what_would_have_been(
     benchmark = replace(BENCHMARK, workers=workers_then)
     as_it_was = replace(study("asha"), method=catalog.parse_method(method_then).to_json(), benchmark=benchmark)
     opened, then = prepared(as_it_was, None)
-    truth = run(opened, then, Simulated(TABLE, workers_then, 0, DELAYS), BUDGET)
+    delays = replace(DELAYS, warm="warm" in otherwise)
+    truth = run(opened, then, Simulated(TABLE, workers_then, 0, delays), BUDGET)
     assert same_events(imagined.log, truth)
     trained = {(e.report.trial, e.report.resource) for e in read(path)[1].events if isinstance(e, Event)}
     configs = {e.job.trial: e.job.config for e in read(path)[1].events if isinstance(e, Started)}

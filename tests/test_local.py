@@ -75,10 +75,11 @@ TROUBLED = replace(
 
 @contextmanager
 def toy(
-    folder: Path, *flags: str, workers: int = 1, benchmark: Benchmark | None = None, **options: Any
+    folder: Path, *flags: str, workers: int = 1, benchmark: Benchmark | None = None, warm: bool = False, **options: Any
 ) -> Iterator[Local]:
     command = Command((sys.executable, str(SCRIPTS / "toy.py"), *flags), "epochs")
-    executor = Local(benchmark or toy_benchmark(), command, workers, folder / "study", **options)
+    benchmark = replace(benchmark or toy_benchmark(), delays=Delays(warm=warm))
+    executor = Local(benchmark, command, workers, folder / "study", **options)
     try:
         yield executor
     finally:
@@ -86,10 +87,11 @@ def toy(
 
 
 @contextmanager
-def troubled(folder: Path, *troubles: str, workers: int = 0, **options: Any) -> Iterator[Local]:
+def troubled(folder: Path, *troubles: str, workers: int = 0, warm: bool = False, **options: Any) -> Iterator[Local]:
     """An executor with a trial of each trouble under way, and as many workers or more."""
     command = Command((sys.executable, str(SCRIPTS / "troubled.py")), "epochs")
-    executor = Local(TROUBLED, command, max(len(troubles), workers), folder / "study", **options)
+    benchmark = replace(TROUBLED, delays=Delays(warm=warm))
+    executor = Local(benchmark, command, max(len(troubles), workers), folder / "study", **options)
     try:
         for trial, trouble in enumerate(troubles):
             executor.start(Job(trial, {"trouble": trouble}, 3))
@@ -787,7 +789,8 @@ def test_a_warm_worker_leaves_nothing_to_the_next_trial(tmp_path: Path) -> None:
         "(report.checkpoint_dir / 'pids').write_text(f'{os.getpid()} {child.pid}')\n"
         "report(epoch=1, loss=1.0)\n"
     )
-    executor = Local(toy_benchmark(), Command((sys.executable, str(script))), 1, tmp_path / "study", warm=True)
+    benchmark = replace(toy_benchmark(), delays=Delays(warm=True))
+    executor = Local(benchmark, Command((sys.executable, str(script))), 1, tmp_path / "study")
     try:
         seen: list[list[int]] = []
         for trial in range(2):
@@ -799,7 +802,7 @@ def test_a_warm_worker_leaves_nothing_to_the_next_trial(tmp_path: Path) -> None:
     finally:
         executor.close()
     with pytest.raises(ValueError, match="only a Python script"):
-        Local(toy_benchmark(), Command(("true",)), 1, tmp_path / "other", warm=True)
+        Local(benchmark, Command(("true",)), 1, tmp_path / "other")
 
 
 # -- GPUs -----------------------------------------------------------------------------------------------------------

@@ -50,7 +50,8 @@ def declared(folder: Path, **more: object) -> scripts.Script:
     (folder / "train.py").write_text("", encoding="utf-8")
     fields: dict[str, object] = {
         "metric": "loss", "maximize": False, "resource": "epoch", "maximum": 9, "max_arg": "epochs", "seed_arg": None,
-        "as_json": False, "method": "asha", "workers": 2, "budget": 60.0, "seed": 0, "options": {}, "priors": {},
+        "as_json": False, "method": "asha", "workers": 2, "budget": 60.0, "warm": False, "seed": 0, "options": {},
+        "priors": {},
     }  # fmt: skip
     return scripts.declare(folder / "train.py", Space(GOOD), **{**fields, **more})  # type: ignore[arg-type]
 

@@ -54,6 +54,37 @@ def test_delays_are_paid_where_they_arise(data: TableData) -> None:
     assert heard(one, 2) == [(9.5, 0, 3), (11.0, 0, 4)]  # start-up and restoring, then an epoch with its evaluation
 
 
+def test_a_warm_worker_pays_for_its_start_up_once(data: TableData) -> None:
+    one = executor(even(data), 2, replace(DELAYS, warm=True))
+    one.start(Job(0, CONFIGS[0], 2))
+    assert heard(one, 2) == [(3.5, 0, 1), (5.0, 0, 2)]
+    one.start(Job(1, CONFIGS[1], 1))  # on the same worker, where a process waits
+    assert one.start(Job(0, CONFIGS[0], 3)) == (nanoseconds(5.0), 1)  # on the other one, resumed
+    assert heard(one, 2) == [(6.5, 1, 1), (9.5, 0, 3)]
+    one.start(Job(2, CONFIGS[2], 1))
+    one.start(Job(1, CONFIGS[1], 2))
+    assert heard(one, 2) == [(11.0, 2, 1), (12.0, 1, 2)]
+
+
+def test_a_warm_worker_outlives_a_training_that_diverges(data: TableData) -> None:
+    one = executor(ending(even(data), 0, 2, End.DIVERGED), 1, replace(DELAYS, warm=True))
+    one.start(Job(0, CONFIGS[0], 4))
+    assert heard(one, 2) == [(3.5, 0, 1), (5.0, 0, 2)]
+    one.start(Job(1, CONFIGS[1], 1))
+    assert heard(one, 1) == [(6.5, 1, 1)]
+
+
+def test_delays_are_written_as_before_where_workers_are_cold() -> None:
+    assert DELAYS.to_json() == {"start_up": 2.0, "restore": 1.0, "evaluate": 0.25, "save": 0.25}
+    warm = replace(DELAYS, warm=True)
+    assert Delays(**warm.to_json()) == warm
+    assert warm.times(2.0) == Delays(4.0, 2.0, 0.5, 0.5, warm=True)
+    with pytest.raises(ValueError, match="must be true or false, given 'yes'"):
+        Delays(warm="yes")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="delay save must be finite"):
+        Delays(save=-1.0)
+
+
 def test_a_resumed_trial_goes_on_and_one_without_checkpoints_starts_over(data: TableData) -> None:
     for resumable, expected in ((True, [(3, 0, 3), (4, 0, 4)]), (False, [(5, 0, 3), (6, 0, 4)])):
         one = executor(replace(even(data), benchmark=replace(data.benchmark, resumable=resumable)), 1)
@@ -146,12 +177,18 @@ def test_costs_sum_to_the_seconds_that_workers_were_busy(workers: int, wanted: l
 class Reference(RuleBasedStateMachine):
     """A list of what is due instead of a heap: start, hear, pause, stop and resume in any order agree with it."""
 
-    @initialize(workers=st.integers(1, 3), delays=st.sampled_from([Delays(), DELAYS]), resumable=st.booleans())
+    @initialize(
+        workers=st.integers(1, 3),
+        delays=st.sampled_from([Delays(), DELAYS, replace(DELAYS, warm=True)]),
+        resumable=st.booleans(),
+    )
     def begin(self, workers: int, delays: Delays, resumable: bool) -> None:
         data = toy_data(delays=delays, resumable=resumable)
         self.table, self.delays, self.resumable = Table(data), delays, resumable
         self.one = Simulated(self.table, workers, 0, delays)
         self.workers, self.now, self.starts = workers, 0, 0
+        self.busy: dict[int, int] = {}
+        self.begun: set[int] = set()
         self.stands: dict[int, int] = {}
         self.due: dict[int, list[tuple[int, int, int]]] = {}
         """Of each running trial what it will still say: time, number of its start, level."""
@@ -165,7 +202,12 @@ class Reference(RuleBasedStateMachine):
             return
         seconds = self.table.curve(CONFIGS[trial], 0).nanoseconds
         each = nanoseconds(self.delays.evaluate + self.delays.save)
-        time = self.now + nanoseconds(self.delays.start_up)
+        worker = min(set(range(self.workers)) - {self.busy[other] for other in self.due})
+        time = self.now
+        if not (self.delays.warm and worker in self.begun):
+            time += nanoseconds(self.delays.start_up)
+        self.busy[trial] = worker
+        self.begun.add(worker)
         if self.resumable and stands:
             time += nanoseconds(self.delays.restore)
         self.starts += 1
@@ -175,7 +217,7 @@ class Reference(RuleBasedStateMachine):
             if level > stands:
                 said.append((time, self.starts, level))
         self.due[trial] = said
-        assert self.one.start(Job(trial, CONFIGS[trial], until))[0] == self.now
+        assert self.one.start(Job(trial, CONFIGS[trial], until)) == (self.now, worker)
 
     @precondition(lambda self: bool(self.due))
     @rule(decision=st.sampled_from(list(Decision)))

@@ -73,7 +73,11 @@ def comparison_of(
         for label, fields in plain.get("arms", {}).items():
             own = {name: value for name, value in fields.items() if name not in ARM_FIELDS}
             arms.append(Arm(label, fields.get("method", label), _coerced(own), tuple(fields.get("points", ()))))
-    fields = _coerced(plain.get("benchmark", {})) | dict(overrides or {})
+    fields = _coerced(plain.get("benchmark", {}))
+    given = dict(overrides or {})
+    if "delays" in given:
+        given["delays"] = {**fields.get("delays", {}), **given["delays"]}
+    fields |= given
     named = expanded(tuple(benchmarks) or tuple(plain.get("benchmarks", (DEFAULT_BENCHMARK,))), fields)
     wanted: int | Sequence[int] | str = seeds or plain.get("seeds", DEFAULT_SEEDS)
     until = None

@@ -94,8 +94,11 @@ def what_if(
     workers: int | None = None,
     budget: float | None = None,
     seed: int | None = None,
+    warm: bool | None = None,
 ) -> WhatIf:
     """Play a real study on the simulated clock with another method, number of workers, budget (seconds) or seed.
+
+    warm: whether workers keep their processes, else as in the journal.
 
     The scheduler keeps the label of the study, and with it its random numbers: what it samples as before it finds in
     the journal. ValueError where nothing answers for what was not trained.
@@ -106,11 +109,13 @@ def what_if(
 
     study, real = _read(path)
     beside, source = _beside(study)
+    jobs = _jobs(real, study.benchmark.delays.warm)
+    delays = replace(study.benchmark.delays, start_up=start_up(jobs, study.benchmark.delays))
+    trainings = _trainings(real, jobs, study.benchmark, delays)
     study = _otherwise(study, method, workers, budget, seed)
     benchmark, scheduler = prepared(study, None)
-    jobs = _jobs(real)
-    delays = replace(benchmark.delays, start_up=start_up(jobs, benchmark.delays))
-    model = Trained(benchmark, _trainings(real, jobs, benchmark, delays), beside, study.seed)
+    delays = replace(delays, warm=delays.warm if warm is None else warm)
+    model = Trained(benchmark, trainings, beside, study.seed)
     log = run(
         benchmark,
         scheduler,
@@ -160,10 +165,11 @@ def _beside(study: Study) -> tuple[CurveModel, str]:
 
 
 class Stretch(NamedTuple):
-    """A job in a log: its trial, whether it was resumed, and what it reported."""
+    """A job in a log: its trial, whether it was resumed, whether its process was begun for it, what it reported."""
 
     trial: int
     resumed: bool
+    begun: bool
     events: list[Event]
 
 
@@ -174,32 +180,36 @@ def _configs(log: Log) -> dict[int, Config]:
     return {job.trial: job.config for job in jobs}
 
 
-def _jobs(log: Log) -> list[Stretch]:
-    """All jobs of a log that reported something."""
+def _jobs(log: Log, warm: bool) -> list[Stretch]:
+    """All jobs of a log that reported something; where workers are warm, only a crash takes a process from them."""
     from harness.loop import Started
-    from harness.types import Event
+    from harness.types import Event, Status
 
     jobs: list[Stretch] = []
     latest: dict[int, Stretch] = {}
+    alive: set[int] = set()
     for event in log.events:
         if isinstance(event, Started):
             trial = event.job.trial
-            latest[trial] = Stretch(trial, trial in latest, [])
+            latest[trial] = Stretch(trial, trial in latest, event.worker not in alive, [])
             jobs.append(latest[trial])
+            alive |= {event.worker} if warm else set()
         elif isinstance(event, Event):
             latest[event.report.trial].events.append(event)
+            if event.report.status is Status.FAILED and not event.metrics:
+                alive.discard(event.worker)
     return [job for job in jobs if job.events]
 
 
 def start_up(jobs: list[Stretch], delays: Delays) -> float:
-    """The seconds that a job took before its first training step: what its first report cost above its later ones.
+    """The seconds that a process took before its first training step: what its first report cost above later ones.
 
-    The median over jobs; where none has two reports, that of the delays.
+    The median over the jobs for which one was begun; where none has two reports, that of the delays.
     """
     above = [
         job.events[0].report.cost - mean(event.report.cost for event in job.events[1:]) - delays.restore * job.resumed
         for job in jobs
-        if len(job.events) > 1
+        if job.begun and len(job.events) > 1
     ]
     return max(median(above), 0.0) if above else delays.start_up
 
@@ -222,8 +232,8 @@ def _trainings(log: Log, jobs: list[Stretch], benchmark: Benchmark, delays: Dela
 
     index_of = {level: index for index, level in enumerate(benchmark.fidelity.levels)}
     trials = {trial: Training(config) for trial, config in _configs(log).items()}
-    for trial, resumed, events in jobs:
-        before = delays.start_up + delays.restore * resumed
+    for trial, resumed, begun, events in jobs:
+        before = delays.start_up * begun + delays.restore * resumed
         for event in events:
             report, training = event.report, trials[trial]
             index = index_of.get(report.resource, -1)

@@ -155,6 +155,7 @@ def declare(
     method: str,
     workers: int,
     budget: float,
+    warm: bool,
     seed: int,
     options: Mapping[str, Any],
     priors: Mapping[str, str],
@@ -163,7 +164,7 @@ def declare(
     from harness.command import Command
     from harness.space import Space
     from harness.study import Study
-    from harness.types import Benchmark, Fidelity, Objective
+    from harness.types import Benchmark, Delays, Fidelity, Objective
 
     command = Command(prefix_of(script), max_arg, as_json)
     if priors:
@@ -180,6 +181,7 @@ def declare(
         fidelity=Fidelity(resource, tuple(range(1, maximum + 1))),
         budget=budget,
         workers=workers,
+        delays=Delays(warm=warm),
     )
     study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed, source=str(script))
     declared = Script(study, command, seed_arg, options)

@@ -36,7 +36,7 @@ def run_real(
 
     A study that was interrupted in this folder goes on where it was; one that is over is read back.
     follow_journal: go on as the journal says even where the scheduler would decide otherwise now; options: of the
-    executor, such as `warm`.
+    executor, such as `retries`. Workers are warm where the study's delays say so.
     """
     return run_for_real(study, command_of(study), folder, watch, follow_journal=follow_journal, options=options or {})
 
@@ -157,7 +157,7 @@ def tune(
     from harness.command import Command
     from harness.space import Space
     from harness.study import Study
-    from harness.types import Benchmark, Event, Fidelity, Objective
+    from harness.types import Benchmark, Delays, Event, Fidelity, Objective
 
     prefix, name = _call_of(script)
     benchmark = Benchmark(
@@ -167,10 +167,11 @@ def tune(
         fidelity=Fidelity(resource, tuple(range(1, maximum + 1))),
         budget=budget,
         workers=workers,
+        delays=Delays(warm=warm),
     )
     study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed)
     folder = Path(out) if out else _new_folder(Path("results") / f"tune-{name}")
-    log, record = run_for_real(study, Command(prefix, max_arg), folder, None, options={"warm": warm})
+    log, record = run_for_real(study, Command(prefix, max_arg), folder, None)
     best: tuple[int, float, int] | None = None
     for event in log.events:
         if isinstance(event, Event) and math.isfinite(event.report.losses[0]):

@@ -49,6 +49,7 @@ def validate(
     workers: int,
     budget: float,
     table: str | None,
+    warm: bool = False,
     probe: float,
     command: str,
     say: Callable[[str], None] = lambda _: None,
@@ -56,13 +57,15 @@ def validate(
     """Run what is missing of the real studies of a benchmark, simulate all, and write the page into `folder`.
 
     budget: seconds of each study; table: what simulates, `surrogate` or `snap`, by default a surrogate where one is
-    fitted; probe: seconds for which the speed is taken; command: what the user typed; say: told of each real study.
+    fitted; warm: whether workers keep their processes; probe: seconds for which the speed is taken; command: what the
+    user typed; say: told of each real study.
     ValueError where the benchmark has no script or no table, or cannot simulate a method. Ctrl-C raises
     KeyboardInterrupt, the study kept as it is.
     """
     from harness.lines import LineWriter
 
-    overrides = {"workers": workers, "budget": budget, "table_miss": _answering(name, table)}
+    overrides: dict[str, Any] = {"workers": workers, "budget": budget, "table_miss": _answering(name, table)}
+    overrides |= {"delays": {"warm": True}} if warm else {}
     comparison = comparison_of({}, methods=methods, benchmarks=[name], seeds=seeds, overrides=overrides, real=True)
     studies = sorted(studies_of(comparison, real=True), key=lambda study: study.seed)
     _check_at_the_door(comparison, studies)
@@ -224,10 +227,8 @@ class Paced:
 def simulated(study: Study, pace: float) -> Record:
     """The record of a study on the simulated clock of a machine that takes `pace` times as long as the table's."""
     from harness.study import record
-    from harness.types import Delays
 
-    delays = study.benchmark.delays.__dict__
-    slowed = replace(study.benchmark, delays=Delays(**{name: pace * value for name, value in delays.items()}))
+    slowed = replace(study.benchmark, delays=study.benchmark.delays.times(pace))
     model = model_of(study.source, study.benchmark.table_miss).under(slowed)
     paced: Any = Paced(model, pace)
     return record(study, *simulate(replace(study, benchmark=slowed), curves=paced))
@@ -315,7 +316,8 @@ def _about(name: str, benchmark: Benchmark, paces: Sequence[float], comparison: 
         "workers": str(benchmark.workers),
         "budget of a study": f"{benchmark.budget:g} s",
         "time of a level over that of the table": f"{min(paces):.3f} to {max(paces):.3f}, mean {_mean(paces):.3f}",
-        "delays": ", ".join(f"{delay} {value:g} s" for delay, value in benchmark.delays.__dict__.items()),
+        "delays": ", ".join(f"{delay} {value:g} s" for delay, value in benchmark.delays.seconds.items())
+        + ", a start-up once for each worker" * benchmark.delays.warm,
         "machine": f"{here['processor']}, {here['cores']} cores, {here['system']}",
     }
 

@@ -6,7 +6,6 @@ installed becomes part of a study's identity, so that studies of another version
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import venv
@@ -20,7 +19,6 @@ from packaging.requirements import Requirement
 from harness.cache import cache as cache_folder
 from harness.cache import published
 
-ABOUT = "about.json"
 ALSO_NOTED = ("numpy",)
 """What else may change an optimiser's proposals."""
 
@@ -65,7 +63,6 @@ def make(optimiser: str, requirements: Sequence[str], source: Path | None = None
             lines = done.stderr.splitlines() or [f"pip says nothing, exit code {done.returncode}"]
             errors = [line for line in lines if line.startswith("ERROR")]
             raise ValueError(f"the environment of {optimiser} cannot be made: {(errors or lines)[-1]}")
-        (making / ABOUT).write_text(json.dumps({"requirements": list(requirements)}) + "\n", encoding="utf-8")
     _installed.cache_clear()
     _satisfied_in.cache_clear()
     return environment_of(optimiser)

@@ -6,12 +6,14 @@ it cuts. Where an optimiser cannot learn from configs that it did not propose, a
 row in place of its own proposal, and learns nothing from first configs.
 """
 
+# The library is installed in its own environment, not where types are checked.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 from typing import Any
 
-import nevergrad as ng  # pyright: ignore[reportMissingImports]
-from nevergrad.common.errors import TellNotAskedNotSupportedError  # pyright: ignore[reportMissingImports]
+import nevergrad as ng
+from nevergrad.common.errors import TellNotAskedNotSupportedError
 
 from harness.foreign._spaces import active, bounds, from_axis, on_axis, refuse_priors
 

@@ -14,10 +14,11 @@ RUNNING, CONTINUE, STOP = Status.RUNNING, Decision.CONTINUE, Decision.STOP
 
 
 class AshaStop:
-    """Asynchronous successive halving that stops (Li et al. 2020, arXiv 1810.05934, section 3.3).
+    """Asynchronous successive halving that stops (after Li et al. 2020, arXiv 1810.05934).
 
     At each rung a trial goes on if its loss lies at or below the 1 / eta quantile of all losses seen there, the first
-    always; nothing is paused, so no checkpoint is needed. The sampler learns of every rung.
+    always: the rule of Syne Tune's stopping kind. Nothing is paused, so no checkpoint is needed. The sampler learns of
+    every rung.
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level.
     """
 

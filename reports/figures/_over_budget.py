@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,6 +15,8 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from reports import style
 
+MARKS = 5
+"""Markers on a curve, so that many curves can be told apart."""
 BEGIN = 0.01
 """The share of the budget from which curves are shown, as anytime scores count from it."""
 
@@ -28,11 +31,16 @@ def curves(frame: pd.DataFrame, axes: Axes, styles: Mapping[str, style.Style]) -
         look = styles[str(arm)]
         time, center, low, high = (curve[name].to_numpy(dtype=float) for name in ("time", "center", "low", "high"))
         axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.13, linewidth=0)
-        axes.plot(time, center, color=look.colour, linewidth=1.5, drawstyle="steps-post")
-        axes.plot(time[-1:], center[-1:], marker=look.marker, markersize=5, color=look.colour, clip_on=False, zorder=5)
-        handles.append(
-            Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.5, label=str(arm))
-        )
+        every: dict[str, Any] = {
+            "color": look.colour,
+            "linestyle": look.dashes,
+            "linewidth": 1.5,
+            "marker": look.marker,
+        }
+        last = len(time) - 1
+        apart = [last - step for step in range(0, last, max(last // MARKS, 1))]
+        axes.plot(time, center, drawstyle="steps-post", markevery=apart, markersize=4, clip_on=False, **every)
+        handles.append(Line2D([], [], markersize=4.5, label=style.name(str(arm)), **every))
     axes.set_xscale("log")
     axes.set_xlim(BEGIN, 1)
     axes.xaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]))

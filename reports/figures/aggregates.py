@@ -39,8 +39,8 @@ def draw(
         axes.plot(
             [wide_low, wide_high], [place, place], color=look.colour, alpha=0.3, linewidth=5, solid_capstyle="butt"
         )
-        axes.plot([low, high], [place, place], color=look.colour, linewidth=1.8)
-        axes.plot([center], [place], color=look.colour, marker=look.marker, markersize=5)
+        axes.plot([low, high], [place, place], color=look.colour, linewidth=2)
+        axes.plot([center], [place], color=look.colour, marker=look.marker, markersize=4)
     seen = numbers[np.isfinite(numbers)]
     if logs and len(seen) and seen.min() > 0 and seen.max() > LOGS * seen.min():
         axes.set_xscale("log")
@@ -49,7 +49,7 @@ def draw(
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    axes.set_yticks(places, labels=[str(arm) for arm in frame["arm"]])
+    axes.set_yticks(places, labels=[style.name(str(arm)) for arm in frame["arm"]])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(frame) - 0.4)
     axes.grid(axis="x", color=style.FAINT, linewidth=0.4, alpha=0.6)

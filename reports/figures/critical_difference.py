@@ -9,7 +9,6 @@ of which no two can be told apart (Wilcoxon's signed-rank test on the two alone,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,8 @@ from matplotlib.axes import Axes
 
 from reports import style
 
-BAR, ROW = 0.32, 0.5
-"""The heights between two bars, and between two labels."""
+BAR, ROW, EDGE = 0.32, 0.5, 0.04
+"""The heights between two bars and two labels, and how far labels stand off, as a share of the axis."""
 
 
 def draw(
@@ -34,7 +33,7 @@ def draw(
     left = arms[: -(-len(arms) // 2)]
     below = BAR * (len(cliques) + 1)
     low, high = 1.0, float(max(len(arms), 2))
-    room = 0.04 * (high - low)
+    room, off = 0.008 * (high - low), EDGE * (high - low)
     axes.plot([low, high], [0, 0], color=style.INK, linewidth=1)
     ticks = np.arange(low, high + 1)
     for tick in ticks:
@@ -44,19 +43,16 @@ def draw(
         ends = [ranks[arm] for arm in (clique[0], clique[-1])]
         axes.plot([min(ends) - room, max(ends) + room], [-BAR * (row + 0.8)] * 2, color=style.INK, linewidth=3,
                   solid_capstyle="butt")  # fmt: skip
-    for side, names, edge in (("right", left, low - room), ("left", arms[len(left) :][::-1], high + room)):
+    for side, names, edge in (("right", left, low - off), ("left", arms[len(left) :][::-1], high + off)):
         for row, arm in enumerate(names):
             depth = -below - ROW * row
-            look, small = styles[arm], {"color": styles[arm].colour, "linewidth": 0.9}
-            axes.plot([ranks[arm], ranks[arm], edge], [0, depth, depth], **_line(small))
+            look = styles[arm]
+            axes.plot([ranks[arm], ranks[arm], edge], [0, depth, depth], color=look.colour, linewidth=0.9)
             axes.plot([ranks[arm]], [0], marker=look.marker, color=look.colour, markersize=5, zorder=5)
-            said = f"{arm}  {ranks[arm]:.2f}" if side == "right" else f"{ranks[arm]:.2f}  {arm}"
+            shown = style.name(arm)
+            said = f"{shown}  {ranks[arm]:.2f}" if side == "right" else f"{ranks[arm]:.2f}  {shown}"
             axes.annotate(said, (edge, depth), (-4 if side == "right" else 4, 0), textcoords="offset points", ha=side,
                           va="center", fontsize=8.5)  # fmt: skip
-    axes.set_xlim(low - room, high + room)
+    axes.set_xlim(low - off, high + off)
     axes.set_ylim(-below - ROW * (len(left) - 0.4), 0.8)
     axes.set_axis_off()
-
-
-def _line(look: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(look)

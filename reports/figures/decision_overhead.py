@@ -27,7 +27,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) 
         axes.scatter(
             points["jobs"], points["seconds"], s=11, marker=look.marker, color=look.colour, alpha=0.55, linewidths=0,
             rasterized=len(frame) > CROWDED,
-            label=str(arm),
+            label=style.name(str(arm)),
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -49,8 +49,10 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
     for row in range(1, len(names)):
         if families[row] != families[row - 1]:
             axes.axhline(row - 0.5, color="white", linewidth=3)
-    axes.set_xticks(range(len(arms)), labels=arms, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), labels=names, fontsize=7)
+    axes.set_xticks(
+        range(len(arms)), labels=[style.name(arm) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(len(names)), labels=[style.name(name, 34) for name in names], fontsize=7)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image

@@ -28,11 +28,17 @@ def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) 
         share = np.arange(1, len(p) + 1) / len(p)
         axes.plot(
             np.concatenate([[0], p, [1]]), np.concatenate([[0], share, [1]]), drawstyle="steps-post", linewidth=1.4,
-            color=styles[str(test)].colour, label=f"{test}: {np.mean(p <= LEVEL):.1%}", zorder=2,
+            color=styles[str(test)].colour, label=f"{test}\n{100 * np.mean(p <= LEVEL):.1f} %", zorder=2,
         )  # fmt: skip
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
     axes.set_xlabel("p")
     axes.set_ylabel("share of tests with at most this p")
-    axes.legend(loc="upper left", title=f"with p at most {LEVEL:g}", alignment="left")
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0,
+        title=f"with p at most {LEVEL:g}",
+        alignment="left",
+    )

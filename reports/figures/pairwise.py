@@ -45,8 +45,10 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
                     Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.1)
                 )
     image = axes.imshow(chance, cmap=COLOURS, vmin=0, vmax=1)
-    axes.set_xticks(range(len(arms)), labels=arms, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(arms)), labels=arms)
+    axes.set_xticks(
+        range(len(arms)), labels=[style.name(arm) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(len(arms)), labels=[style.name(arm) for arm in arms])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image

@@ -27,7 +27,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
     """
     places = np.arange(len(frame))[::-1]
     begin = np.zeros(len(frame))
-    words = {"better": f"{best} is better", "equal": f"practically equal (±{region:g})", "worse": f"{best} is worse"}
+    words = {"better": "better", "equal": f"practically equal (±{region:g})", "worse": "worse"}
     for part, colour in PARTS:
         shares = frame[part].to_numpy(dtype=float)
         axes.barh(places, shares, left=begin, height=0.62, color=colour, label=words[part])
@@ -37,9 +37,9 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
                           color=style.INK if part == "equal" else "white",
                           fontweight="bold" if share >= SURE else "normal")  # fmt: skip
         begin = begin + shares
-    axes.set_yticks(places, labels=[str(arm) for arm in frame["arm"]])
+    axes.set_yticks(places, labels=[style.name(str(arm)) for arm in frame["arm"]])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(frame) - 0.4)
-    axes.set_xlabel("probability")
+    axes.set_xlabel(f"probability that {style.name(best)} is ...")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.2)

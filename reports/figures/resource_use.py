@@ -14,6 +14,9 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
 
+SPREAD, FINE = 0.2, 0.02
+"""Where levels begin below this share of the highest the axis is logarithmic, and below that marked by decades."""
+
 
 def draw(frame: pd.DataFrame, axes: Sequence[Axes], *, styles: Mapping[str, style.Style]) -> None:
     """Draw trials on the first of two axes and time on the second.
@@ -21,20 +24,22 @@ def draw(frame: pd.DataFrame, axes: Sequence[Axes], *, styles: Mapping[str, styl
     frame: columns arm, level (share of the highest), trials, time.
     """
     handles: list[Line2D] = []
-    spread = len(frame) and frame["level"].min() < 0.2
+    least = float(frame["level"].min()) if len(frame) else 1.0
     for arm, curve in frame.groupby("arm", sort=False):
         look = styles[str(arm)]
         level = curve["level"].to_numpy(dtype=float)
         for panel, column, steps in zip(axes, ("trials", "time"), ("steps-pre", "steps-post"), strict=True):
             panel.plot(
                 level, curve[column].to_numpy(dtype=float), color=look.colour, marker=look.marker, drawstyle=steps,
-                markersize=4, linewidth=1.3, markevery=max(len(level) // 6, 1), clip_on=False,
+                linestyle=look.dashes, markersize=4, linewidth=1.3, markevery=max(len(level) // 6, 1), clip_on=False,
             )  # fmt: skip
-        handles.append(Line2D([], [], color=look.colour, marker=look.marker, markersize=4.5, label=str(arm)))
+        handles.append(
+            Line2D([], [], color=look.colour, marker=look.marker, markersize=4.5, label=style.name(str(arm)))
+        )
     for panel, words in zip(axes, ("share of trials that reached it", "share of training time up to it"), strict=True):
-        if spread:
+        if least < SPREAD:
             panel.set_xscale("log")
-            panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+            panel.xaxis.set_major_locator(LogLocator(subs=(1.0,) if least < FINE else (1.0, 2.0, 5.0), numticks=8))
             panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             panel.xaxis.set_minor_locator(NullLocator())
         panel.set_ylim(0, 1.02)

@@ -34,7 +34,7 @@ def draw(frame: pd.DataFrame, axes: Axes) -> None:
                 axes.text(start + share / 2, place, f"{100 * share:.0f} %", ha="center", va="center", fontsize=7.5,
                           color=style.INK if part == "idle" else "white")  # fmt: skip
         begin = begin + shares
-    axes.set_yticks(places, labels=[str(arm) for arm in frame["arm"]])
+    axes.set_yticks(places, labels=[style.name(str(arm)) for arm in frame["arm"]])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(frame) - 0.4)

@@ -18,7 +18,7 @@ from harness.command import Command
 from harness.local import Local
 from harness.loop import Ended, Started, run
 from harness.space import Space, uniform
-from harness.types import NANOSECONDS, Benchmark, Decision, Event, Fidelity, Job, Objective, Report
+from harness.types import NANOSECONDS, Benchmark, Decision, Delays, Event, Fidelity, Job, Objective, Report
 
 SCRIPT = """
 import sys, time
@@ -50,8 +50,10 @@ def study(script: Path, folder: Path, *, count: int, until: int, seconds: float,
     """The log of a study of trials that sleep so long at each level."""
     space = Space({"x": uniform(0, 1), "seconds": seconds})
     fidelity = Fidelity("epoch", tuple(range(1, LEVELS + 1)))
-    benchmark = Benchmark("sleeps", space, (Objective("loss"),), fidelity, budget=600, workers=workers)
-    executor = Local(benchmark, Command((sys.executable, str(script)), "epochs"), workers, folder, warm=warm)
+    benchmark = Benchmark(
+        "sleeps", space, (Objective("loss"),), fidelity, budget=600, workers=workers, delays=Delays(warm=warm)
+    )
+    executor = Local(benchmark, Command((sys.executable, str(script)), "epochs"), workers, folder)
     return run(benchmark, Trials(count, until), executor, 600 * NANOSECONDS)
 
 
