@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FORM = 3
+FORM = 4
 """Counts the forms of the report; one of another form is not up to date."""
 
 LONGEST = 60

@@ -662,7 +662,7 @@ def test_the_report_is_written_whole_and_repeats_byte_for_byte(tmp_path: Path) -
     for folder in (one, two):
         write_page(folder, comparison())
     pages = [name for name in names_in(one) if not name.startswith(("figures/", "tables/"))]
-    assert pages == sorted([*PAGES, *SUMMARIES, "page.js", "plotly.min.js"])
+    assert pages == sorted([*PAGES, *SUMMARIES, "page.js", "plotly.min.js", "style.css"])
     assert [name for name in names_in(one) if (one / name).read_bytes() != (two / name).read_bytes()] == []
     assert publishing.up_to_date(one, "abc")
     assert not publishing.up_to_date(one, "other")
