@@ -15,7 +15,7 @@ import platform
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +120,19 @@ class Store:
 
     def records(self, keys: Iterable[str] | None = None) -> dict[str, Record]:
         """Key to record, of these keys or of all."""
+        found = {record.key: record for record in self.each(keys)}
+        return dict(sorted(found.items()))
+
+    def each(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
+        """The records of these keys or of all, once each, in no particular order: a segment at a time in memory."""
         wanted = None if keys is None else set(keys)
-        found: dict[str, Record] = {}
+        seen: set[str] = set()
         for path in self._segments():
             table = self._read(path, None)
             for row, key in enumerate(table.column("key").to_pylist()):
-                if (wanted is None or key in wanted) and key not in found:
-                    found[key] = _from_row(table, row)
-        return dict(sorted(found.items()))
+                if (wanted is None or key in wanted) and key not in seen:
+                    seen.add(key)
+                    yield _from_row(table, row)
 
     def _segments(self) -> list[Path]:
         return sorted(self.folder.glob(SEGMENT))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reports import text
+from reports import suite_tables, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.pairs import ALIKE, BETTER, NO_DATA
 from reports.summary import Summary
@@ -68,20 +68,45 @@ def _on_one(summary: Summary, name: str) -> str:
 
 
 def _on_many(summary: Summary, names: Sequence[str], arms: Sequence[str]) -> str:
-    """What is said of several benchmarks: how often each method is among the best, how many pairs are told apart."""
+    """What is said of several benchmarks: over all of them, then on each of them."""
     among = {arm: int(summary.table.loc[summary.table["arm"] == arm, "best"].sum()) for arm in arms}
     most = max(among.values())
     known = summary.pairs[summary.pairs["verdict"] != NO_DATA]
-    apart = int((known["verdict"] == BETTER).sum())
+    together = _together(summary)
     if known.empty:
-        return f"On none of the {len(names)} benchmarks can anything be concluded: {_why_no_data(summary, names[0])}."
+        return f"{together} On no single benchmark can anything be concluded: {_why_no_data(summary, names[0])}."
     leading = [arm for arm in arms if among[arm] == most]
     verb = "is" if len(leading) == 1 else "are"
     return (
-        f"On {most} of {text.plural(len(names), 'benchmark')} {_listed(leading)} {verb} the best or cannot be told "
-        f"apart from the best. Of {text.plural(len(known), 'pair')} of methods on single benchmarks {apart} could be "
-        "told apart."
+        f"{together} Each benchmark by itself, by what was held at the end of the budget: on {most} of {len(names)} "
+        f"{_listed(leading)} {verb} the best or cannot be told apart from the best, and of "
+        f"{text.plural(len(known), 'pair')} of methods {int((known['verdict'] == BETTER).sum())} could be told apart."
     )
+
+
+def _together(summary: Summary) -> str:
+    """What is said over all benchmarks: who ranks best, from whom it is told apart, and by how much."""
+    suite, best = summary.suite, suite_tables.best(summary)
+    if not best:
+        return "Over all benchmarks nothing can be said: it takes two methods on two benchmarks with a known regret."
+    ranked = suite.ranks.sort_values("rank", kind="stable")
+    lead = str(ranked["arm"].iloc[0])
+    said = (
+        f"Over {text.plural(len(suite.selection.benchmarks), 'benchmark')} of "
+        f"{text.plural(suite.selection.families, 'family')} {lead} has the best mean rank of anytime scores, "
+        f"{ranked['rank'].iloc[0]:.2f}"
+    )
+    beaten, alike = [arm for arm in ranked["arm"] if arm not in best], [arm for arm in ranked["arm"] if arm in best]
+    if suite.impossible:
+        return f"{said}, but a claim over benchmarks {suite.impossible}."
+    others = f"It could not be told apart from {_listed(alike[1:])}." if len(alike) > 1 else ""
+    if not beaten:
+        return f"{said}, but so small a lead may be luck. {others}"
+    mine = suite.pairs[(suite.pairs[["first", "second"]] == lead).any(axis=1)]
+    shifts = mine.loc[mine[["first", "second"]].isin(beaten).any(axis=1), "shift"].abs()
+    low, high = text.number(float(shifts.min()), 2), text.number(float(shifts.max()), 2)
+    by = low if low == high else f"{low} to {high}"
+    return f"{said}. It is better than {_listed(beaten)}, whose scores (0 to 1) are lower by {by}. {others}"
 
 
 def _lead(table: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

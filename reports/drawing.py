@@ -10,6 +10,7 @@ versions are left out of the files and the names inside an SVG come from a fixed
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, cast
@@ -20,6 +21,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from PIL import Image
 
 from reports import curves, style, trials
 from reports.figures import anytime, learning_curves, timeline, validation_test
@@ -27,10 +29,11 @@ from reports.figures._shades import scale_of
 from reports.outcomes import MISSING
 from reports.summary import Summary
 
+PNG_DPI = 160
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None}},
     "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
-    "png": {"metadata": {"Software": None}, "dpi": 160},
+    "png": {"metadata": {"Software": None}, "dpi": PNG_DPI},
 }
 
 
@@ -151,8 +154,24 @@ def save(figure: Figure) -> dict[str, bytes]:
     for suffix, options in FORMATS.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, **options)
-        files[suffix] = buffer.getvalue()
+        files[suffix] = _SMALLER.get(suffix, bytes)(buffer.getvalue())
     return files
+
+
+def _few_digits(svg: bytes) -> bytes:
+    """An SVG whose paths are in hundredths of a point, finer than any screen or printer."""
+    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path[0]), svg)
+
+
+def _few_colours(png: bytes) -> bytes:
+    """A PNG with a palette of 256 colours, a third of the bytes."""
+    buffer = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(buffer, format="png", optimize=True, dpi=(PNG_DPI, PNG_DPI))
+    return buffer.getvalue()
+
+
+_SMALLER: dict[str, Callable[[bytes], bytes]] = {"svg": _few_digits, "png": _few_colours}
 
 
 def figure_of(width: float, height: float) -> Figure:

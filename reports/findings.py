@@ -11,7 +11,7 @@ from reports.markdown import bullets
 from reports.page_figures import files_of
 from reports.publishing import as_json, publish
 from reports.rendering import picture, rendered
-from reports.table import Table
+from reports.table import Table, plain
 from reports.table import markdown as grid
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
 
 def markdown(found: Findings, command: str) -> str:
     """The page as a Markdown text, without its figures."""
-    parts = [f"# {found.title}", found.lead, bullets([line.text for line in found.lines])]
+    parts = [f"# {plain(found.title)}", plain(found.lead), bullets([plain(line.text) for line in found.lines])]
     for name, table in found.tables:
-        parts += [f"## {name}", grid(table)]
-    parts += ["## How to read this", found.how_to_read, "## Where it comes from", f"```sh\n{command}\n```"]
-    parts.append(bullets([f"{what}: {value}" for what, value in found.facts.items()]))
+        parts += [f"## {plain(name)}", grid(table)]
+    parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", f"```sh\n{command}\n```"]
+    parts.append(bullets([plain(f"{what}: {value}") for what, value in found.facts.items()]))
     return "\n\n".join(parts) + "\n"

@@ -18,7 +18,8 @@ reached: it is then another, harder-earned number, and hiding that would be sele
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -150,18 +151,41 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
     """
     if rule not in RULES:
         raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
-    columns = [events[name].to_numpy() for name in ("kind", "time", "trial", "resource", "loss", "test", "reason")]
+    time, trial, resource, loss, test = (
+        events[name].to_numpy() for name in ("time", "trial", "resource", "loss", "test")
+    )
+    (kinds, kind), (reasons, reason) = (_coded(events[name]) for name in ("kind", "reason"))
     looked_up = [events[name].to_numpy() for name in LOOKED_UP] if {*LOOKED_UP} <= {*events} else []
-    groups = events.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).indices
     found: dict[Key, Trajectory] = {}
-    for (arm, benchmark, seed), rows in cast(dict[Any, Any], groups).items():
-        study = Events(*(column[rows] for column in columns))
+    for (arm, benchmark, seed), rows in rows_of_studies(events).items():
+        study = Events(
+            kinds[kind[rows]], time[rows], trial[rows], resource[rows], loss[rows], test[rows], reasons[reason[rows]]
+        )
         path = walk(RULES[rule](study, tops[benchmark]))
         if looked_up:
             first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
             path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
-        found[arm, benchmark, int(seed)] = path
+        found[arm, benchmark, seed] = path
     return found
+
+
+def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
+    """The places of each study's events, studies by their first: as a groupby gives them, in a third of its memory."""
+    if events.empty:
+        return {}
+    (arms, arm), (benchmarks, benchmark) = (_coded(events[name]) for name in ("arm", "benchmark"))
+    seed = events["seed"].to_numpy(dtype=np.int64)
+    study = (arm.astype(np.int64) * len(benchmarks) + benchmark) * (int(seed.max()) + 1) + seed
+    order = np.argsort(study, kind="stable")
+    edges = np.flatnonzero(np.diff(study[order], prepend=-1, append=-1))
+    parts = sorted((order[start:end] for start, end in pairwise(edges)), key=lambda part: part[0])
+    return {(str(arms[arm[rows[0]]]), str(benchmarks[benchmark[rows[0]]]), int(seed[rows[0]])): rows for rows in parts}
+
+
+def _coded(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The words of a column, each once, and which of them stands in each row: words by the million take gigabytes."""
+    category = column.astype("category").cat
+    return np.array(list(category.categories), dtype=object), category.codes.to_numpy()
 
 
 def _job_ended(events: Events) -> NDArray[np.bool_]:

@@ -42,7 +42,7 @@ class Room(NamedTuple):
     @staticmethod
     def of(studies: int) -> Room:
         """What a report of so many methods x benchmarks has room for."""
-        shares = ((40_000, 150, 2000), (40_000, 150, 3000), (80_000, 350, 8000), (40_000, 150, 4000))
+        shares = ((24_000, 120, 2000), (20_000, 100, 3000), (44_000, 220, 8000), (20_000, 100, 4000))
         return Room(*(min(max(total // max(studies, 1), least), most) for total, least, most in shares))
 
 

@@ -96,7 +96,7 @@ def write(
         **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, survived),
         **suite_tables.files(summary),
         "summary.md": markdown(summary, title).encode(),
-        "summary.json": as_json({"title": title, "command": command, **summary.numbers()}),
+        "summary.json": as_json({"title": title, "command": command, **_numbers(summary)}),
     }
     for name in names:
         files |= _benchmark_page(report, name, anytime[name])
@@ -105,6 +105,11 @@ def write(
     files["style.css"] = (TEMPLATES / "style.css").read_bytes()
     publish(folder, files | ({} if static else _scripts()), digest)
     return summary
+
+
+def _numbers(summary: Summary) -> dict[str, Any]:
+    """Every number but those of single studies, which are the store's and `report --json` prints."""
+    return {name: value for name, value in summary.numbers().items() if name != "studies"}
 
 
 def _scripts() -> dict[str, bytes]:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from reports import interactive
 from reports.outcomes import unique
-from reports.publishing import as_csv
 from reports.study_page import Study
 from reports.summary import Summary
+from reports.table import frame_csv
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -75,7 +75,7 @@ def picture(figure: Drawn, root: str) -> dict[str, Any]:
 
 def files_of(figure: Drawn) -> dict[str, bytes]:
     """The files of a figure, its data among them, by their places in the report."""
-    data = {} if figure.frame is None else {"csv": as_csv(figure.frame)}
+    data = {} if figure.frame is None else {"csv": frame_csv(figure.frame).encode()}
     return {f"figures/{figure.name}.{suffix}": content for suffix, content in {**figure.files, **data}.items()}
 
 

@@ -12,12 +12,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-from reports.table import frame_csv
+from typing import Any
 
 FORM = 3
 """Counts the forms of the report; one of another form is not up to date."""
@@ -47,13 +42,18 @@ def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:
-    """Plain content as the bytes of a JSON file; ValueError for a number that is not finite."""
-    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    """Plain content as the bytes of a JSON file, a line a row; ValueError for a number that is not finite."""
+    parts = [f"{_dumped(name)}: {_by_row(value)}" for name, value in content.items()]
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
 
 
-def as_csv(frame: pd.DataFrame) -> bytes:
-    """A frame as the bytes of a CSV file; what is not known is empty, and no text is taken for a formula."""
-    return frame_csv(frame).encode()
+def _by_row(value: Any) -> str:
+    rows = value if isinstance(value, list) and value and isinstance(value[0], dict) else None
+    return _dumped(value) if rows is None else "[\n" + ",\n".join(map(_dumped, rows)) + "\n]"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
 def stems(names: Sequence[str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ PACKAGES = ("foretune", "numpy", "scipy", "pandas", "matplotlib")
 
 def rendered(template: str, **content: Any) -> str:
     """A page from one of the templates; all names in it show as text, whatever signs they hold."""
-    return _environment().get_template(template).render(**content)
+    return _environment().get_template(template).render(style=_style(), versions=_versions(), **content)
 
 
 def picture(figure: Drawn, alt: str) -> dict[str, Any]:
@@ -43,18 +43,21 @@ def packed(content: Mapping[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    environment.globals["versions"] = _versions()
-    return environment
 
 
+@cache
+def _style() -> Markup:
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+@cache
 def _versions() -> str:
     installed = {name: _version(name) for name in PACKAGES}
     return ", ".join([f"python {platform.python_version()}", *(f"{name} {v}" for name, v in installed.items() if v)])

@@ -6,12 +6,12 @@ failed, after its last report) or idle.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.incumbent import Floats
+from reports.incumbent import Floats, rows_of_studies
 from reports.outcomes import MISSING, Facts, records, unique
 
 POINTS = 60
@@ -19,36 +19,33 @@ POINTS = 60
 
 
 def levels(events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
-    """How far trials were trained and where the training time went, each benchmark counting the same.
+    """How far trials were trained and where the training time went: means over studies, then over benchmarks.
 
     Columns: arm, level (share of the benchmark's highest), trials (the share of them that reached at least that level),
     time (the share of the training time that was spent up to that level).
     """
     shares = np.unique(np.concatenate([_shares(facts[name]) for name in unique(events["benchmark"])]))
     shares = shares[np.unique(np.linspace(0, len(shares) - 1, POINTS).astype(np.int64))]
-    kind, resource, cost, trial, seed = (
-        events[name].to_numpy() for name in ("kind", "resource", "cost", "trial", "seed")
-    )
-    told = np.asarray(kind == "report")
-    found: dict[str, list[Floats]] = {}
-    for (arm, benchmark), rows in _groups(events, ["arm", "benchmark"]).items():
+    resource, cost, trial = (events[name].to_numpy() for name in ("resource", "cost", "trial"))
+    told = (events["kind"] == "report").to_numpy()
+    found: dict[str, dict[str, list[Floats]]] = {}
+    for (arm, benchmark, _), rows in rows_of_studies(events).items():
         here = rows[told[rows]]
         if not len(here):
             continue
         level = resource[here] / max(facts[benchmark]["levels"])
-        _, owner = np.unique(
-            seed[here].astype(np.int64) * (int(trial[here].max()) + 1) + trial[here], return_inverse=True
-        )
-        furthest = np.zeros(owner.max() + 1)
-        np.maximum.at(furthest, owner, level)
+        furthest = np.zeros(int(trial[here].max()) + 1)
+        np.maximum.at(furthest, trial[here], level)
+        trained = np.sort(furthest[furthest > 0])
         order = np.argsort(level, kind="stable")
         spent = np.concatenate([[0.0], np.cumsum(cost[here][order])])
-        reached = 1 - np.searchsorted(np.sort(furthest), shares - 1e-12) / len(furthest)
+        reached = 1 - np.searchsorted(trained, shares - 1e-12) / len(trained)
         used = spent[np.searchsorted(level[order], shares + 1e-12)] / (spent[-1] or 1.0)
-        found.setdefault(arm, []).append(np.stack([reached, used]))
+        found.setdefault(arm, {}).setdefault(benchmark, []).append(np.stack([reached, used]))
+    means = {arm: np.mean([np.mean(studies, axis=0) for studies in of.values()], axis=0) for arm, of in found.items()}
     parts = [
-        pd.DataFrame({"arm": arm, "level": shares, "trials": mean[0], "time": mean[1]})
-        for arm, mean in ((arm, np.mean(every, axis=0)) for arm, every in found.items())
+        pd.DataFrame({"arm": arm, "level": shares, "trials": trials, "time": time})
+        for arm, (trials, time) in means.items()
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["arm", "level", "trials", "time"])
 
@@ -58,13 +55,13 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
 
     studies: outcomes. Means over studies, then over benchmarks.
     """
-    kind, time, cost = (events[name].to_numpy() for name in ("kind", "time", "cost"))
-    sign = np.select([kind == "started", kind == "ended"], [-1.0, 1.0], 0.0)
-    trained, busy = np.nan_to_num(cost.astype(float)), sign * time
+    started, ended = ((events["kind"] == kind).to_numpy() for kind in ("started", "ended"))
+    busy = (ended.astype(np.int8) - started.astype(np.int8)) * events["time"].to_numpy(dtype=float)
+    trained = np.nan_to_num(events["cost"].to_numpy(dtype=float))
     ran = studies[studies["state"] != MISSING]
     whole = {(row["arm"], row["benchmark"], row["seed"]): float(row["workers"] * row["budget"]) for row in records(ran)}
     rows: list[dict[str, Any]] = []
-    for key, places in _groups(events, ["arm", "benchmark", "seed"]).items():
+    for key, places in rows_of_studies(events).items():
         available = whole.get(key, 0.0)
         if available > 0:
             used, reported = float(busy[places].sum()) / available, float(trained[places].sum()) / available
@@ -93,7 +90,3 @@ def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.D
 def _shares(facts: Any) -> Floats:
     known = np.asarray(facts["levels"], dtype=float)
     return known / known.max()
-
-
-def _groups(events: pd.DataFrame, by: list[str]) -> dict[Any, Any]:
-    return cast(dict[Any, Any], events.groupby(by, sort=False, observed=True).indices)

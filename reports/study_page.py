@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reports import outcomes, style, text, trials
+from reports.incumbent import rows_of_studies
 from reports.outcomes import records
 from reports.summary import Summary
 from reports.table import Table
@@ -32,12 +33,12 @@ class Study(NamedTuple):
 
 def shown(summary: Summary, events: pd.DataFrame) -> list[Study]:
     """One study of each method on each benchmark, all of a benchmark with the same seed."""
-    of = dict(list(events.groupby(["benchmark", "arm", "seed"]))) if len(events) else {}
+    of = rows_of_studies(events)
     found: list[Study] = []
     for benchmark, here in summary.studies.groupby("benchmark", sort=False):
         seed, arms = outcomes.shown(here)
         for row in records(here[(here["seed"] == seed) & here["arm"].isin(arms)]):
-            mine = of.get((benchmark, row["arm"], seed), events.iloc[:0])
+            mine = events.iloc[of.get((row["arm"], str(benchmark), seed), [])]
             names = (str(benchmark), str(row["arm"]), seed)
             found.append(Study(*names, row, mine, trials.jobs(mine), trials.points(mine)))
     return found

@@ -86,7 +86,7 @@ def _what(suite: Suite) -> str:
     if len(selection.benchmarks) == 1:
         said = selection.benchmarks[0]
     left = f" Left out: {'; '.join(selection.left_out)}." if selection.left_out else ""
-    return f"{said}.{left}"
+    return " ".join(part for part in (f"{said}.{left}", suite.few) if part)
 
 
 def _aggregates(suite: Suite, looks: Styles) -> Figure:
@@ -102,25 +102,25 @@ def _aggregates(suite: Suite, looks: Styles) -> Figure:
 
 def _heat_map(suite: Suite) -> Figure:
     arms, benchmarks = list(suite.selection.arms), len(suite.selection.benchmarks)
-    figure = figure_of(style.WIDTH, 1.3 + 0.21 * benchmarks)
+    figure = figure_of(style.WIDTH, 1.5 + 0.21 * max(benchmarks, 4))
     axes = figure.add_subplot()
     image = heat_map.draw(suite.scores.sort_values("family", kind="stable"), axes, arms=arms)
     bar = figure.colorbar(image, ax=axes, aspect=30, pad=0.02)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    bar.set_label("mean anytime score")
+    bar.set_label("score")
     return figure
 
 
 def _of_pairs(suite: Suite, looks: Styles, what: str) -> Iterator[Made]:
     """What stands on the comparison of pairs of arms over benchmarks."""
     ranked = [str(arm) for arm in suite.ranks.sort_values("rank", kind="stable")["arm"]]
-    size = 1.6 + 0.36 * len(ranked)
+    size = 1.9 + 0.36 * max(len(ranked), 4)
     figure = figure_of(min(size + 0.9, style.WIDTH), min(size, style.WIDTH))
     axes = figure.add_subplot()
     image = pairwise.draw(suite.pairs, axes, arms=ranked)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    bar.set_label("P(row is better than column)")
+    bar.set_label("P(row is better)")
     yield pairwise, figure, suite.pairs, what
     figure = figure_of(style.WIDTH, 0.7 + 0.16 * len(ranked) + 0.12 * len(suite.cliques))
     critical_difference.draw(suite.ranks, figure.add_subplot(), styles=looks, cliques=suite.cliques)

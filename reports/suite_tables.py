@@ -164,6 +164,7 @@ def statements(summary: Summary) -> list[str]:
     if len(unique(summary.studies["benchmark"])) < 2:
         return []
     said = [f"Left out over benchmarks: {why}." for why in suite.selection.left_out]
+    said += [suite.few] if suite.few else []
     if not len(suite.pairs):
         return [
             *said,
@@ -185,7 +186,7 @@ def best(summary: Summary) -> set[str]:
     if not len(suite.pairs):
         return set()
     lead = str(suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
-    worse = suite.pairs[(suite.pairs["holm"] <= ALPHA)]
+    worse = suite.pairs[suite.pairs["holm"] <= ALPHA]
     told = {
         str(name)
         for row in records(worse)
@@ -197,11 +198,10 @@ def best(summary: Summary) -> set[str]:
 
 def _what(summary: Summary) -> str:
     suite = summary.suite
-    left = f" Left out: {'; '.join(suite.selection.left_out)}." if suite.selection.left_out else ""
     return (
         f"Methods over {len(suite.selection.benchmarks)} benchmarks of "
         f"{text.plural(suite.selection.families, 'family')}, with 95 % intervals for these benchmarks. "
-        f"Bold: the best rank, and all not told apart from it.{left}"
+        "Bold: the best rank, and all not told apart from it."
     )
 
 

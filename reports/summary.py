@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -67,6 +67,31 @@ class Summary:
         }
 
 
+class Observed(NamedTuple):
+    """What became of each study, and what it says of each pair of arms, by one incumbent rule."""
+
+    rule: str
+    studies: pd.DataFrame
+    """See `Summary`, as the next two."""
+    pairs: pd.DataFrame
+    trajectories: Mapping[Key, Trajectory]
+
+
+def observed(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: str = DEFAULT_RULE) -> Observed:
+    """What the frames of studies and events come to, pair by pair; arguments and errors as for `summarise`."""
+    if studies.empty:
+        raise ValueError("there is no study to report: run some first")
+    names = unique(studies["benchmark"])
+    unknown = [name for name in names if not facts.get(name, {}).get("levels")]
+    if unknown:
+        raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
+    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
+    wanted = outcomes(studies, found, facts)
+    here = [(name, wanted[wanted["benchmark"] == name]) for name in names]
+    said = [pair_statements.compare(mine, scale(facts[name])) for name, mine in here]
+    return Observed(rule, wanted, pd.concat(said, ignore_index=True), found)
+
+
 def summarise(
     studies: pd.DataFrame,
     events: pd.DataFrame,
@@ -76,33 +101,23 @@ def summarise(
 ) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
-    facts: of each benchmark; `levels` must be there, all else may be missing. Raises ValueError where there is no
-    study or one is given twice, the rule is unknown, or a benchmark has no levels.
+    facts: of each benchmark; `levels` must be there, all else may be missing; declared: what was before the studies
+    ran, in words. Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark
+    has no levels.
     """
-    if studies.empty:
-        raise ValueError("there is no study to report: run some first")
-    names = unique(studies["benchmark"])
-    unknown = [name for name in names if not facts.get(name, {}).get("levels")]
-    if unknown:
-        raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
-    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
-    wanted = outcomes(studies, found, facts)
+    seen = observed(studies, events, facts, rule)
     rows: list[dict[str, Any]] = []
-    compared: list[pd.DataFrame] = []
-    for name in names:
-        here = wanted[wanted["benchmark"] == name]
-        said = pair_statements.compare(here, scale(facts[name]))
-        table = _table(here, facts[name])
-        _mark_best(table, said)
+    for name in unique(seen.studies["benchmark"]):
+        table = _table(seen.studies[seen.studies["benchmark"] == name], facts[name])
+        _mark_best(table, seen.pairs[seen.pairs["benchmark"] == name])
         rows += table
-        compared.append(said)
     return Summary(
         rule=rule,
-        studies=wanted,
+        studies=seen.studies,
         table=pd.DataFrame(rows),
-        pairs=pd.concat(compared, ignore_index=True),
-        suite=over_benchmarks(wanted, found, facts),
-        trajectories=found,
+        pairs=seen.pairs,
+        suite=over_benchmarks(seen.studies, seen.trajectories, facts),
+        trajectories=seen.trajectories,
         facts=facts,
         declared=declared,
     )

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from reports import text
+from reports.incumbent import Trajectory
 from reports.outcomes import records
 from reports.pairs import ALIKE, BETTER, NO_DATA
-from reports.summary import Summary
+from reports.summary import Observed
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -28,6 +29,11 @@ UNTOUCHED, UNKNOWN = "untouched", "not enough data"
 ALWAYS = "No setting turns the sign."
 SHOWN = ("benchmark", "first", "second")
 NUMBERS = ("effect", "low", "high")
+NOTHING: dict[str, Any] = {"measure": "", "verdict": NO_DATA, "holm": np.nan, **dict.fromkeys(NUMBERS, np.nan)}
+"""What a setting says of a pair that it does not have."""
+
+Place = tuple[str, str]
+"""A benchmark and an arm."""
 
 
 class Setting(NamedTuple):
@@ -39,7 +45,7 @@ class Setting(NamedTuple):
     """To what: said in a few words, each once."""
     step: int
     """How large the change is: 0 luck alone, 1 the next step on its axis."""
-    summary: Summary
+    seen: Observed
 
 
 class Told(NamedTuple):
@@ -61,15 +67,16 @@ def effects(settings: Sequence[Setting]) -> pd.DataFrame:
     `first` against `second`), holm; told (whether the two are told apart there) and relation, one of RELATIONS, or
     `untouched` or `not enough data`.
     """
-    own = settings[0].summary
+    own = settings[0].seen
+    of_pairs = [_pairs(setting.seen) for setting in settings]
+    untouched = [set[Place](), *(_untouched(own, setting.seen) for setting in settings[1:])]
     rows: list[dict[str, Any]] = []
     for pair in records(own.pairs):
         about = {name: pair[name] for name in SHOWN}
-        for setting in settings:
-            seen = _oriented(setting.summary, **about)
-            relation = _relation(seen)
-            if setting.summary is not own and _untouched(own, setting.summary, **about):
-                relation = UNTOUCHED
+        arms = {(pair["benchmark"], pair[name]) for name in ("first", "second")}
+        for setting, known, same in zip(settings, of_pairs, untouched, strict=True):
+            seen = known.get(tuple(about.values()), NOTHING)
+            relation = UNTOUCHED if arms <= same else _relation(seen)
             place = {"axis": setting.axis, "setting": setting.name, "step": setting.step}
             rows.append({**seen, **about, **place, "told": seen["verdict"] == BETTER, "relation": relation})
     columns = [*SHOWN, "axis", "setting", "step", "measure", *NUMBERS, "holm", "told", "relation"]
@@ -121,17 +128,16 @@ def lead(statements: pd.DataFrame, settings: int) -> str:
     )
 
 
-def _oriented(summary: Summary, benchmark: str, first: str, second: str) -> dict[str, Any]:
-    """What a summary says of a pair, as a comparison of `first` with `second`."""
-    here = summary.pairs[summary.pairs["benchmark"] == benchmark]
-    for pair in records(here):
-        if (pair["first"], pair["second"]) == (first, second):
-            return pair
-        if (pair["first"], pair["second"]) == (second, first):
-            turn = np.negative if pair["measure"] == "difference" else np.reciprocal
-            effect, low, high = (float(turn(pair[name])) for name in NUMBERS)
-            return {**pair, "effect": effect, "low": high, "high": low}
-    return {"measure": "", "verdict": NO_DATA, "holm": np.nan} | dict.fromkeys(NUMBERS, np.nan)
+def _pairs(seen: Observed) -> dict[tuple[str, ...], dict[str, Any]]:
+    """What a setting says of each pair, by the names of benchmark, first and second, in both directions."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for pair in records(seen.pairs):
+        turn = np.negative if pair["measure"] == "difference" else np.reciprocal
+        effect, low, high = (float(turn(pair[name])) for name in NUMBERS)
+        benchmark, first, second = (pair[name] for name in SHOWN)
+        found[benchmark, first, second] = pair
+        found[benchmark, second, first] = {**pair, "effect": effect, "low": high, "high": low}
+    return found
 
 
 def _relation(seen: dict[str, Any]) -> str:
@@ -147,24 +153,36 @@ def _relation(seen: dict[str, Any]) -> str:
     return SAME if ahead else OTHER
 
 
-def _untouched(own: Summary, other: Summary, benchmark: str, first: str, second: str) -> bool:
-    """Whether both arms hold the same trials with the same losses at all times, over the same budget."""
-    studies = [summary.studies for summary in (own, other)]
-    mine, theirs = (
-        frame[(frame["benchmark"] == benchmark) & frame["arm"].isin([first, second])]
-        .set_index(["arm", "seed"])
-        .sort_index()
-        for frame in studies
-    )
-    if not mine.index.equals(theirs.index) or not mine["budget"].equals(theirs["budget"]):
-        return False
-    if not mine["state"].equals(theirs["state"]):
-        return False
-    for arm, seed in mine.index:
-        one, two = (summary.trajectories.get((arm, benchmark, int(seed))) for summary in (own, other))
-        if one is None or two is None or not all(map(np.array_equal, one[:2], two[:2])):
-            return False
-    return True
+def _untouched(own: Observed, other: Observed) -> set[Place]:
+    """The arms that on a benchmark have the same losses at all times in all studies, over the same budget."""
+    theirs = _by_arm(other)
+    found: set[Place] = set()
+    for place, studies in _by_arm(own).items():
+        if (
+            place in theirs
+            and studies == theirs[place]
+            and all(
+                _same(*(seen.trajectories.get((place[1], place[0], seed)) for seen in (own, other)))
+                for seed, *_ in studies
+            )
+        ):
+            found.add(place)
+    return found
+
+
+def _by_arm(seen: Observed) -> dict[Place, list[tuple[int, str, float]]]:
+    """Of each arm on each benchmark the seeds, what became of their studies, and their budgets."""
+    found: dict[Place, list[tuple[int, str, float]]] = {}
+    columns = seen.studies[["benchmark", "arm", "seed", "state", "budget"]]
+    for benchmark, arm, *study in columns.itertuples(index=False):
+        found.setdefault((str(benchmark), str(arm)), []).append((int(study[0]), str(study[1]), float(study[2])))
+    return found
+
+
+def _same(one: Trajectory | None, other: Trajectory | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one.times, other.times) and np.array_equal(one.losses, other.losses)
 
 
 def _smallest(others: pd.DataFrame, relations: Sequence[str]) -> list[str]:

@@ -6,10 +6,10 @@ Written as a report is; what it found is read back by the report of the comparis
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from reports import style, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.page_figures import files_of
-from reports.publishing import as_json, publish, up_to_date
+from reports.publishing import as_json, publish, stems, up_to_date
 from reports.rendering import picture, rendered
 from reports.survival import (
     HOLDS,
@@ -36,6 +36,8 @@ from reports.table import Table, bold_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from reports.drawing import Drawn
 
@@ -102,10 +104,7 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
         "statements": _plain(said), "settings": _plain(seen), "marks": {"head": grid.head, "rows": grid.rows},
         "figures": {figure.name: figure.caption for figure in drawn},
     }  # fmt: skip
-    files = {
-        "index.html": page.encode(),
-        f"{STEM}.json": as_json(content),
-    }
+    files = {"index.html": page.encode(), f"{STEM}.json": as_json(content)}
     for figure in drawn:
         files |= files_of(figure)
     publish(folder, files, digest)
@@ -125,8 +124,9 @@ def read(folder: Path, of: str) -> Told | None:
         plain = json.loads((folder / f"{STEM}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    formats = (*FORMATS, "csv")
     figures = [
-        Drawn(name, caption, {suffix: (folder / f"figures/{name}.{suffix}").read_bytes() for suffix in FORMATS})
+        Drawn(name, caption, {suffix: (folder / f"figures/{name}.{suffix}").read_bytes() for suffix in formats})
         for name, caption in plain["figures"].items()
     ]
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
@@ -151,31 +151,35 @@ def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Table:
 
 def draw(effects: pd.DataFrame, statements: pd.DataFrame) -> list[Drawn]:
     """A figure per benchmark, of the first pairs of its statements."""
-    import matplotlib  # takes a second to import
-
-    from reports.drawing import Drawn, caption, figure_of, save
+    from reports import drawing  # matplotlib takes a second to import
     from reports.figures import survival
 
     drawn: list[Drawn] = []
-    for benchmark, said in statements.groupby("benchmark", sort=False):
-        pairs = records(said)[:PANELS]
-        rows = unique(effects["setting"])
-        with matplotlib.rc_context(cast(Any, style.RC)):
-            figure = figure_of(style.WIDTH, 1.2 + 0.155 * len(rows))
-            panels = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
-            for place, (pair, axes) in enumerate(zip(pairs, panels, strict=True)):
-                mine = (effects[list(SHOWN)] == [pair[name] for name in SHOWN]).all(axis=1)
-                survival.draw(effects[mine], axes)
-                axes.set_title(f"{pair['first']}\nagainst\n{pair['second']}", fontsize=8, loc="center")
-                axes.tick_params(labelsize=7, labelleft=place == 0)
-            measure = str(effects.loc[effects["benchmark"] == benchmark, "measure"].iloc[0])
-            figure.supxlabel(f"{measure}, first {'less' if measure == 'difference' else '/'} second", fontsize=8.5)
-            files = save(figure)
-        left = len(said) - len(pairs)
-        more = f" {text.plural(left, 'more pair')} in the table." if left else ""
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(benchmark))
-        drawn.append(Drawn(f"{STEM}-{stem}", caption(survival, f"{benchmark}.") + more, files))
+    stem = stems(unique(statements["benchmark"]))
+    for name, said in statements.groupby("benchmark", sort=False):
+        shown, left = said[:PANELS][list(SHOWN)], len(said) - PANELS
+        more = f" {text.plural(left, 'more pair')} in the table." if left > 0 else ""
+        frame = shown.merge(effects, on=list(SHOWN))
+        about = drawing.caption(survival, f"{name}.") + more
+        drawn.append(drawing.draw(f"{STEM}-{stem[str(name)]}", about, partial(_figure, frame), frame))
     return drawn
+
+
+def _figure(frame: pd.DataFrame) -> Figure:
+    """A panel a pair, side by side; frame: the effects of the pairs of a benchmark."""
+    from reports.drawing import figure_of
+    from reports.figures import survival
+
+    pairs = [pair for _, pair in frame.groupby(list(SHOWN), sort=False)]
+    figure = figure_of(style.WIDTH, 1.2 + 0.155 * frame["setting"].nunique())
+    panels = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
+    for place, (pair, axes) in enumerate(zip(pairs, panels, strict=True)):
+        survival.draw(pair, axes)
+        axes.set_title(f"{pair['first'].iloc[0]}\nagainst\n{pair['second'].iloc[0]}", fontsize=8, loc="center")
+        axes.tick_params(labelsize=7, labelleft=place == 0)
+    measure = str(frame["measure"].iloc[0])
+    figure.supxlabel(f"{measure}, first {'less' if measure == 'difference' else '/'} second", fontsize=8.5)
+    return figure
 
 
 def _kind(row: Mapping[str, Any]) -> str:
@@ -195,9 +199,9 @@ def _studies(survival: Survival) -> Table:
     """What each setting is, and what became of its studies."""
     rows: list[list[str]] = []
     for setting in survival.settings:
-        states = setting.summary.studies["state"].value_counts()
+        states = setting.seen.studies["state"].value_counts()
         counts = [str(int(states.get(state, 0))) for state in (DONE, FAILED, MISSING)]
-        rows.append([setting.axis, setting.name, str(setting.step), setting.summary.rule, *counts])
+        rows.append([setting.axis, setting.name, str(setting.step), setting.seen.rule, *counts])
     return Table(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows)
 
 

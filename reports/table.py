@@ -61,7 +61,7 @@ def frame_csv(frame: pd.DataFrame) -> str:
         name: frame[name] if pd.api.types.is_numeric_dtype(frame[name]) else frame[name].map(_guarded)
         for name in frame.columns
     }
-    return pd.DataFrame(guarded, columns=frame.columns).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(guarded, columns=frame.columns).to_csv(index=False, lineterminator="\n", float_format="%.10g")
 
 
 def latex(table: Table) -> str:

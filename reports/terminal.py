@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from reports import text
 from reports.pairs import BETTER
+from reports.suite.suite import IQM, TENTH
 from reports.suite_tables import over_benchmarks, statements
 from reports.summary import Summary
 from reports.survival import Told
@@ -24,7 +25,15 @@ LEGEND = (
     "✓ told apart with the sign of the comparison, · that sign, = equal, ○ the other sign, ✗ told apart with the other "
     "sign, – not enough data; empty: what both methods hold is as in the comparison"
 )
-LEFT_OUT = ("inference regret [95 %]", "on test [95 %]", "test [95 %]", "reports")
+LEFT_OUT = (
+    f"{IQM} [95 %]",
+    f"{TENTH} [95 %]",
+    "P(equal)",
+    "inference regret [95 %]",
+    "on test [95 %]",
+    "test [95 %]",
+    "reports",
+)
 """What has no room here; it stands in the other forms."""
 MOST = 4
 """Benchmarks of which each has a table and statements of its own."""
@@ -60,17 +69,18 @@ def survived(told: Told) -> list[RenderableType]:
 
 
 def grid(table: Table) -> RenderableType:
-    """A table as rich prints it, its caption above."""
-    shown = _empty(Text(table.caption))
-    for place, head in enumerate(table.head):
-        shown.add_column(Text(head), justify="left" if place == 0 else "right", overflow="fold")
+    """A table as rich prints it, its caption above, without what has no room."""
+    shown = _empty(None)
+    kept = [place for place, head in enumerate(table.head) if head not in LEFT_OUT]
+    for place in kept:
+        head = Text(table.head[place].removesuffix(" [95 %]"))
+        shown.add_column(head, justify="right" if place else "left", overflow="fold")
     for row, cells in enumerate(table.rows):
-        words = (Text(cell, style="bold" if (row, place) in table.bold else "") for place, cell in enumerate(cells))
-        shown.add_row(*words)
-    return Padding(shown, (0, 0, 1, 0))
+        shown.add_row(*(Text(cells[place], style="bold" if (row, place) in table.bold else "") for place in kept))
+    return Group(Text(table.caption), Padding(shown, (1, 0, 1, 0)))
 
 
-def _empty(title: Text) -> RichTable:
+def _empty(title: Text | None) -> RichTable:
     shown = RichTable(
         box=SIMPLE_HEAD, title=title, title_justify="left", title_style="", show_edge=False, pad_edge=False
     )

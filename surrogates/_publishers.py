@@ -92,11 +92,10 @@ def _download(remote: Remote, folder: Path) -> None:
             except (OSError, HTTPException) as error:
                 file.flush()
                 kept = part.stat().st_size
+                rest = f"; {kept} bytes of it are kept for the next time" if kept else ""
                 if not kept:
                     part.unlink()
-                raise FileNotFoundError(
-                    f"{remote.address} cannot be downloaded ({error}); {kept} bytes of it are kept for the next time"
-                ) from None
+                raise FileNotFoundError(f"{remote.address} cannot be downloaded ({error}){rest}") from None
             try:
                 checked(part, remote.sha256)
             except ValueError as error:

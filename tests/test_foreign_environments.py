@@ -80,7 +80,7 @@ def test_who_is_not_installed_says_how_to_get_it(tmp_path: Path, monkeypatch: py
     wanted = Comparison(arms, ("synthetic_curves",), (0,), {"budget": 60.0})
     done = comparisons.compare(wanted, tmp_path, command="compare", jobs=1)
     assert (done.wanted, done.failed) == (1, [])
-    refused = comparisons.refusals(wanted, Store(tmp_path / comparisons.STUDIES))
+    refused = comparisons.refusals(comparisons.studies_of(wanted), Store(tmp_path / comparisons.STUDIES))
     assert refused["synthetic_curves", "optuna-tpe"] == (
         "optuna-tpe is not installed, so it cannot run on 'synthetic_curves': `python -m harness fetch optuna` makes "
         "its environment"

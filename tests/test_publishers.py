@@ -164,7 +164,7 @@ def test_a_publisher_that_cannot_be_reached_is_one_line_and_exit_2(
             command_line.main()
         said = capsys.readouterr().err
         assert left.value.code == 2 and said.count("\n") == 1
-        assert where in said and why in said and "`fetch taskset --from FOLDER`" in said
+        assert where in said and why in said and "`fetch taskset --from FOLDER`" in said and "kept" not in said
         assert files(cache) == {}
 
 

@@ -21,10 +21,10 @@ from harness.compose.studies import run_simulated, studies_of
 from harness.store import Store
 from harness.study import Study
 from harness.types import Delays
-from reports import drawing, survival_page
+from reports import drawing, page, publishing, survival_page
 from reports import survival as found
 from reports.figures import survival as figure
-from reports.summary import Summary, summarise
+from reports.summary import Observed, observed
 from surrogates import table
 
 FACTS = {"metric": "loss", "unit": "epoch", "levels": [1, 2], "optimum": 0.0, "median": 1.0, "noise": 1e-3}
@@ -32,8 +32,8 @@ RNG = np.random.Generator(np.random.PCG64(7))
 NOISE = np.exp(0.1 * RNG.normal(size=8))
 
 
-def summary(losses: Mapping[str, Any], *, budget: float = 10.0, benchmark: str = "lm", seeds: int = 8) -> Summary:
-    """The summary of studies with one trial each, which ends with the given losses, one a seed."""
+def seen_of(losses: Mapping[str, Any], *, budget: float = 10.0, benchmark: str = "lm", seeds: int = 8) -> Observed:
+    """What is seen of studies with one trial each, which ends with the given losses, one a seed."""
     studies: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     for arm, final in losses.items():
@@ -44,11 +44,11 @@ def summary(losses: Mapping[str, Any], *, budget: float = 10.0, benchmark: str =
             row = {**name, "time": 1.0, "trial": 0, "resource": 2, "test": np.nan, "reason": ""}
             events.append({**row, "kind": "report", "loss": loss})
             events.append({**row, "kind": "ended", "loss": np.nan, "reason": "reached"})
-    return summarise(pd.DataFrame(studies), pd.DataFrame(events), {benchmark: FACTS})
+    return observed(pd.DataFrame(studies), pd.DataFrame(events), {benchmark: FACTS})
 
 
-def settings(*others: Summary, own: Summary | None = None) -> list[found.Setting]:
-    own = own or summary({"a": 0.1 * NOISE, "b": 0.2 * NOISE[::-1]})
+def settings(*others: Observed, own: Observed | None = None) -> list[found.Setting]:
+    own = own or seen_of({"a": 0.1 * NOISE, "b": 0.2 * NOISE[::-1]})
     first = found.Setting("as compared", "as compared", 0, own)
     return [first, *(found.Setting("other", f"setting {i}", i, other) for i, other in enumerate(others, 1))]
 
@@ -72,7 +72,7 @@ def settings(*others: Summary, own: Summary | None = None) -> list[found.Setting
 def test_how_a_setting_stands_to_the_comparison(losses: dict[str, Any], relation: str, *, reverse: bool) -> None:
     """Whatever the order in which the arms are declared there."""
     ordered = dict(reversed(losses.items())) if reverse else losses
-    seen = found.effects(settings(summary(ordered)))
+    seen = found.effects(settings(seen_of(ordered)))
     assert seen["relation"].tolist() == [found.HOLDS, relation]
     assert (seen["first"] == "a").all() and (seen["second"] == "b").all()
     if relation != found.UNKNOWN:
@@ -83,13 +83,13 @@ def test_how_a_setting_stands_to_the_comparison(losses: dict[str, Any], relation
 
 def test_another_budget_or_other_seeds_are_something_else_with_the_same_losses() -> None:
     losses = {"a": 0.1 * NOISE, "b": 0.2 * NOISE[::-1]}
-    seen = found.effects(settings(summary(losses, budget=20.0), summary(losses)))
+    seen = found.effects(settings(seen_of(losses, budget=20.0), seen_of(losses)))
     assert seen["relation"].tolist() == [found.HOLDS, found.HOLDS, found.UNTOUCHED]
 
 
 def test_shares_and_smallest_changes() -> None:
-    same, other = summary({"a": 0.1 * NOISE, "b": 0.102 * NOISE[::-1]}), summary({"a": 0.3, "b": 0.1 * NOISE})
-    held = summary({"a": 0.1 * NOISE, "b": 0.3 * NOISE[::-1]})
+    same, other = seen_of({"a": 0.1 * NOISE, "b": 0.102 * NOISE[::-1]}), seen_of({"a": 0.3, "b": 0.1 * NOISE})
+    held = seen_of({"a": 0.1 * NOISE, "b": 0.3 * NOISE[::-1]})
     made = settings(same, held, other, other)
     said = found.statements(found.effects(made)).iloc[0]
     assert said["made"] and said["settings"] == 4
@@ -104,8 +104,8 @@ def test_shares_and_smallest_changes() -> None:
 
 
 def test_where_nothing_is_told_apart_the_signs_are_said() -> None:
-    alike, again = (summary({"a": 0.1 * NOISE, "b": 0.102 * NOISE[::-1]}) for _ in range(2))
-    other, told = summary({"a": 0.102 * NOISE, "b": 0.1 * NOISE[::-1]}), summary({"a": 0.1, "b": 0.3 * NOISE})
+    alike, again = (seen_of({"a": 0.1 * NOISE, "b": 0.102 * NOISE[::-1]}) for _ in range(2))
+    other, told = seen_of({"a": 0.102 * NOISE, "b": 0.1 * NOISE[::-1]}), seen_of({"a": 0.1, "b": 0.3 * NOISE})
     said = found.statements(found.effects(settings(again, other, told, own=alike)))
     assert said["statement"].tolist() == [
         "a and b on lm could not be told apart: a is ahead in 1 of 2 settings (told apart in 1), behind in 1. The "
@@ -116,13 +116,13 @@ def test_where_nothing_is_told_apart_the_signs_are_said() -> None:
 
 def test_a_setting_that_touches_nothing_counts_for_nothing() -> None:
     losses = {"a": 0.1 * NOISE, "b": 0.2 * NOISE[::-1]}
-    said = found.statements(found.effects(settings(summary(losses)))).iloc[0]
+    said = found.statements(found.effects(settings(seen_of(losses)))).iloc[0]
     assert (said["settings"], said[found.UNTOUCHED]) == (0, 1)
     assert said["statement"].endswith("no setting says more of them than the comparison itself.")
 
 
 def test_one_arm_alone_has_nothing_to_survive() -> None:
-    one = summary({"a": NOISE})
+    one = seen_of({"a": NOISE})
     said = found.statements(found.effects(settings(one, own=one)))
     assert said.empty and "nothing that could survive" in found.lead(said, 1)
 
@@ -132,8 +132,8 @@ def test_one_arm_alone_has_nothing_to_survive() -> None:
 
 def test_the_figure_marks_every_relation() -> None:
     assert set(figure.LOOKS) == {*found.RELATIONS, found.UNTOUCHED}
-    told, alike = summary({"a": 0.3, "b": 0.1 * NOISE}), summary({"a": 0.1 * NOISE, "b": 0.102 * NOISE[::-1]})
-    seen = found.effects(settings(told, alike, summary({"a": 0.1})))
+    told, alike = seen_of({"a": 0.3, "b": 0.1 * NOISE}), seen_of({"a": 0.1 * NOISE, "b": 0.102 * NOISE[::-1]})
+    seen = found.effects(settings(told, alike, seen_of({"a": 0.1})))
     axes = Figure().add_subplot()
     figure.draw(seen, axes)
     marks = [line for line in axes.lines if line.get_marker() not in ("", "None", None)]
@@ -154,15 +154,15 @@ def svg_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("svg_only")
 def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> None:
     odd = '<b>&"x=1'
-    own = summary({odd: 0.1 * NOISE, "b": 0.2 * NOISE[::-1]}, benchmark="l<m")
-    other = summary({odd: 0.3, "b": 0.1 * NOISE}, benchmark="l<m")
+    own = seen_of({odd: 0.1 * NOISE, "b": 0.2 * NOISE[::-1]}, benchmark="l<m")
+    other = seen_of({odd: 0.3, "b": 0.1 * NOISE}, benchmark="l<m")
     survived = survival_page.Survival(settings(other, own=own), "own digest", {"not possible: <i>": "why & how"})
     for place in ("one", "two"):
         survival_page.write(tmp_path / place, survived, title=f"{odd} on l<m", command="survive <x>", digest="all")
     files = {p.relative_to(tmp_path / "one"): p.read_bytes() for p in (tmp_path / "one").rglob("*") if p.is_file()}
     assert files == {name: (tmp_path / "two" / name).read_bytes() for name in files}
-    page = files[Path("index.html")].decode()
-    assert "<b>" not in page and "<i>" not in page and "&lt;b&gt;&amp;" in page
+    said = files[Path("index.html")].decode()
+    assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;&amp;" in said
     told = survival_page.read(tmp_path / "one", "own digest")
     assert told is not None and told.digest == "all"
     assert "tells 1 of 1 pair apart" in told.lines[0] and told.lines[1].startswith(f"{odd} is better than b on l<m")
@@ -260,7 +260,7 @@ def test_it_goes_on_where_it_was_interrupted_and_stands_in_the_report(
     changes = survival._changes
     kinds = ("luck", "workers")
     monkeypatch.setattr(survival, "_changes", lambda *of: [one for one in changes(*of) if one[0] in kinds])
-    monkeypatch.setattr(drawing, "draw", lambda *of: [])  # the figures of the report itself take time and add nothing
+    shown = quick_report(monkeypatch)
     comparison = compared(problem)
     comparisons.compare(comparison, tmp_path, command="compare", jobs=1)
     ended: list[Outcome] = []
@@ -285,14 +285,27 @@ def test_it_goes_on_where_it_was_interrupted_and_stands_in_the_report(
     assert (again.outcomes, again.drawn, again.told) == ([], False, done.told)
     plain = json.loads((tmp_path / "survival" / "survival.json").read_text(encoding="utf-8"))
     assert len(plain["settings"]) == len(done.told.marks.rows)
-    _, drawn = comparisons.report(tmp_path)
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert drawn and "Do the conclusions survive?" in page and (tmp_path / "report/figures/survival-toy.svg").exists()
+    assert comparisons.report(tmp_path)[1]
+    assert shown[-1] == (done.told.lines, ["survival-toy"])
     assert not comparisons.report(tmp_path)[1]
 
     comparisons.compare(compared(problem, seeds=4), tmp_path, command="compare", jobs=1)
-    comparisons.report(tmp_path)
-    assert survival_page.OUTDATED in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert comparisons.report(tmp_path)[1]
+    assert shown[-1][0][0].startswith(survival_page.OUTDATED)
+
+
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
+    """Reports that draw nothing; gives what each was to show of the survival: its lines, and names of figures."""
+    shown: list[tuple[list[str], list[str]]] = []
+
+    def write(
+        folder: Path, studies: Any, events: Any, facts: Any, *, digest: str, survived: found.Told, **_: Any
+    ) -> None:
+        shown.append((survived.lines, [figure.name for figure in survived.figures]))
+        publishing.publish(folder, {"index.html": b""}, digest)
+
+    monkeypatch.setattr(page, "write", write)
+    return shown
 
 
 @pytest.mark.usefixtures("svg_only")
@@ -338,8 +351,8 @@ def test_a_setting_that_a_method_refuses_is_named(
     comparison = compared(problem, Arm("picky", str(tmp_path / "picky.py")), seeds=2)
     comparisons.compare(comparison, tmp_path / "out", command="compare", jobs=1)
     survival.survive(tmp_path / "out", command="survive", jobs=1)
-    page = (tmp_path / "out" / "survival" / "index.html").read_text(encoding="utf-8")
-    assert "not possible: 8 workers" in page and "no more than four on &#39;toy&#39;" in page
+    said = (tmp_path / "out" / "survival" / "index.html").read_text(encoding="utf-8")
+    assert "not possible: 8 workers" in said and "no more than four on &#39;toy&#39;" in said
 
 
 PICKY = '''

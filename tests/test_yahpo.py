@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from harness import catalog
+from harness.cache import published
 from harness.comparison import Arm, Comparison
 from harness.compose.studies import model_of, simulate, study_of
 from harness.space import Config, Value
@@ -220,7 +221,7 @@ def test_the_published_network_of_lcbench_answers_as_the_family_of_that_name(
     monkeypatch.setenv("FORETUNE_CACHE", str(tmp_path))
     monkeypatch.setattr(lcbench, "SECONDS", {3945: lcbench.SECONDS[3945]})
     monkeypatch.setattr(lcbench, "BENCHMARKS", lcbench.BENCHMARKS[:1])
-    with _converted.published("lcbench") as making:
+    with published("lcbench") as making:
         lcbench.convert(lcbench.find(), making)
     theirs = lcbench.load("lcbench_3945")
     name = f"yahpo:{lcbench.find()}:scenario=lcbench:instance=3945"

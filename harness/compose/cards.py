@@ -51,8 +51,8 @@ def described(name: str) -> dict[str, Any]:
     plain = table_card.card(model)
     if place is not None:
         plain["not_applicable"]["surrogate"] = f"none was judged: `fit {name}` makes one and its card"
-    if "final_losses" in (facts := model.facts()):
-        plain["random search"] = _law(model.benchmark.objectives[0].maximize, facts)
+    if "configs" in plain:
+        plain["random search"] = _law(model.benchmark.objectives[0].maximize, model.facts())
     return plain
 
 

@@ -114,11 +114,11 @@ def _check_contrasts(comparison: Comparison) -> None:
 def _studied(comparison: Comparison, studies: Sequence[Study], store: Store) -> pd.DataFrame:
     """What became of some studies of a comparison: a row a study."""
     from harness.frames import frames
-    from reports.summary import summarise
+    from reports.summary import observed
 
     records = store.records([study.key for study in studies])
     seen = frames([records[study.key] for study in studies if study.key in records])
-    return summarise(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
+    return observed(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
 
 
 def _decided(comparison: Comparison, outcomes: pd.DataFrame, looks: list[dict[str, Any]]) -> bool:
@@ -229,18 +229,18 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
     store = Store(folder / STUDIES)
     studies_wanted, refused = wanted(comparison, store)
     keys = [study.key for study in studies_wanted]
-    records = store.records(keys)
-    if not records:
+    there = store.digests()
+    digests = {key: there[key] for key in keys if key in there}
+    if not digests:
         raise FileNotFoundError(f"none of the {len(keys)} studies of {folder} is in its store yet: run `compare` first")
     facts = facts_of(comparison, refused)
-    digests = {key: records[key].digest() for key in keys if key in records}
     survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
     made_by = ["python", "-m", "harness", "report", str(folder)]
     made_by += (["--out", str(out)] if out else []) + (["--static"] if static else [])
     told = [known.said(), survived and survived.digest, made_by]
     inputs = json.dumps([digests, keys, facts, command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    studies, events = frames([records[key] for key in keys if key in records])
+    studies, events = frames(store.each(keys), keys)
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,35 +18,38 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from harness.frames import Columns
     from harness.study import Record
     from harness.types import CurveModel
 
 
-def frames(records: Sequence[Record]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def frames(records: Iterable[Record], order: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The studies and the events of some records, as `harness.frames` gives them, with what was looked up.
+
+    order: the keys of the studies in the order in which they shall stand.
 
     Studies have `outside`, the share of their configs that lie where the data says little. Events have `final` and
     `final_test`, the losses that the config of their trial ends with, the test metric in the direction of the loss;
     NaN for trials that never were the incumbent or went on from another's checkpoint, for real studies, and where there
     is no test metric.
     """
+    from harness import frames
+
+    return frames.frames(records, order=order, more=_looked_up)
+
+
+def _looked_up(record: Record, columns: Columns) -> tuple[dict[str, Any], Columns]:
     import numpy as np
 
-    from harness import frames
-    from reports.incumbent import trajectories
+    from harness.frames import SAID
+    from harness.study import KINDS
+    from reports.incumbent import DEFAULT_RULE, RULES, Events, walk
 
-    studies, events = frames.frames(records)
-    tops = {record.spec["benchmark"]["name"]: max(record.spec["benchmark"]["fidelity"]["levels"]) for record in records}
-    held = trajectories(events, tops) if len(events) else {}
-    finals = [
-        _finals(record, sorted(set(held[key].trials.tolist())) if key in held else ())
-        for record, key in zip(records, studies[["arm", "benchmark", "seed"]].itertuples(index=False), strict=True)
-    ]
-    final = np.concatenate(finals) if finals else np.empty((0, 2))
-    return (
-        studies.assign(outside=[_outside(record.spec, record.configs) for record in records]),
-        events.assign(final=final[:, 0], final_test=final[:, 1]),
-    )
+    words = {"kind": np.array(KINDS)[columns["kind"]], "reason": np.array(SAID)[columns["reason"]]}
+    events = Events(**{name: {**columns, **words}[name] for name in Events._fields})
+    steps = walk(RULES[DEFAULT_RULE](events, max(record.spec["benchmark"]["fidelity"]["levels"])))
+    final = _finals(record, sorted(set(steps.trials.tolist())))
+    return {"outside": _outside(record.spec, record.configs)}, {"final": final[:, 0], "final_test": final[:, 1]}
 
 
 def _finals(record: Record, trials: Sequence[int]) -> np.ndarray[Any, Any]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.comparison import Comparison, Outcome
     from harness.store import Store
     from harness.study import Record, Study
-    from reports.summary import Summary
+    from reports.summary import Observed
     from reports.survival_page import Told
 
 AS_COMPARED, RULE = "as compared", "incumbent rule"
@@ -157,44 +157,36 @@ def _changes(comparison: Comparison, studies: Sequence[Study]) -> Iterator[tuple
         name = f"{workers} worker{'s' * (workers > 1)}"
         yield "workers", name, step(workers), lambda study, n=workers: _manned(study, n, comparison.shared)
     yield from _delay_changes(studies)
-    for name, (share, step_of) in DECISIONS.items():
-        yield (
-            "decision_time",
-            name,
-            step_of,
-            lambda study, share=share: replace(study, decision_time=f"constant:{share * study.benchmark.budget:.6g}"),
-        )
+    for name, (share, size) in DECISIONS.items():
+        yield "decision_time", name, size, lambda study, share=share: _deciding(study, share)
     yield "decision_time", "decision as measured", 1, lambda study: replace(study, decision_time="measured")
-    for name, (factor, step_of) in BUDGETS.items():
-        yield "budget", name, step_of, lambda study, factor=factor: _with(study, budget=factor * study.benchmark.budget)
+    for name, (factor, size) in BUDGETS.items():
+        yield "budget", name, size, lambda study, factor=factor: _with(study, budget=factor * study.benchmark.budget)
 
 
 def _delay_changes(studies: Sequence[Study]) -> Iterator[tuple[str, str, int, Change]]:
-    from harness.types import Delays
+    total: Counter[str] = Counter()
+    for study in studies:
+        total.update(study.benchmark.delays.seconds)
+    largest = max(total, key=total.__getitem__)
 
-    total = {name: sum(asdict(study.benchmark.delays)[name] for study in studies) for name in asdict(Delays())}
-    largest = max(total, key=lambda name: total[name])
-    yield (
-        "delays",
-        f"no {largest} delay",
-        1,
-        lambda study: _with(study, delays=replace(study.benchmark.delays, **{largest: 0.0})),
-    )
-    yield "delays", "no delays", 2, lambda study: _with(study, delays=Delays())
-    yield (
-        "delays",
-        "delays doubled",
-        1,
-        lambda study: _with(
-            study, delays=Delays(**{name: 2 * seconds for name, seconds in asdict(study.benchmark.delays).items()})
-        ),
-    )
+    def without_largest(study: Study) -> Study:
+        return _with(study, delays=replace(study.benchmark.delays, **{largest: 0.0}))
+
+    yield "delays", f"no {largest} delay", 1, without_largest
+    yield "delays", "no delays", 2, lambda study: _with(study, delays=study.benchmark.delays.times(0.0))
+    yield "delays", "delays doubled", 1, lambda study: _with(study, delays=study.benchmark.delays.times(2.0))
     yield "resumable", "paused start over", 1, lambda study: _with(study, resumable=False)
 
 
 def _with(study: Study, **fields: Any) -> Study:
     """A study whose benchmark has other fields."""
     return replace(study, benchmark=replace(study.benchmark, **fields))
+
+
+def _deciding(study: Study, share: float) -> Study:
+    """A study in which each decision takes a share of the budget."""
+    return replace(study, decision_time=f"constant:{share * study.benchmark.budget:.6g}")
 
 
 def _answered(study: Study, miss: str) -> Study | None:
@@ -253,7 +245,7 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
     for setting in settings:
         kept = [records[study.key] for study in setting.studies if study.key in records]
         if kept:
-            reported.append(Reported(setting.axis, setting.name, setting.step, _summary(setting, kept)))
+            reported.append(Reported(setting.axis, setting.name, setting.step, _observed(setting, kept)))
         else:
             about[f"not possible: {setting.name}"] = "none of its studies could be run"
     broken = {**own.broken, **store.broken}
@@ -261,11 +253,11 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
     return Survival(reported, of, about)
 
 
-def _summary(setting: Setting, records: Sequence[Record]) -> Summary:
+def _observed(setting: Setting, records: Sequence[Record]) -> Observed:
     from harness.frames import frames
-    from reports.summary import summarise
+    from reports.summary import observed
 
     studies, events = frames(records)
     benchmarks = {study.benchmark.name: study for study in reversed(setting.studies)}
     facts = {name: facts_under(study.source, study.benchmark, setting.refused) for name, study in benchmarks.items()}
-    return summarise(studies, events, facts, setting.rule)
+    return observed(studies, events, facts, setting.rule)

@@ -24,7 +24,7 @@ from harness.foreign._spaces import refuse_priors, refuse_several_objectives
 
 __all__ = ["smac_hpo", "smac_multifidelity"]
 
-REQUIREMENTS = ("smac==2.4.1", "ConfigSpace>=1.2", "scikit-learn>=1.4")
+REQUIREMENTS = ("smac==2.4.1", "ConfigSpace>=1.2")
 LICENCE = "BSD-3-Clause"
 CITATION = (
     "Lindauer et al. 2022, SMAC3: a versatile Bayesian optimization package for hyperparameter optimization, JMLR 23"

@@ -21,7 +21,7 @@ from harness.foreign._spaces import active, refuse_priors, refuse_several_object
 
 __all__ = ["syne_tune_asha", "syne_tune_bore", "syne_tune_cqr", "syne_tune_rea"]
 
-REQUIREMENTS = ("syne-tune==0.16.0",)
+REQUIREMENTS = ("syne-tune==0.16.0", "fastparquet", "huggingface_hub")
 LICENCE = "Apache-2.0"
 CITATION = "Salinas et al. 2022, Syne Tune: a library for large scale hyperparameter tuning, AutoML-Conf"
 

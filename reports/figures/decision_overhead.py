@@ -13,6 +13,9 @@ from matplotlib.ticker import NullFormatter
 
 from reports import style
 
+CROWDED = 500
+"""More points than this are pixels in vector files too, which would be large and slow otherwise."""
+
 
 def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) -> None:
     """Draw a point for each study.
@@ -23,6 +26,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) 
         look = styles[str(arm)]
         axes.scatter(
             points["jobs"], points["seconds"], s=11, marker=look.marker, color=look.colour, alpha=0.55, linewidths=0,
+            rasterized=len(frame) > CROWDED,
             label=style.name(str(arm)),
         )  # fmt: skip
     axes.set_xscale("log")

@@ -10,7 +10,7 @@ stopped, a cross one that failed. Losses far above the rest are cut off at the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def draw(
     levels_of: list[float] = []
     for (level, _), job in seen.groupby([order, "job"], sort=True):  # those trained longest lie on top
         drawn.append(np.minimum(job[["time", "loss"]].to_numpy(dtype=float), (np.inf, top)) / (unit, 1.0))
-        levels_of.append(float(level))
+        levels_of.append(float(cast(Any, level)))
     shades = colours(norm(np.array(levels_of))) if drawn else np.empty((0, 4))
     axes.add_collection(LineCollection(drawn, colors=shades, linewidths=0.9, capstyle="round"), autolim=False)
     single = [i for i, line in enumerate(drawn) if len(line) == 1]

@@ -27,8 +27,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
     """
     places = np.arange(len(frame))[::-1]
     begin = np.zeros(len(frame))
-    lead = style.name(best)
-    words = {"better": f"{lead} is better", "equal": f"practically equal (±{region:g})", "worse": f"{lead} is worse"}
+    words = {"better": "better", "equal": f"practically equal (±{region:g})", "worse": "worse"}
     for part, colour in PARTS:
         shares = frame[part].to_numpy(dtype=float)
         axes.barh(places, shares, left=begin, height=0.62, color=colour, label=words[part])
@@ -42,5 +41,5 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(frame) - 0.4)
-    axes.set_xlabel("probability")
+    axes.set_xlabel(f"probability that {style.name(best)} is ...")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.2)

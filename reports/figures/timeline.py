@@ -47,4 +47,4 @@ def draw(frame: pd.DataFrame, axes: Axes, *, levels: Sequence[int], workers: int
     step = max(-(-workers // CROWDED), 1)
     axes.set_yticks(range(0, workers, step))
     axes.tick_params(axis="y", length=0)
-    axes.set_title(title, loc="left")
+    axes.set_title(style.name(title, 60), loc="left")

@@ -16,7 +16,7 @@ from reports.statistics.aggregates import mean
 from reports.statistics.bootstrap import resample
 from reports.statistics.steps import grid
 from reports.statistics.targets import share_reached, time_to
-from reports.suite.aggregates import SEED
+from reports.suite.aggregates import FEWEST, SEED
 from reports.suite.selection import Ground, Path, Selection
 
 REPLICATES = 1000
@@ -59,7 +59,9 @@ def _held(selection: Selection) -> Floats:
 
 def _banded(selection: Selection, values: Floats, *, logs: bool = True) -> pd.DataFrame:
     found = resample(values, selection.where, mean, np.random.default_rng(SEED), replicates=REPLICATES).interval()
-    shown = found.exp() if logs else Interval(*found)
+    if int(selection.where.seeds.min()) < FEWEST:  # what is drawn anew from one seed is that seed
+        found = Interval(found.center, np.full_like(found.low, np.nan), np.full_like(found.high, np.nan))
+    shown = found.exp() if logs else found
     parts = [
         pd.DataFrame({"arm": arm, "time": TIMES, "center": center, "low": low, "high": high})
         for arm, center, low, high in zip(selection.arms, *shown, strict=True)

@@ -34,6 +34,9 @@ COLUMNS = [
     *("shift_high", "p", "holm", "biserial", "wins", "ties", "losses", "detectable", "better", "equal", "worse"),
     *("practically", "improvement", "improvement_low", "improvement_high", "benchmarks", "statement"),
 ]
+OF_SEEDS = ("low", "high", "improvement_low", "improvement_high")
+OF_FAMILIES = ("low_families", "high_families")
+"""What is not known of one seed, and of one family."""
 BETTER, ALIKE = "better", "not told apart"
 
 
@@ -52,6 +55,7 @@ def table(selection: Selection, scores: Floats) -> pd.DataFrame:
     tested = wilcoxon_holm(-means)
     pairs = list(combinations(range(len(scores)), 2))
     levels = [_resampled(selection, scores, scheme) for scheme in (over_seeds, over_families)]
+    one_seed, one_family = int(selection.where.seeds.min()) < 2, selection.families < 2
     chances = _improvements(selection, scores, pairs)
     rows: list[dict[str, Any]] = []
     for test, (first, second), chance in zip(tested, pairs, chances, strict=True):
@@ -60,6 +64,8 @@ def table(selection: Selection, scores: Floats) -> pd.DataFrame:
         intervals = [level.difference(first, second) for level in levels]
         row = {"first": selection.arms[first], "second": selection.arms[second]}
         row |= _numbers(test, apart, intervals, equal, len(pairs)) | chance
+        row |= dict.fromkeys(OF_SEEDS if one_seed else (), np.nan)
+        row |= dict.fromkeys(OF_FAMILIES if one_seed or one_family else (), np.nan)
         rows.append(row | {"benchmarks": len(apart), "statement": _statement(row, len(apart), len(pairs))})
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -21,7 +21,7 @@ from reports.statistics.aggregates import interquartile_mean, mean, optimality_g
 from reports.statistics.ranks import Friedman, friedman
 from reports.statistics.scores import anytime_score, score
 from reports.suite import aggregates, pairs, targets
-from reports.suite.aggregates import Quantity
+from reports.suite.aggregates import ENOUGH, Quantity
 from reports.suite.selection import Ground, Path, Selection, select
 
 AT = (0.1, 1.0)
@@ -75,6 +75,18 @@ class Suite:
     friedman: Friedman
     impossible: str
     """Why no pair can be significant, in words; empty where one can."""
+
+    @property
+    def few(self) -> str:
+        """In words that so few seeds make intervals of this suite too narrow; empty where there are enough."""
+        seeds = int(self.selection.where.seeds.min(initial=ENOUGH))
+        if seeds >= ENOUGH or len(self.selection.benchmarks) < 2:
+            return ""
+        if seeds == 1:
+            return (
+                "One seed a benchmark tells nothing of how seeds differ: there are no intervals for these benchmarks."
+            )
+        return f"With {seeds} seeds a benchmark intervals for these benchmarks are somewhat too narrow."
 
     def numbers(self) -> dict[str, Any]:
         """Every number as dicts and lists."""

@@ -300,7 +300,9 @@
   // The data as CSV
 
   const quoted = (cell) => {
-    const words = cell === null || cell === undefined ? "" : String(cell);
+    const plain = cell === null || cell === undefined ? "" : String(cell);
+    // A spreadsheet would take such a text for a formula.
+    const words = typeof cell === "string" && /^[=+\-@]/.test(cell) ? `'${plain}` : plain;
     return /[",\n\r]/.test(words) ? `"${words.replace(/"/g, '""')}"` : words;
   };
 

@@ -3,11 +3,14 @@
 import sys
 from datetime import datetime
 
+import numpy as np
 from _toy import LEVELS, loss, say
 from syne_tune.backend.trial_status import Trial
 from syne_tune.config_space import loguniform, uniform
 from syne_tune.optimizer import baselines
 
+# Some of its parts draw from numpy's global state, whatever seed they are given.
+np.random.seed(int(sys.argv[1]))  # noqa: NPY002
 name = sys.argv[2]
 options = {"time_attr": "epoch", "max_t": 9, "grace_period": 1} if name == "ASHA" else {}
 space = {"rate": loguniform(1e-4, 1.0), "share": uniform(0.0, 1.0)}

@@ -1,0 +1,261 @@
+"""Laws of what is said over benchmarks: nothing pooled that must not be, no number that hangs on who else is there."""
+
+from __future__ import annotations
+
+import io
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from reports import resources, style, suite_figures, suite_tables, table
+from reports.figures import critical_difference, heat_map, pairwise
+from reports.outcomes import unique
+from reports.statistics.scores import anytime_score
+from reports.suite import curves
+from reports.suite.suite import MEAN, Suite
+from reports.summary import Summary, summarise
+from reports.terminal import terminal
+
+TOP, BUDGET = 9, 900.0
+QUALITY = {"slow": 0.0, "fast": 1.5, "middle": 0.6}
+NAMES = tuple(f"task{number}" for number in range(6))
+Frames = tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, Any]]]
+
+
+def facts_of(name: str, family: str) -> dict[str, Any]:
+    finals = np.linspace(1.0, 3.0, 201)
+    known = {"optimum": 1.0, "median": 2.0, "noise": 0.002, "final_losses": finals.tolist(), "metric": "loss"}
+    return known | {"levels": [1, 3, TOP], "unit": "epoch", "family": family, "digest": name, "configs": 201}
+
+
+def study(arm: str, benchmark: str, seed: int) -> list[dict[str, Any]]:
+    """Full trainings on two workers, whose losses fall the faster the better the method."""
+    luck = np.random.default_rng([seed, *arm.encode(), *benchmark.encode()])
+    events: list[dict[str, Any]] = []
+    for number in range(20):
+        worker, start = number % 2, 85.0 * (number // 2)
+        empty = {"worker": worker, "trial": number, "loss": np.nan, "test": np.nan, "cost": np.nan, "reason": ""}
+        final = 1.0 + 2.0 * luck.random() ** (1 + QUALITY[arm] * number / 2)
+        events.append({**empty, "kind": "started", "time": start, "resource": TOP})
+        for place, level in enumerate((1, 3, TOP)):
+            said = {"kind": "report", "time": start + 28 * (place + 1), "resource": level, "cost": 28.0}
+            status = "reached" if level == TOP else "running"
+            events.append({**empty, **said, "loss": final + 0.3 * (TOP - level), "reason": status})
+        events.append({**empty, "kind": "ended", "time": start + 84, "resource": TOP, "reason": "reached"})
+    return sorted(events, key=lambda event: event["time"])
+
+
+@cache
+def made(arms: tuple[str, ...] = tuple(QUALITY), names: tuple[str, ...] = NAMES, seeds: int = 4) -> Frames:
+    """A made-up comparison: two benchmarks a family."""
+    rows: list[dict[str, Any]] = []
+    frames: list[pd.DataFrame] = []
+    for name in names:
+        for arm in arms:
+            for seed in range(seeds):
+                key = {"arm": arm, "benchmark": name, "seed": seed}
+                events = pd.DataFrame(study(arm, name, seed)).assign(**key)
+                about = {"why": "budget", "error": "", "workers": 2, "budget": BUDGET, "seconds": BUDGET}
+                counts = {"trials": 20, "reports": 60, "real_seconds": 0.01, "simulated": True}
+                rows.append({**key, **about, **counts})
+                frames.append(events)
+    facts = {name: facts_of(name, f"family{place // 2}") for place, name in enumerate(names)}
+    return pd.DataFrame(rows), pd.concat(frames, ignore_index=True), facts
+
+
+@cache
+def whole() -> Summary:
+    return summarise(*made())
+
+
+def suite_of(frames: Frames) -> Suite:
+    return summarise(*frames).suite
+
+
+def test_an_added_method_changes_no_other_number_but_ranks_and_corrections() -> None:
+    few, more = suite_of(made(("slow", "fast"))), whole().suite
+    for name in ("aggregates", "scores", "targets"):
+        one, other = getattr(few, name), getattr(more, name)
+        kept = other[other["arm"].isin(few.selection.arms)].reset_index(drop=True)
+        one, kept = (part.sort_values([*part.columns[:2]]).reset_index(drop=True) for part in (one, kept))
+        pd.testing.assert_frame_equal(one, kept, check_exact=True)
+    for over_time in (curves.regrets, curves.targets):
+        one, other = over_time(few.selection), over_time(more.selection)
+        kept = other[other["arm"].isin(few.selection.arms)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(one, kept, check_exact=True)
+    pair, same = few.pairs.iloc[0], more.pairs.iloc[0]
+    assert (pair["first"], pair["second"]) == (same["first"], same["second"])
+    changing = ["holm", "verdict", "detectable", "statement"]
+    assert pair.drop(changing).equals(same.drop(changing))
+
+
+def test_the_order_of_arms_and_benchmarks_changes_no_score() -> None:
+    turned = suite_of(made(("fast", "middle", "slow"), NAMES[::-1]))
+    known = whole().suite.scores.set_index(["benchmark", "arm"]).sort_index()
+    assert known["score"].equals(turned.scores.set_index(["benchmark", "arm"]).sort_index()["score"])
+
+
+def test_the_score_of_a_study_is_the_anytime_score_of_its_incumbent() -> None:
+    path = whole().trajectories["fast", "task0", 0]
+    regrets = np.clip(path.losses - 1.0, 0.002, 1)
+    assert whole().suite.selection.paths["fast"][0].regrets == pytest.approx(regrets)
+    alone = suite_of(made(("fast",), ("task0",), 1))
+    assert alone.scores["score"].item() == pytest.approx(anytime_score(path.times, regrets, BUDGET, 0.002))
+
+
+def test_a_suite_counts_each_benchmark_alike_and_families_have_their_own_interval() -> None:
+    suite = whole().suite
+    rows = suite.aggregates[suite.aggregates["quantity"] == MEAN].set_index("arm")
+    means = suite.scores.groupby("arm")["score"].mean()
+    assert rows["center"].to_dict() == pytest.approx(means.to_dict())
+    assert (suite.selection.families, len(suite.selection.benchmarks)) == (3, 6)
+    assert (rows["low"] < rows["center"]).all() and (rows["center"] < rows["high"]).all()
+    assert (rows["low_families"] < rows["center"]).all()
+
+
+def test_the_better_method_leads_everywhere() -> None:
+    suite = whole().suite
+    assert suite.ranks.sort_values("rank")["arm"].tolist() == ["fast", "middle", "slow"]
+    last = curves.ranks(suite.selection).groupby("arm")["center"].last()
+    assert last["fast"] <= last["middle"] < last["slow"]
+    reached = suite.targets[suite.targets["benchmark"] == "all"].groupby("arm")["reached"].sum()
+    assert reached["fast"] > reached["slow"]
+    pair = suite.pairs.iloc[0]
+    assert (pair["first"], pair["second"], pair["wins"], pair["losses"]) == ("slow", "fast", 0, 6)
+    assert pair["improvement"] < 0.2 and pair["worse"] > 0.95
+
+
+def test_what_cannot_be_significant_by_design_is_said() -> None:
+    suite, words = whole().suite, " ".join(suite_tables.statements(whole()))
+    assert "cannot be significant by design: with 3 pairs of methods it needs at least 7 benchmarks" in words
+    assert suite.impossible and (suite.pairs["verdict"] == "not told apart").all()
+    enough = suite_of(made(("slow", "fast")))
+    assert not enough.impossible
+    assert "fast is better than slow over benchmarks" in enough.pairs["statement"][0]
+
+
+def test_nothing_is_pooled_that_must_not_be() -> None:
+    studies, events, facts = made()
+    unequal = studies.assign(
+        budget=np.where((studies["arm"] == "slow") & (studies["benchmark"] == "task0"), 450.0, 900.0)
+    )
+    unmeasured = {**facts, "task1": {**facts["task1"], "optimum": None}}
+    gone = unequal[(unequal["arm"] != "middle") | (unequal["benchmark"] != "task2")]
+    gone = gone[(gone["arm"] != "fast") | (gone["benchmark"] != "task3") | (gone["seed"] != 2)]
+    summary = summarise(gone, events, unmeasured)
+    selection = summary.suite.selection
+    assert selection.arms == ("slow", "fast")
+    assert selection.benchmarks == ("task2", "task3", "task4", "task5")
+    assert selection.where.seeds.tolist() == [4, 3, 4, 4]
+    words = " ".join(suite_tables.statements(summary))
+    for said in (
+        "task1: no best and median config are known",
+        "task0: its methods have different budgets (450, 900 s)",
+        "middle: it has no study on task2",
+        "1 block (a benchmark with a seed) that one of the methods misses",
+    ):
+        assert said in words
+
+
+def test_a_failed_study_holds_the_median_config_from_its_failure_on() -> None:
+    studies, events, facts = made(("slow", "fast"))
+    broken = (studies["arm"] == "fast") & (studies["seed"] == 0)
+    failed = studies.assign(why=np.where(broken, "error", "budget"), seconds=np.where(broken, 450.0, BUDGET))
+    suite = suite_of((failed, events, facts))
+    path = suite.selection.paths["fast"][0]
+    assert (path.times[-1], path.regrets[-1], path.end) == (0.5, 1.0, 0.5)
+    assert suite.scores.groupby("arm")["failed"].sum().to_dict() == {"fast": 6, "slow": 0}
+
+
+def test_one_seed_gives_no_interval_for_this_suite() -> None:
+    summary = summarise(*made(seeds=1))
+    suite = summary.suite
+    assert suite.aggregates[["low", "high", "low_families"]].isna().all(axis=None)
+    assert suite.pairs[["low", "improvement_high", "low_families"]].isna().all(axis=None)
+    assert curves.regrets(suite.selection)[["low", "high"]].isna().all(axis=None)
+    assert "One seed a benchmark" in " ".join(suite_tables.statements(summary))
+
+
+def test_with_one_benchmark_only_what_makes_sense_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite_figures, "save", lambda _: {})
+    one, events = summarise(*made(names=("task0",))), made(names=("task0",))[1]
+    names = [drawn.name for drawn in suite_figures.draw(one, events)]
+    assert names == ["aggregates", "resource-use", "worker-time", "timeline", "decision-overhead"]
+    several = [drawn.name for drawn in suite_figures.draw(whole(), made()[1])]
+    assert {*several} == {
+        *names, "suite-curve", "average-rank", "target-profile", "heat-map", "pairwise", "critical-difference",
+        "practical-equivalence",
+    }  # fmt: skip
+    assert not suite_tables.over_benchmarks(one)
+
+
+def test_where_the_resource_went_adds_up() -> None:
+    _, events, facts = made()
+    shares = resources.workers(whole().studies, events)
+    assert shares[["trained", "lost", "idle"]].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert shares["trained"].to_numpy() == pytest.approx(20 * 84 / (2 * BUDGET))
+    used = resources.levels(events, facts)
+    assert used["trials"].to_numpy() == pytest.approx(1)  # every trial is trained to the end
+    assert used.groupby("level")["time"].first().to_dict() == pytest.approx({1 / 9: 1 / 3, 1 / 3: 2 / 3, 1.0: 1.0})
+
+
+def test_figures_show_what_they_are_given() -> None:
+    axes = Figure().add_subplot()
+    arms = unique(whole().studies["arm"])
+    heat_map.draw(whole().suite.scores.assign(failed=1), axes, arms=arms)
+    assert len(axes.patches) == 18  # each cell hatched
+    axes = Figure().add_subplot()
+    image = pairwise.draw(whole().suite.pairs, axes, arms=arms)
+    chance = image.get_array()
+    assert np.allclose(chance + chance.T, 1, equal_nan=True)
+    axes = Figure().add_subplot()
+    critical_difference.draw(whole().suite.ranks, axes, styles=style.styles(arms), cliques=[arms])
+    assert {text.get_text() for text in axes.texts} >= {"1", "2", "3", f"fast  {whole().suite.ranks['rank'].min():.2f}"}
+
+
+ODD = 'a<b&c=_d\\e"f\n%$#{g}~^|*'
+
+
+def odd_table() -> table.Table:
+    numbers = pd.DataFrame({"method": [ODD, "=1+1", "-x"], "score": [0.5, -0.25, np.nan]})
+    rows = [[ODD, "0.50"], ["=1+1", "-0.25"], ["-x", "–"]]
+    return table.Table(["method", "score"], rows, frozenset({(0, 1)}), ODD, numbers)
+
+
+def test_odd_names_show_as_text_in_every_form() -> None:
+    found = pd.read_csv(io.StringIO(table.csv(odd_table())))
+    assert found["method"].tolist() == [ODD, "'=1+1", "'-x"]
+    assert found["score"].tolist()[:2] == [0.5, -0.25]
+    latex = table.latex(odd_table())
+    assert r"a\textless{}b\&c=\_d\textbackslash{}e\textquotedbl{}f \%\$\#\{g\}\textasciitilde{}" in latex
+    assert r"& \textbf{0.50} \\" in latex and r"\begin{tabular}{lr}" in latex and r"\toprule" in latex
+    markdown = table.markdown(odd_table())
+    assert len(markdown.splitlines()) == 5
+    assert "a&lt;b&amp;c=\\_d\\\\e" in markdown and "\\|\\*" in markdown and "**0.50**" in markdown
+
+
+def test_every_number_over_benchmarks_is_in_the_json_and_every_table_has_its_files() -> None:
+    plain = json.loads(json.dumps(whole().numbers(), allow_nan=False))["suite"]
+    assert plain["pairs"][0]["p"] == whole().suite.pairs["p"][0]
+    assert len(plain["scores"]) == 18 and plain["families"] == 3
+    files = suite_tables.files(whole())
+    names = ("completeness", "methods", "differences", "main", "benchmarks", "targets", "pairs", "environment")
+    assert set(files) == {f"tables/{name}.{suffix}" for name in names for suffix in ("csv", "tex")}
+    pairs = pd.read_csv(io.BytesIO(files["tables/pairs.csv"]))
+    assert pairs["holm"].tolist() == pytest.approx(whole().suite.pairs["holm"].tolist())
+
+
+def test_the_terminal_says_it_over_benchmarks() -> None:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    for part in terminal(whole()):
+        console.print(part)
+    text = console.export_text()
+    assert "Methods over 6 benchmarks of 3 families" in text
+    assert "cannot be significant by design" in text
+    assert max(map(len, text.splitlines())) <= 100
