@@ -31,6 +31,10 @@ from reports.regret import scale
 from reports.summary import Summary
 
 PNG_DPI = 160
+LEVEL_BAR = 2.0
+"""Inches of height below which the label of the bar of levels would be cut off."""
+AROUND_LEGEND = 0.5
+"""Inches of a figure's height that a legend beside its axes leaves to the title and the axis below."""
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None}},
     "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
@@ -132,7 +136,7 @@ def timeline_figure(
     jobs and workers: of each study by the name that stands above it; budget: seconds.
     """
     heights = [0.35 + 0.13 * min(max(workers[name], 2), 32) for name in jobs]
-    figure = figure_of(style.WIDTH, 0.6 + sum(heights))
+    figure = figure_of(style.WIDTH, max(0.6 + sum(heights), LEVEL_BAR))
     panels = figure.subplots(len(jobs), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     levels = list(facts["levels"])
     for (name, frame), axes in zip(jobs.items(), panels, strict=True):
@@ -150,6 +154,7 @@ def _time_label(facts: Mapping[str, Any], budget: float) -> str:
 def save(figure: Figure) -> dict[str, bytes]:
     """The figure as SVG, PDF and PNG, by suffix."""
     files: dict[str, bytes] = {}
+    _room_for_legends(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not again for each format
     for axes in figure.axes:  # the solver's last digits vary from run to run, and names in an SVG follow from them
@@ -159,6 +164,13 @@ def save(figure: Figure) -> dict[str, bytes]:
         figure.savefig(buffer, format=suffix, **options)
         files[suffix] = _SMALLER.get(suffix, bytes)(buffer.getvalue())
     return files
+
+
+def _room_for_legends(figure: Figure) -> None:
+    """Make the figure taller where a legend beside its axes needs that: with many arms they would have no room left."""
+    legends = [legend for axes in figure.axes if (legend := axes.get_legend())]
+    tallest = max((legend.get_window_extent().height / figure.dpi for legend in legends), default=0.0)
+    figure.set_figheight(max(figure.get_figheight(), tallest + AROUND_LEGEND))
 
 
 def _few_digits(svg: bytes) -> bytes:
@@ -189,7 +201,7 @@ def level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> 
     colours, norm = scale_of(levels)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, aspect=30, pad=0.02, spacing="uniform")
     middles = [(a + b) / 2 for a, b in zip(norm.boundaries[:-1], norm.boundaries[1:], strict=True)]
-    step = -(-len(levels) // 10)
+    step = -(-len(levels) // min(10, int(figure.get_figheight() / 0.25)))
     kept = sorted(range(len(levels) - 1, -1, -step))
     bar.set_ticks([middles[i] for i in kept], labels=[str(levels[i]) for i in kept])
     bar.ax.minorticks_off()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +24,7 @@ from toys import Scripted, ending, play, run_on, run_study, study, toy_data
 
 from harness import store as stores
 from harness.checks import check_store
+from harness.frames import frames
 from harness.lines import LineWriter, read_lines
 from harness.store import StorageError, Store
 from harness.study import Record, Study, record
@@ -75,6 +77,24 @@ def test_what_is_published_reads_back_whole(tmp_path: Path, records: list[Record
     assert store.digests() == {one.key: one.digest() for one in records} == dict(sorted(store.digests().items()))
     assert store.records([records[0].key]).keys() == {records[0].key}
     assert not store.broken
+
+
+def test_frames_are_the_same_however_the_records_come(tmp_path: Path, records: list[Record]) -> None:
+    store = Store(tmp_path)
+    for one in records:
+        store.publish([one])
+    lengths = store.lengths()
+    assert lengths == {one.key: len(one.kind) for one in records}
+    for one, (start, end) in zip(records, pairwise(np.cumsum([0, *(len(one.kind) for one in records)])), strict=True):
+        whole = frames(records)[1].iloc[start:end]
+        assert whole["trial"].tolist() == one.trial.tolist() and set(whole["seed"]) <= {one.spec["seed"]}
+    kept = {one.key: lengths[one.key] for one in records}
+    for mine, wanted in zip(frames(store.each(kept), lengths=kept), frames(records), strict=True):
+        pd.testing.assert_frame_equal(mine, wanted)
+    gone = [one for one in records if one is not records[1]]
+    for mine, wanted in zip(frames(reversed(gone), lengths=kept), frames(gone), strict=True):
+        pd.testing.assert_frame_equal(mine, wanted)
+    assert all(frame.empty for frame in frames([], lengths=kept))
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from reports import resources, style, suite_figures, suite_tables, table
-from reports.figures import critical_difference, heat_map, pairwise
+from reports import drawing, resources, style, suite_figures, suite_tables, table
+from reports.figures import critical_difference, decision_overhead, heat_map, pairwise
 from reports.outcomes import unique
 from reports.statistics.scores import anytime_score
 from reports.suite import curves
@@ -226,6 +226,21 @@ def odd_table() -> table.Table:
     numbers = pd.DataFrame({"method": [ODD, "=1+1", "-x"], "score": [0.5, -0.25, np.nan]})
     rows = [[ODD, "0.50"], ["=1+1", "-0.25"], ["-x", "–"]]
     return table.Table(["method", "score"], rows, frozenset({(0, 1)}), ODD, numbers)
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_a_legend_leaves_room_for_its_figure_and_ticks_are_plain_words(count: int) -> None:
+    arms = [f"method {place}" for place in range(count)]
+    frame = pd.DataFrame({"arm": arms, "jobs": np.geomspace(10, 1000, count), "seconds": np.geomspace(1e-5, 1, count)})
+    figure = drawing.figure_of(style.WIDTH, 3.0)
+    axes = figure.add_subplot()
+    decision_overhead.draw(frame, axes, styles=style.styles(arms))
+    drawing.save(figure)  # a warning, were there no room
+    ticks = [tick.get_text() for tick in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    assert {"100", "0.01"} <= set(ticks) and not any("$" in tick for tick in ticks)
+    assert axes.get_position().height * figure.get_figheight() > 2
+    legend = axes.get_legend()
+    assert legend is not None and legend.get_window_extent().y0 >= 0
 
 
 def test_odd_names_show_as_text_in_every_form() -> None:

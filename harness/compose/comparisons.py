@@ -240,8 +240,9 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
     told = [known.said(), survived and survived.digest, made_by]
     inputs = json.dumps([digests, keys, facts, command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    lengths = store.lengths()
-    studies, events = frames(store.each(digests), {key: lengths[key] for key in digests})
+    known_lengths = store.lengths()
+    lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
+    studies, events = frames(store.each(lengths), lengths)
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False

@@ -33,6 +33,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
     for name, arm, score, count in frame[["benchmark", "arm", "score", "failed"]].itertuples(index=False):
         scores[names.index(name), arms.index(arm)], failed[names.index(name), arms.index(arm)] = score, count
     top = max(float(np.nanmax(scores, initial=0.0)), 0.05)
+    size = min(7.0, 160 / max(len(arms), 1))
     image = axes.imshow(scores, cmap=COLOURS, vmin=0, vmax=top, aspect="auto")
     for (row, column), score in np.ndenumerate(scores):
         if np.isnan(score):
@@ -43,7 +44,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
                                      linewidth=0))  # fmt: skip
         best = score >= np.nanmax(scores[row])
         axes.text(column, row, f"{score:.2f}".lstrip("0") if score < 0.995 else "1", ha="center", va="center",
-                  fontsize=7, color="white" if score > DARK * top else style.INK,
+                  fontsize=size, color="white" if score > DARK * top else style.INK,
                   fontweight="bold" if best else "normal")  # fmt: skip
     families = frame.drop_duplicates("benchmark")["family"].astype(str).tolist()
     for row in range(1, len(names)):
