@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from harness.types import CurveModel
 
 
-def frames(
-    records: Iterable[Record], lengths: Mapping[str, int] | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def frames(records: Iterable[Record], lengths: Mapping[str, int] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The studies and the events of some records, as `harness.frames` gives them, with what was looked up.
 
     lengths: as there, of records that come one at a time.
