@@ -155,6 +155,8 @@ def _held(card: Card) -> list[str]:
         known += " (means over replicates)" if "configs" in card else ""
         at = ", ".join(f"{name}={_value(value)}" for name, value in (of.get("config") or {}).items())
         said.append(f"Objective {of['metric']}, {way}: {known}{f'; best at {at}' * bool(at)}.")
+        if of.get("optimum is"):
+            said.append(f"That best is no optimum: it is {of['optimum is']}. A method may find a better one.")
     noise = card.get("noise")
     if noise and noise["seed_spread"] is not None:
         said.append(

@@ -24,7 +24,7 @@ from reports.suite.suite import Suite, over_benchmarks
 
 HELD = {
     "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
-    "not_applicable", "test", "family",
+    "not_applicable", "test", "family", "optimum_is",
 }  # fmt: skip
 """The facts that the JSON repeats (not the table's thousand losses)."""
 

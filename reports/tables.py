@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,12 +155,23 @@ def notes(summary: Summary) -> list[str]:
                 for benchmark in benchmarks(summary)
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
+            *_searched(summary),
             *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
             *summary.declared,
             _totals(summary),
         )
         if note
     ]
+
+
+def _searched(summary: Summary) -> Iterator[str]:
+    """That regret is measured from a best that a search found, where no optimum is known; alike benchmarks together."""
+    found: dict[str, list[str]] = {}
+    for benchmark in benchmarks(summary):
+        if how := summary.facts[benchmark].get("optimum_is"):
+            found.setdefault(how, []).append(benchmark)
+    for how, names in found.items():
+        yield f"No optimum is known of {text.listed(names)}: a regret of 0 is {how}."
 
 
 def _beaten(summary: Summary, benchmark: str) -> str:

@@ -1,7 +1,8 @@
 """Surrogates of YAHPO Gym: a network predicts one level of a training; a curve is one call for all levels, one thread.
 
 A network takes the codes of categories and numbers, both in a declared order that it cannot be asked for. Of an
-inactive hyperparameter it takes the code of `#na#`, or 0. It knows no luck of a seed, and no optimum is known.
+inactive hyperparameter it takes the code of `#na#`, or 0. It knows no luck of a seed, and no optimum is known:
+facts say the best that a search found.
 
 What no training can give is mended: outputs are clipped to what is possible; where the time does not rise from level to
 level it is raised to a millisecond above the last, or, where every level is a training of its own, to a millisecond.
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from harness.randomness import stream
 from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
+from surrogates._best_found import best_found
 from surrogates._yahpo_scenarios import LICENCE, YAHPO, Scenario
 
 NONE = "#na#"
@@ -87,6 +89,14 @@ class Network:
         categories[:] = [codes[config.get(name, NONE)] for name, codes in self._codes]  # type: ignore[index]
         return self._run(categories, numbers)
 
+    def predict_finals(self, configs: Sequence[Config], level: float) -> NDArray[np.float32]:
+        """All outputs at one level of each config, shape (configs, outputs), as they come: one call."""
+        names = self.scenario.numbers
+        numbers = np.array([[config.get(name, 0.0) for name in names] for config in configs], np.float32)
+        numbers[:, self._level] = level
+        categories = [[codes[config.get(name, NONE)] for name, codes in self._codes] for config in configs]  # type: ignore[index]
+        return self._run(np.array(categories, np.int32).reshape(len(configs), len(self._codes)), numbers)
+
     def _run(self, categories: NDArray[np.int32], numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         (outputs,) = self._session.run(None, {"x_cat": categories, "x_cont": numbers})
         return np.asarray(outputs, np.float32)
@@ -123,8 +133,15 @@ class Predicted:
         return self.benchmark.space.opened()
 
     def facts(self) -> dict[str, Any]:
-        """What reports may state: of random configs the median final loss and seconds; no optimum is known."""
+        """What reports may state: what random configs come to, their median seconds, and the best that was found."""
+        if self.known["optimum"] is None:
+            self.known = {**self.known, **self.best_found()}
         return dict(self.known)
+
+    def best_found(self) -> dict[str, Any]:
+        """The best config that a search finds, and what random ones come to: see `surrogates._best_found`."""
+        found = best_found(self.benchmark.name, self.benchmark.space, self.final_losses)
+        return found | {"optimum": self.final_loss(found["optimum_config"])}  # as curves say it, to the last digit
 
     def outside(self, config: Config) -> bool:
         """Never: the surrogate was fitted to the whole space."""
@@ -133,6 +150,16 @@ class Predicted:
     def final_loss(self, config: Config) -> float:
         """The first objective at the last level, to be minimised."""
         return self.curve(config, 0).losses[-1][0]
+
+    def final_losses(self, configs: Sequence[Config]) -> NDArray[np.float64]:
+        """The first objective at the last level of many configs, to be minimised, shape (configs,), in one call.
+
+        Infinite where the network says what is no number, of which `curve` makes an error.
+        """
+        scenario, objective = self.network.scenario, self.benchmark.objectives[0]
+        outputs = self.network.predict_finals([self._whole(config) for config in configs], float(self.levels[-1]))
+        final = clipped(outputs, scenario)[:, list(scenario.outputs).index(objective.metric)]
+        return np.where(np.isfinite(outputs).all(axis=1), -final if objective.maximize else final, np.inf)
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The predicted curve of a config."""
@@ -144,10 +171,13 @@ class Predicted:
 
     def predict(self, config: Config) -> NDArray[np.float32]:
         """What the network says of a config, shape (levels, outputs); ValueError where it says no numbers."""
-        outputs = self.network.predict({**self.benchmark.space.constants, **config, **self.held}, self.levels)
+        outputs = self.network.predict(self._whole(config), self.levels)
         if not np.isfinite(outputs).all():
             raise ValueError(f"the surrogate of {self.benchmark.name!r} predicts what is no number for {dict(config)}")
         return outputs
+
+    def _whole(self, config: Config) -> Config:
+        return {**self.benchmark.space.constants, **config, **self.held}
 
     def _mended(self, outputs: NDArray[np.float32]) -> Curve:
         benchmark, scenario = self.benchmark, self.network.scenario

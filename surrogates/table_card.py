@@ -103,7 +103,8 @@ def _of_a_formula(model: CurveModel, facts: Mapping[str, Any], made: Mapping[str
     first, *others = model.benchmark.objectives
     sign = -1 if first.maximize else 1
     known = {of: None if facts.get(of) is None else sign * facts[of] for of in ("optimum", "median")}
-    objectives = [{"metric": first.metric, "maximize": first.maximize, "config": None} | known]
+    known |= {"config": facts.get("optimum_config"), "optimum is": facts.get("optimum_is")}
+    objectives = [{"metric": first.metric, "maximize": first.maximize} | known]
     objectives += [{"metric": other.metric, "maximize": other.maximize} for other in others]
     not_applicable = {"configs": NO_ROWS}
     if known["optimum"] is None:

@@ -9,6 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +22,10 @@ from scipy.stats.qmc import Sobol
 
 from harness import catalog
 from harness.cache import published
-from harness.space import Space, choice, ordinal
+from harness.space import Config, Space, choice, ordinal, uniform
 from harness.types import Benchmark, CurveModel, End, Fidelity, Objective
 from surrogates import _converted, _plain_pickle
+from surrogates._best_found import SAMPLE, best_found
 from surrogates.families import csv, fcnet, hpobench, nasbench201, synthetic, synthetic_curves, taskset
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +119,34 @@ def test_the_knobs_of_noise_divergence_and_spread_are_what_they_say() -> None:
     assert 9 < max(costs) / min(costs) <= 10
     assert model.curve(configs[0], 5) == synthetic_curves.load(model.benchmark.name).curve(configs[0], 5)
     assert model.curve(configs[0], 6) != model.curve(configs[0], 5)
+
+
+@pytest.mark.parametrize("name", ["hartmann6", "branin"])
+def test_the_search_for_a_best_comes_near_an_optimum_that_is_known(name: str) -> None:
+    model = synthetic.load(name)
+    found = best_found(name, model.benchmark.space, lambda configs: np.array([*map(model.final_loss, configs)]))
+    assert model.optimum <= found["optimum"] < model.optimum + 1e-3
+    assert found["optimum"] == model.final_loss(found["optimum_config"]) < found["final_losses"][0]
+    assert found["median"] == pytest.approx(model.facts()["median"], rel=0.1)
+    assert len(found["final_losses"]) == 1000 == SAMPLE / 10
+    assert found["final_losses"] == sorted(found["final_losses"])
+
+
+def test_the_search_for_a_best_changes_choices_and_keeps_conditions() -> None:
+    names = [f"c{place}" for place in range(12)]
+    space = Space(
+        {**{name: choice(["a", "b", "c", "d"]) for name in names}, "x": uniform(0.0, 1.0)}, {"x": {"c0": ["a"]}}
+    )
+
+    def losses(configs: Sequence[Config]) -> np.ndarray:
+        for config in configs:
+            space.check(config)
+        return np.array([sum(c[name] != "a" for name in names) + abs(float(c.get("x", 9)) - 0.3) for c in configs])
+
+    found = best_found("choices", space, losses)
+    assert found["optimum"] < 0.01
+    assert found["final_losses"][0] > 2
+    assert found == best_found("choices", space, losses)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,10 @@ def test_a_config_better_than_the_best_known_is_said(data: TableData) -> None:
     better = summary(data, optimum=Table(data).facts()["median"] * 0.99)
     assert sum("hold a config that is better than the best known one" in note for note in tables.notes(better)) == 1
     assert (better.studies["inference"] > 0).all()
+    searched = summary(data, optimum_is="the best of <7> random configs")
+    said = "No optimum is known of toy: a regret of 0 is the best of <7> random configs."
+    assert tables.notes(searched).count(said) == 1
+    assert searched.numbers()["benchmarks"]["toy"]["optimum_is"] == "the best of <7> random configs"
 
 
 def test_the_figure_shows_every_study_and_what_tuning_went_past(data: TableData) -> None:

@@ -21,7 +21,8 @@ from harness import __main__ as command_line
 from harness.compose import fetching
 from harness.space import Space, lograndint, loguniform, randint, uniform
 from harness.types import End, Objective
-from surrogates import _converted, _yahpo
+from reports.card import terminal
+from surrogates import _converted, _yahpo, table_card
 from surrogates._yahpo_scenarios import LCBENCH
 from surrogates.families import lcbench, lcdb, llama_lr, nbnlp, nmt_transformer
 from surrogates.table import ENDS, Table
@@ -297,6 +298,28 @@ def test_a_predicted_curve_is_what_the_network_says_at_each_epoch_by_itself() ->
     assert both.curve(part, 0).losses[5] == (said["val_cross_entropy"], -said["val_accuracy"])
     with pytest.raises(ValueError, match="no 'loss'; it has val_accuracy"):
         model.under(replace(benchmark, objectives=(Objective("loss"),)))
+
+
+@ONNX
+@DATA["lcbench"]
+@pytest.mark.usefixtures("few")
+def test_the_best_found_of_a_network_is_a_fact_and_no_part_of_its_digest() -> None:
+    fetching.fetch("lcbench")
+    for benchmark in lcbench.BENCHMARKS:
+        model = lcbench.load(benchmark.name)
+        facts = model.facts()
+        assert facts["optimum"] == model.final_loss(facts["optimum_config"]) <= facts["final_losses"][0]
+        assert facts["final_losses"][0] < facts["median"] < facts["final_losses"][-1]
+        configs = benchmark.space.sample(np.random.default_rng(2), 300)
+        losses = np.array([model.final_loss(config) for config in configs])
+        assert model.final_losses(configs) == pytest.approx(losses, abs=1e-5)
+        assert facts["optimum"] < losses.min()
+        assert 0.4 < np.mean(losses < facts["median"]) < 0.6
+        shown = " ".join(map(str, terminal(table_card.card(model))))
+        assert "no optimum: it is the best of 10,000 random configs, refined by 60 rounds" in shown
+        assert model.digest.startswith(f"lcbench-1:{lcbench.FILES['model.onnx']}:")
+    older = replace(model, known={**model.known, "optimum": None, "median": 0.0})  # as converted before it was sought
+    assert older.facts() == facts
 
 
 @DATA["lcbench"]

@@ -197,6 +197,25 @@ def test_what_no_training_can_give_is_mended_and_counted(tmp_path: Path) -> None
     assert all(b - a == 1_000_000 for a, b in pairwise(nb301.curve(config, 0).nanoseconds))
 
 
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_many_final_losses_in_one_call_are_those_of_each_curve(name: str, tmp_path: Path) -> None:
+    scenario = SCENARIOS[name]
+    model = yahpo.load(f"yahpo:{write(tmp_path, name)}:instance={instance_of(scenario)}")
+    configs = model.benchmark.space.sample(np.random.default_rng(1), 50)
+    losses = [model.final_loss(config) for config in configs]
+    assert model.final_losses(configs) == pytest.approx(np.array(losses), rel=1e-5)
+
+
+def test_the_best_found_is_sought_once_when_somebody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = yahpo.load(f"yahpo:{write(tmp_path, 'rbv2_svm')}:instance=7")
+    assert model.known["optimum"] is None
+    facts = model.facts()
+    assert facts["optimum"] == model.final_loss(facts["optimum_config"]) <= facts["final_losses"][0]
+    assert facts["median"] == np.median(facts["final_losses"]) != 0
+    monkeypatch.setattr(type(model), "best_found", None)
+    assert model.facts() == facts
+
+
 def test_other_objectives_and_a_study_on_a_scenario(tmp_path: Path) -> None:
     name = f"yahpo:{write(tmp_path, 'rbv2_svm')}:instance=7"
     model = yahpo.load(name)

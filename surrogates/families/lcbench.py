@@ -104,7 +104,7 @@ def convert(source: Path, target: Path) -> None:
     for task, benchmark in zip(SECONDS, BENCHMARKS, strict=True):
         code = codes[LCBENCH.instance][str(task)]
         model = _predicted(task, benchmark, network, code, {})
-        tasks[benchmark.name] = {"code": code, "facts": known_of(model, SOURCE, FILES)}
+        tasks[benchmark.name] = {"code": code, "facts": known_of(model, SOURCE, FILES) | model.best_found()}
     (target / _converted.ABOUT).write_text(json.dumps(tasks) + "\n", encoding="utf-8")
 
 
