@@ -21,59 +21,69 @@ More = Callable[[Record, Columns], tuple[Mapping[str, Any], Columns]]
 
 
 def frames(
-    records: Iterable[Record], *, order: Sequence[str] | None = None, more: More | None = None
+    records: Iterable[Record], *, lengths: Mapping[str, int] | None = None, more: More | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The studies and the events of some records, each of which is needed only while it is read.
+    """The studies and the events of some records.
 
-    order: the keys of the studies in the order in which they shall stand, by default that of the records; more: what
-    else is known of a study and of its events. Names that repeat (arm, benchmark, kind, reason) are categories, so that
-    millions of events fit.
+    lengths: how many events each study has, by its key, in the order in which the studies shall stand; each record is
+    then needed only while it is read, and one that does not come is left out. By default as the records are and stand.
+    more: what else is known of a study and of its events. Columns are filled in place and names that repeat (arm,
+    benchmark, kind, reason) are categories, so that millions of events fit.
     """
-    keys: list[str] = []
-    rows: list[dict[str, Any]] = []
-    events: list[Columns] = []
+    if lengths is None:
+        records = list(records)
+        lengths = {one.key: len(one.kind) for one in records}
+    ends = dict(zip(lengths, np.cumsum([*lengths.values()]).tolist(), strict=True))
+    rows: dict[str, dict[str, Any]] = {}
+    events: Columns = {}
     for one in records:
-        benchmark = one.spec["benchmark"]
-        identity = {"arm": one.spec["arm"], "benchmark": benchmark["name"], "seed": one.spec["seed"]}
-        happened = {
-            "why": one.why,
-            "error": one.error,
-            "workers": benchmark["workers"],
-            "budget": float(benchmark["budget"]),
-            "seconds": one.end / NANOSECONDS,
-            "real_seconds": one.real_seconds,
-            "trials": len(one.configs),
-            "reports": len(one.cost),
-            "simulated": one.spec["data"] != "real",
-            "data": one.spec["data"],
-        }
         columns = _events(one)
         of_study, of_events = more(one, columns) if more else ({}, {})
-        keys.append(one.key)
-        rows.append({**identity, **happened, **of_study})
-        events.append({**columns, **of_events})
-    if order is not None:
-        place = {key: number for number, key in enumerate(order)}
-        places = sorted(range(len(keys)), key=lambda number: place[keys[number]])
-        rows, events = [rows[number] for number in places], [events[number] for number in places]
-    studies = pd.DataFrame(rows)
-    return studies, _joined(studies, events) if events else pd.DataFrame()
+        rows[one.key] = {**_study(one), **of_study}
+        for name, column in {**columns, **of_events}.items():
+            if name not in events:
+                events[name] = np.empty(sum(lengths.values()), column.dtype)
+            events[name][ends[one.key] - lengths[one.key] : ends[one.key]] = column
+    if not rows:
+        return pd.DataFrame(), pd.DataFrame()
+    came = [key in rows for key in lengths]
+    if not all(came):
+        there = np.repeat(came, [*lengths.values()])
+        events = {name: column[there] for name, column in events.items()}
+    kept = [key for key in lengths if key in rows]
+    studies = pd.DataFrame([rows[key] for key in kept])
+    return studies, _frame(events, studies, [lengths[key] for key in kept])
 
 
-def _joined(studies: pd.DataFrame, events: list[Columns]) -> pd.DataFrame:
-    """The events of all studies, a column after the other, so that none is held twice for long."""
-    lengths = [len(columns["kind"]) for columns in events]
-    joined: dict[str, Any] = {}
-    for name in list(events[0]):
-        joined[name] = np.concatenate([columns.pop(name) for columns in events])
+def _frame(events: dict[str, Any], studies: pd.DataFrame, lengths: Sequence[int]) -> pd.DataFrame:
+    """The events of all studies with what says whose each is; lengths: how many each study has."""
     categories: Any = pd.Categorical
     for name, known in (("kind", KINDS), ("reason", SAID)):
-        joined[name] = categories.from_codes(joined[name], list(known))
+        events[name] = categories.from_codes(events[name], list(known))
     for name in ("arm", "benchmark"):
         codes, known = pd.factorize(studies[name])
-        joined[name] = categories.from_codes(np.repeat(codes.astype(np.int16), lengths), [*known])
-    joined["seed"] = np.repeat(studies["seed"].to_numpy(dtype=np.int64), lengths)
-    return pd.DataFrame(joined, copy=False)
+        events[name] = categories.from_codes(np.repeat(codes.astype(np.int16), lengths), [*known])
+    events["seed"] = np.repeat(studies["seed"].to_numpy(dtype=np.int64), lengths)
+    return pd.DataFrame(events, copy=False)
+
+
+def _study(one: Record) -> dict[str, Any]:
+    benchmark = one.spec["benchmark"]
+    return {
+        "arm": one.spec["arm"],
+        "benchmark": benchmark["name"],
+        "seed": one.spec["seed"],
+        "why": one.why,
+        "error": one.error,
+        "workers": benchmark["workers"],
+        "budget": float(benchmark["budget"]),
+        "seconds": one.end / NANOSECONDS,
+        "real_seconds": one.real_seconds,
+        "trials": len(one.configs),
+        "reports": len(one.cost),
+        "simulated": one.spec["data"] != "real",
+        "data": one.spec["data"],
+    }
 
 
 def _events(one: Record) -> Columns:
@@ -81,10 +91,10 @@ def _events(one: Record) -> Columns:
     objective = benchmark["objectives"][0]
     reports = one.kind == KINDS.index("report")
     columns: dict[str, Any] = {
-        "kind": one.kind.copy(),  # copies, lest a view keep all of a segment in memory
+        "kind": one.kind,
         "time": one.time / NANOSECONDS,
-        "worker": one.worker.copy(),
-        "trial": one.trial.copy(),
+        "worker": one.worker,
+        "trial": one.trial,
         "resource": _resources(one),
         "reason": _reasons(one),
         "cost": np.full(len(one.kind), math.nan),

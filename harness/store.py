@@ -109,6 +109,15 @@ class Store:
         """One hash for all studies with their outcomes, whatever the segments."""
         return hashlib.blake2b(json.dumps(list(self.digests().items())).encode(), digest_size=16).hexdigest()
 
+    def lengths(self) -> dict[str, int]:
+        """Key to number of events of every study."""
+        found: dict[str, int] = {}
+        for path in self._segments():
+            table = self._read(path, ["key", "kind"])
+            for key, kinds in zip(table.column("key").to_pylist(), table.column("kind"), strict=True):
+                found[key] = len(kinds.values)
+        return dict(sorted(found.items()))
+
     def specs(self) -> dict[str, dict[str, Any]]:
         """Key to ingredients of every study."""
         found: dict[str, dict[str, Any]] = {}

@@ -172,16 +172,17 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
 
 
 def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
-    """The places of each study's events, studies by their first: as a groupby gives them, in a third of its memory."""
+    """The places of each study's events, studies by their first: as a groupby gives them, in little memory."""
     if events.empty:
         return {}
     (arms, arm), (benchmarks, benchmark) = (_coded(events[name]) for name in ("arm", "benchmark"))
-    seed = events["seed"].to_numpy(dtype=np.int64)
-    study = (arm.astype(np.int64) * len(benchmarks) + benchmark) * (int(seed.max()) + 1) + seed
-    order = np.argsort(study, kind="stable")
-    edges = np.flatnonzero(np.diff(study[order], prepend=-1, append=-1))
-    parts = sorted((order[start:end] for start, end in pairwise(edges)), key=lambda part: part[0])
-    return {(str(arms[arm[rows[0]]]), str(benchmarks[benchmark[rows[0]]]), int(seed[rows[0]])): rows for rows in parts}
+    seed = events["seed"].to_numpy()
+    another = np.any([part[1:] != part[:-1] for part in (arm, benchmark, seed)], axis=0)
+    stretches: dict[Key, list[NDArray[np.int64]]] = {}
+    for start, end in pairwise([0, *(np.flatnonzero(another) + 1).tolist(), len(events)]):
+        key = (str(arms[arm[start]]), str(benchmarks[benchmark[start]]), int(seed[start]))
+        stretches.setdefault(key, []).append(np.arange(start, end))
+    return {key: np.concatenate(parts) for key, parts in stretches.items()}
 
 
 def _coded(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

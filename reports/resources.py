@@ -56,15 +56,16 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     studies: outcomes. Means over studies, then over benchmarks.
     """
     started, ended = ((events["kind"] == kind).to_numpy() for kind in ("started", "ended"))
-    busy = (ended.astype(np.int8) - started.astype(np.int8)) * events["time"].to_numpy(dtype=float)
-    trained = np.nan_to_num(events["cost"].to_numpy(dtype=float))
+    sign = ended.astype(np.int8) - started.astype(np.int8)
+    time, cost = (events[name].to_numpy() for name in ("time", "cost"))
     ran = studies[studies["state"] != MISSING]
     whole = {(row["arm"], row["benchmark"], row["seed"]): float(row["workers"] * row["budget"]) for row in records(ran)}
     rows: list[dict[str, Any]] = []
     for key, places in rows_of_studies(events).items():
         available = whole.get(key, 0.0)
         if available > 0:
-            used, reported = float(busy[places].sum()) / available, float(trained[places].sum()) / available
+            used = float((sign[places] * time[places]).sum()) / available
+            reported = float(np.nansum(cost[places])) / available
             row = {"trained": reported, "lost": max(used - reported, 0.0), "idle": max(1 - used, 0.0)}
             rows.append({"arm": key[0], "benchmark": key[1], **row})
     columns = ["trained", "lost", "idle"]
@@ -79,11 +80,12 @@ def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.D
     studies: outcomes. A row a study: columns arm, benchmark, jobs, seconds (a job). Real ones are left out, since their
     seconds are those of trainings.
     """
-    started = events[events["kind"] == "started"]
-    counts = started.groupby(["arm", "benchmark", "seed"], sort=False, observed=True).size().rename("jobs")
+    started = (events["kind"] == "started").to_numpy()
+    counts = [(*key, int(started[rows].sum())) for key, rows in rows_of_studies(events).items()]
+    jobs = pd.DataFrame(counts, columns=["arm", "benchmark", "seed", "jobs"])
     real = [name for name in facts if facts[name].get("real")]
     simulated = studies[~studies["benchmark"].isin(real) & (studies["real_seconds"] > 0)]
-    frame = simulated.merge(counts.reset_index(), on=["arm", "benchmark", "seed"])
+    frame = simulated.merge(jobs[jobs["jobs"] > 0], on=["arm", "benchmark", "seed"])
     return frame.assign(seconds=frame["real_seconds"] / frame["jobs"])[["arm", "benchmark", "jobs", "seconds"]]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,21 @@ Array = NDArray[np.float64]
 FOLDS = 10
 FEWEST = 5
 """Configs that a surrogate needs."""
-Candidate = Callable[[Array, Array], Regressor]
-CANDIDATES: dict[str, Candidate] = {
-    "nearest": partial(Nearest.fit, k=1),
-    "five nearest": partial(Nearest.fit, k=5),
-    "trees": Trees.fit,
-    "Gaussian process": GaussianProcess.fit,
+Fit = Callable[[Array, Array], Regressor]
+
+
+class Candidate(NamedTuple):
+    """What may predict a config from others: its curve, and its chance to diverge, whose noise is alike everywhere."""
+
+    curves: Fit
+    chance: Fit
+
+
+CANDIDATES = {
+    "nearest": Candidate(partial(Nearest.fit, k=1), partial(Nearest.fit, k=1)),
+    "five nearest": Candidate(partial(Nearest.fit, k=5), partial(Nearest.fit, k=5)),
+    "trees": Candidate(Trees.fit, Trees.fit),
+    "Gaussian process": Candidate(GaussianProcess.fit, partial(GaussianProcess.fit, even=True)),
 }
 SAMPLE = 10_000
 """Random configs whose expected final losses give the facts of a surrogate."""
@@ -167,8 +176,8 @@ def mean_of(data: Prepared, among: NDArray[np.intp], candidate: Candidate) -> Me
     components, times = Components.of(curves), Components.of(data.seconds[taught])
     outputs = np.column_stack([components.coefficients(curves), times.coefficients(data.seconds[taught])])
     share = data.diverged[among].sum(axis=1) / data.measured[among].sum(axis=1)
-    chance = candidate(data.x[among], share[:, None]) if share.any() else None
-    return Mean(scale, components, times, candidate(data.x[taught], outputs), chance)
+    chance = candidate.chance(data.x[among], share[:, None]) if share.any() else None
+    return Mean(scale, components, times, candidate.curves(data.x[taught], outputs), chance)
 
 
 def _unbounded(scale: Scale, values: Array, chosen: NDArray[np.bool_]) -> Array:

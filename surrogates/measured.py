@@ -190,6 +190,7 @@ def _level_seconds(
     centred = np.abs(residuals - np.median(residuals))
     kept = centred <= 3 * np.median(centred)
     fit, _ = _relative_fit(features[kept], seconds[kept])
+    fit = np.array([float(f"{coefficient:.9g}") for coefficient in fit])  # what follows differs between machines
     residuals = np.log(seconds / (features @ fit))
     levels = fidelity.levels
     if fidelity.continues:
@@ -202,8 +203,8 @@ def _level_seconds(
     return fitted, {
         "fit": f"seconds of {unit} = {' + '.join(_spelt(*term) for term in terms.items())}, from {clock}",
         **coefficients,
-        "residual_spread": float(np.std(residuals[kept])),
-        "median_error": float(np.median(np.abs(residuals))),
+        "residual_spread": round(float(np.std(residuals[kept])), 9),
+        "median_error": round(float(np.median(np.abs(residuals))), 9),
     }
 
 

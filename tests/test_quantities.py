@@ -672,7 +672,7 @@ def comparison(methods: tuple[str, ...]) -> pd.DataFrame:
     for method in methods:
         for benchmark, seed in zip(SUITE.benchmark.tolist(), seeds, strict=True):
             events = random_events(1000 * METHODS.index(method) + 100 * benchmark + seed, 30)
-            identity = {"arm": method, "benchmark": benchmark, "seed": seed}
+            identity = {"arm": method, "benchmark": str(benchmark), "seed": seed}
             frames.append(pd.DataFrame(events._asdict()).assign(**identity))
     return pd.concat(frames, ignore_index=True)
 
@@ -680,7 +680,7 @@ def comparison(methods: tuple[str, ...]) -> pd.DataFrame:
 def quantities(methods: tuple[str, ...]) -> dict[str, Floats]:
     """Everything that is computed of some methods, a method a row."""
     table, ruler = np.arange(1, 13) / 12, Scale(1 / 12, 0.5, 0.01)
-    paths = incumbent.trajectories(comparison(methods), dict.fromkeys(range(4), TOP))
+    paths = incumbent.trajectories(comparison(methods), dict.fromkeys("0123", TOP))
     finals = np.random.default_rng(34).permutation(table)
     grid = steps.grid(BUDGET)
     area = np.empty((len(methods), 24))

@@ -503,7 +503,7 @@ def test_a_clear_difference_is_found_and_the_better_named_first() -> None:
 def outcomes_of(losses: dict[str, list[float]]) -> pd.DataFrame:
     rows = [(arm, seed, loss) for arm, mine in losses.items() for seed, loss in enumerate(mine)]
     frame = pd.DataFrame(rows, columns=["arm", "seed", "counted"])
-    return frame.assign(benchmark="b", state="done")
+    return frame.assign(benchmark="b", state="done", data="digest")
 
 
 def test_statements_without_data() -> None:

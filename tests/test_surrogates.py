@@ -584,7 +584,7 @@ def test_saved_and_read_again_it_answers_bit_for_bit(
 
 @pytest.mark.parametrize("candidate", ["trees", "nearest"])
 def test_every_regressor_is_saved(tmp_path: Path, candidate: str) -> None:
-    grown = partial(Trees.fit, trees=10)
+    grown = fitting.Candidate(partial(Trees.fit, trees=10), partial(Trees.fit, trees=10))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(fitting.CANDIDATES, "trees", grown)
         model = fit(made(rows=25), None, candidate)

@@ -240,7 +240,8 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
     told = [known.said(), survived and survived.digest, made_by]
     inputs = json.dumps([digests, keys, facts, command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    studies, events = frames(store.each(keys), keys)
+    lengths = store.lengths()
+    studies, events = frames(store.each(digests), {key: lengths[key] for key in digests})
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False

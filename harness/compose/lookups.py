@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from harness.types import CurveModel
 
 
-def frames(records: Iterable[Record], order: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def frames(records: Iterable[Record], lengths: Mapping[str, int] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The studies and the events of some records, as `harness.frames` gives them, with what was looked up.
 
-    order: the keys of the studies in the order in which they shall stand.
+    lengths: as there, of records that come one at a time.
 
     Studies have `outside`, the share of their configs that lie where the data says little. Events have `final` and
     `final_test`, the losses that the config of their trial ends with, the test metric in the direction of the loss;
@@ -35,7 +35,7 @@ def frames(records: Iterable[Record], order: Sequence[str] | None = None) -> tup
     """
     from harness import frames
 
-    return frames.frames(records, order=order, more=_looked_up)
+    return frames.frames(records, lengths=lengths, more=_looked_up)
 
 
 def _looked_up(record: Record, columns: Columns) -> tuple[dict[str, Any], Columns]:

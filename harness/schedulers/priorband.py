@@ -69,6 +69,9 @@ class PriorBand:
         self._by_incumbent: tuple[int, dict[int, float]] = -1, {}
         """The incumbent trial, and the log density of the law around it at each trial that counted since."""
         self._shares: tuple[float, float] | None = None
+        """The odds of the prior and of the incumbent, until they may have changed."""
+        self._decisive = self._levels[-1]
+        """The level of the lowest rung whose trials have a say in them."""
 
     def ask(self) -> Job | None:
         """Let a trial of a full rung go on, or start a new one."""
@@ -82,7 +85,8 @@ class PriorBand:
         if config is not None and report.status is REACHED and report.resource in self._reached and loss < math.inf:
             insort(self._reached[report.resource], (loss, report.trial))
             self._configs[report.trial] = config
-            self._shares = None
+            if report.resource >= self._decisive:
+                self._shares = None
         return CONTINUE
 
     def shares(self, rung: int) -> tuple[float, float, float]:
@@ -96,8 +100,9 @@ class PriorBand:
     def _odds(self) -> tuple[float, float]:
         if not self._reached[self._levels[-1]]:
             return 1.0, 0.0
-        enough = [ranking for ranking in self._reached.values() if len(ranking) >= self._eta]
-        ranking = enough[-1] if enough else self._reached[self._levels[-1]]
+        enough = [level for level, ranking in self._reached.items() if len(ranking) >= self._eta]
+        self._decisive = enough[-1] if enough else self._levels[-1]
+        ranking = self._reached[self._decisive]
         best = ranking[: math.ceil(max(self._eta, len(ranking) / self._eta))]
         trials, weights = list(map(itemgetter(1), best)), np.log(np.arange(len(best), 0, -1))
         if self._by_incumbent[0] != self._incumbent:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from reports import style
 
@@ -32,6 +32,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) 
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("jobs started in a study")
     axes.set_ylabel("seconds a job")

@@ -35,28 +35,30 @@ class GaussianProcess:
     mean: Array
 
     @staticmethod
-    def fit(x: Array, y: Array) -> GaussianProcess:
+    def fit(x: Array, y: Array, *, even: bool = False) -> GaussianProcess:
         """Fit features (n, d) and outputs (n, outputs), each by the maximum of its marginal likelihood.
 
-        Twice: what the first fit misses of a row that it has not seen tells where outputs are noisy, as near the edge
-        of divergence, and the second trusts those rows less.
+        Twice, unless noise is `even`: what the first fit misses of a row that it has not seen tells where outputs are
+        noisy, as near the edge of divergence, and the second trusts those rows less.
         """
         from surrogates.regressors.likelihood import learned, left_out
 
         subset = np.linspace(0, len(x) - 1, min(len(x), SUBSET)).astype(int)
         mean, spread = y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12)
         targets = (y - mean) / spread
-        even = np.ones(len(x))
+        alike = np.ones(len(x))
         kernels: list[Array] = []
-        uneven: list[Array] = []
+        noises: list[Array] = []
         for column in targets.T:
-            first = learned(x[subset], column[subset], even[subset])
-            scaled, (signal, noise) = x * np.sqrt(5) / np.exp(first[:-2]), np.exp(first[-2:])
-            relative = noise_around(scaled, left_out(scaled, column, signal, noise * even))
-            kernels.append(learned(x[subset], column[subset], relative[subset], first))
-            uneven.append(relative)
+            kernel, relative = learned(x[subset], column[subset], alike[subset]), alike
+            if not even:
+                scaled, (signal, noise) = x * np.sqrt(5) / np.exp(kernel[:-2]), np.exp(kernel[-2:])
+                relative = noise_around(scaled, left_out(scaled, column, signal, noise * alike))
+                kernel = learned(x[subset], column[subset], relative[subset], kernel)
+            kernels.append(kernel)
+            noises.append(relative)
         return GaussianProcess.with_kernels(
-            x, targets, logarithms=np.array(kernels), relative=np.array(uneven), mean=mean, spread=spread
+            x, targets, logarithms=np.array(kernels), relative=np.array(noises), mean=mean, spread=spread
         )
 
     @staticmethod
