@@ -10,9 +10,10 @@ in what is a candidate:
 - `recommend`: what the method itself recommends, each recommendation above all that came before; until its first, and
   where a method has none, as `maxfid`.
 
-A candidate without a finite loss can be nobody's choice, so it neither becomes the incumbent nor raises the level.
-A job that the end of the study cut off is no candidate. Under `maxfid` the loss may rise where a new level is
-reached: it is then another, harder-earned number, and hiding that would be selection after the fact.
+A training that ends early because its curve does (not stopped, not failed) has no more to come: its end counts as one
+at the highest level. A candidate without a finite loss can be nobody's choice, so it neither becomes the incumbent nor
+raises the level. A job that the end of the study cut off is no candidate. Under `maxfid` the loss may rise where a new
+level is reached: it is then another, harder-earned number, and hiding that would be selection after the fact.
 """
 
 from __future__ import annotations
@@ -161,7 +162,8 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
         study = Events(
             kinds[kind[rows]], time[rows], trial[rows], resource[rows], loss[rows], test[rows], reasons[reason[rows]]
         )
-        path = walk(RULES[rule](study, tops[benchmark]))
+        top = tops[benchmark]
+        path = walk(RULES[rule](_trained_out(study, top), top))
         if looked_up:
             first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
             path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
@@ -196,16 +198,36 @@ def _job_ended(events: Events) -> NDArray[np.bool_]:
 
 def _as_last_reported(events: Events, wanted: NDArray[np.bool_]) -> Candidates:
     """Each wanted event with what its trial had reported last by then; left out where that was nothing."""
+    told, source = _latest(events, events.kind == "report", wanted)
+    return Candidates(
+        events.time[told], events.trial[told], events.resource[told], events.loss[source], events.test[source]
+    )
+
+
+def _trained_out(events: Events, top: int) -> Events:
+    """The events, where a training that ended before its job's level stands at the highest: there is no more of it."""
     said = events.kind == "report"
+    last, started = _latest(events, events.kind == "started", said & (events.reason == "reached"))
+    early = np.zeros(len(said), dtype=np.bool_)
+    early[last] = events.resource[last] < events.resource[started]
+    ended, reported = _latest(events, said, _job_ended(events))
+    early[ended] = early[reported]
+    return events._replace(resource=np.where(early, top, events.resource))
+
+
+def _latest(
+    events: Events, said: NDArray[np.bool_], wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of the wanted events, and of what was said last of each one's trial by then.
+
+    Left out where nothing was.
+    """
     rows = np.flatnonzero(said | wanted)
     rows = rows[np.argsort(events.trial[rows], kind="stable")]  # by trial, and in order within each
     last = np.maximum.accumulate(np.where(said[rows], np.arange(len(rows)), 0))
-    source = np.empty(len(said), dtype=np.int64)
+    source = np.empty(len(said), dtype=np.intp)
     source[rows] = rows[last]
     told = np.flatnonzero(wanted)
     source = source[told]
     known = said[source] & (events.trial[source] == events.trial[told])
-    told, source = told[known], source[known]
-    return Candidates(
-        events.time[told], events.trial[told], events.resource[told], events.loss[source], events.test[source]
-    )
+    return told[known], source[known]

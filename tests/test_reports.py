@@ -231,6 +231,28 @@ def test_each_rule_on_a_known_study(rule: str, times: list[float], trials: list[
     assert steps.tests == pytest.approx(np.array(losses) + 0.1)
 
 
+@pytest.mark.parametrize(
+    ("rule", "times", "trials"), [("maxfid", [2, 4], [0, 1]), ("anyfid", [1, 3], [0, 1]), ("full", [2, 4], [0, 1])]
+)
+def test_a_training_that_ended_early_by_itself_is_a_whole_one(rule: str, times: list[float], trials: list[int]) -> None:
+    study = events_of(
+        ("started", 0.0, 0, 9, np.nan, ""),
+        ("report", 1.0, 0, 8, 0.5, "running"),
+        ("report", 2.0, 0, 9, 0.5, "reached"),
+        ("ended", 2.0, 0, 9, np.nan, "reached"),
+        ("started", 2.0, 1, 9, np.nan, ""),
+        ("report", 3.0, 1, 3, 0.3, "running"),
+        ("report", 4.0, 1, 4, 0.3, "reached"),  # there is no more of it
+        ("ended", 4.0, 1, 4, np.nan, "reached"),
+        ("started", 4.0, 2, 4, np.nan, ""),
+        ("report", 5.0, 2, 4, 0.1 if rule != "anyfid" else 0.4, "reached"),  # as far as its job, not as its training
+        ("ended", 5.0, 2, 4, np.nan, "reached"),
+    )
+    frame = pd.DataFrame(study._asdict()).assign(arm="a", benchmark="b", seed=0)
+    steps = incumbent.trajectories(frame, {"b": 9}, rule)["a", "b", 0]
+    assert (steps.times.tolist(), steps.trials.tolist()) == (times, trials)
+
+
 def test_ties_go_to_the_earlier_arrival_then_to_the_lower_trial() -> None:
     rows = [("report", time, trial, 9, 0.5, "reached") for time, trial in ((1.0, 7), (1.0, 3), (2.0, 1))]
     steps = incumbent.walk(incumbent.full(events_of(*rows), 9))
