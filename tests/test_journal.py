@@ -366,16 +366,16 @@ from harness.space import uniform
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C reaches it, however these tests were started
 try:
     harness.tune(sys.argv[1], {"x": uniform(0.0, 1.0)}, metric="loss", maximum=9, max_arg="epochs", method="asha",
-                 workers=2, budget=4.0, out=sys.argv[2])
+                 workers=2, budget=float(sys.argv[3]), out=sys.argv[2])
 except ValueError as error:
     if "another process" not in str(error):
         raise
 """
 
 
-def tuning(folder: Path) -> subprocess.Popen[bytes]:
+def tuning(folder: Path, budget: float = 4.0) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", TUNE, str(SCRIPTS / "toy.py"), str(folder)],
+        [sys.executable, "-c", TUNE, str(SCRIPTS / "toy.py"), str(folder), str(budget)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
 
@@ -399,11 +399,12 @@ def processes_of(folder: Path) -> list[int]:
 def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -> None:
     """Kill a study at random moments, continue it each time, and look at what is left."""
     luck = random.Random(kills)
+    shortest, longest = 0.5, 1.6  # long enough to get past its imports most of the time, so that something new happens
+    budget = kills * longest  # so no kill comes when the study is over
     before: set[tuple[int, int]] = set()
     for turn in range(kills):
-        program = tuning(folder)
-        # Long enough to get past its imports most of the time, so that something new happens.
-        time.sleep(luck.uniform(0.5, 1.6))
+        program = tuning(folder, budget)
+        time.sleep(luck.uniform(shortest, longest))
         program.send_signal(signals[turn % len(signals)])
         program.wait()
         after = finished(folder) if (folder / JOURNAL).exists() else set()
@@ -413,7 +414,8 @@ def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -
         while processes_of(folder) and time.monotonic() < patience:
             time.sleep(0.05)
         assert not processes_of(folder), "a process is left 5 s later"
-    assert tuning(folder).wait() == 0
+        assert not (folder / "studies").exists(), "the study was over before it was killed"
+    assert tuning(folder, budget).wait() == 0
     assert before <= finished(folder)
     (record,) = Store(folder / "studies").records().values()
     assert record.why == "budget"
