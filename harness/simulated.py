@@ -37,7 +37,9 @@ class Simulated:
     """An executor whose trials are curves of a table or a surrogate.
 
     seed: chooses the replicate, the same for all methods; delays: what occupies a worker besides training. A warm
-    worker outlives a training that diverges, as a real one does: only a crash would cost it its process.
+    worker outlives a training that diverges, as a real one does: only a crash would cost it its process. Where a trial
+    is paused or stopped before its job's end, the loop waits until its process has left, and so does who reports
+    meanwhile, as with real workers.
     """
 
     def __init__(self, model: CurveModel, workers: int, seed: int, delays: Delays) -> None:
@@ -54,6 +56,7 @@ class Simulated:
         self._warm = delays.warm
         self._restore = round(delays.restore * NANOSECONDS)
         self._each_level = round((delays.evaluate + delays.save) * NANOSECONDS)
+        self._leave = 0 if delays.warm else round(delays.leave * NANOSECONDS)
         self._free = list(range(workers))
         self._heap: list[tuple[int, int, int, _Run]] = []
         self._tickets = 0
@@ -96,6 +99,8 @@ class Simulated:
         self._runs[trial] = run = _Run(trial, worker, curve, reached, last, origin, said=begin)
         self._tickets += 1
         due = origin + nanoseconds[index] + (index + 1) * self._each_level
+        if index == last:
+            due += self._leave
         heappush(self._heap, (due, self._tickets, index, run))
         return begin, worker
 
@@ -120,16 +125,22 @@ class Simulated:
             heappop(heap)
         else:
             return None
+        if time < self.now:  # a process took its time to leave meanwhile, and the loop waited for that
+            run.origin += self.now - time
+            time = self.now
         if time > deadline:
-            self.now = deadline
+            self.now = max(self.now, deadline)
             return None
         self.now = time
         run.reached = index
         nanoseconds, losses, metrics, visible, end = run.curve
         if index < run.last:
             status = RUNNING
-            due = run.origin + nanoseconds[index + 1] + (index + 2) * self._each_level
-            heapreplace(heap, (due, ticket, index + 1, run))
+            following = index + 1
+            due = run.origin + nanoseconds[following] + (following + 1) * self._each_level
+            if following == run.last:
+                due += self._leave
+            heapreplace(heap, (due, ticket, following, run))
         else:
             status = FAILED if end is DIVERGED and index == len(losses) - 1 else REACHED
             heappop(heap)
@@ -140,14 +151,16 @@ class Simulated:
         return new(Event, (time, worker, report, metrics[index]))
 
     def pause(self, trial: int) -> None:
-        """Free the worker of a trial; its curve goes on where it stands when it is resumed."""
+        """Free the worker of a trial, when its process has left; its curve goes on where it stands when resumed."""
         self._release(self._runs[trial])
+        self.now += self._leave
 
     def stop(self, trial: int) -> None:
         """Free the worker of a trial, if it has one, for good."""
         run = self._runs[trial]
         if run.worker >= 0:
             self._release(run)
+            self.now += self._leave
 
     def _release(self, run: _Run) -> None:
         # The lowest free number is given out first, so that timelines read from the top.

@@ -99,14 +99,16 @@ class Delays:
     """What occupies a worker besides training, in seconds.
 
     start_up: from the start of a job to its first training step; restore: beside it, where a trial is resumed;
-    evaluate and save: at each level that a trial reports; warm: whether a worker keeps its process, and what that has
-    imported, so that it pays for the start-up once and not for each job.
+    evaluate and save: at each level that a trial reports; leave: from the last report of a job until its process has
+    left; warm: whether a worker keeps its process, and what that has imported, so that it pays for the start-up once
+    and not for each job, and for leaving never.
     """
 
     start_up: float = 0.0
     restore: float = 0.0
     evaluate: float = 0.0
     save: float = 0.0
+    leave: float = 0.0
     warm: bool = False
 
     def __post_init__(self) -> None:
@@ -119,15 +121,16 @@ class Delays:
     @property
     def seconds(self) -> dict[str, float]:
         """The delays by name."""
-        return {"start_up": self.start_up, "restore": self.restore, "evaluate": self.evaluate, "save": self.save}
+        return {name: getattr(self, name) for name in ("start_up", "restore", "evaluate", "save", "leave")}
 
     def times(self, pace: float) -> Delays:
         """The delays on a machine that takes `pace` times as long."""
         return replace(self, **{name: pace * value for name, value in self.seconds.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON; `warm` stands there only where workers are."""
-        return {**self.seconds, "warm": True} if self.warm else dict(self.seconds)
+        """As plain JSON; `leave` and `warm` stand there only where they are not nothing."""
+        plain: dict[str, Any] = {name: value for name, value in self.seconds.items() if name != "leave" or value}
+        return plain | {"warm": True} if self.warm else plain
 
 
 TABLE_MISS = ("restrict", "snap", "surrogate")

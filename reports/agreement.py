@@ -60,8 +60,9 @@ def counts(world: World, *, continues: bool = True) -> pd.DataFrame:
     """Of each study, a row: arm, seed, and its `QUANTITIES`; NaN where a study does not tell.
 
     epochs: levels trained, in units of the resource; occupancy: the share of the workers' time in which they had a
-    job; start_up: the median over jobs of what the first report cost above the later ones, restoring included;
-    per_epoch: the mean cost of a unit of the resource in those; promotions: jobs that resume a trial.
+    job; per_epoch: the mean cost of a unit of the resource in all reports of a job but its first, which has the start
+    in it, and its last, which has the end; start_up: the median over jobs of what the first cost above that, restoring
+    included; promotions: jobs that resume a trial.
     """
     rows: list[dict[str, Any]] = []
     for study in records(world.studies):
@@ -76,7 +77,7 @@ def _counted(events: pd.DataFrame, available: float, continues: bool) -> dict[st
     jobs: dict[int, list[tuple[int, float]]] = {}
     since: dict[int, float] = {}
     above: list[float] = []
-    epochs = resumed = busy = later_cost = later_epochs = 0.0
+    epochs = resumed = busy = between_cost = between_epochs = 0.0
     for event in records(events):
         trial, resource = event["trial"], event["resource"]
         if event["kind"] == "started":
@@ -89,17 +90,17 @@ def _counted(events: pd.DataFrame, available: float, continues: bool) -> dict[st
             jobs[trial].append((gained, event["cost"]))
         else:
             busy += event["time"] - since[trial]
-            later = [job for job in jobs[trial][1:] if job[0] > 0]
-            cost, gained = sum(cost for _, cost in later), sum(gained for gained, _ in later)
-            later_cost, later_epochs = later_cost + cost, later_epochs + gained
-            if later:
+            between = [job for job in jobs[trial][1:-1] if job[0] > 0]
+            cost, gained = sum(cost for _, cost in between), sum(gained for gained, _ in between)
+            between_cost, between_epochs = between_cost + cost, between_epochs + gained
+            if between:
                 first, spent = jobs[trial][0]
                 above.append(spent - first * cost / gained)
     return {
         "epochs": epochs,
         "occupancy": busy / available if available > 0 else np.nan,
         "start_up": float(np.median(above)) if above else np.nan,
-        "per_epoch": later_cost / later_epochs if later_epochs else np.nan,
+        "per_epoch": between_cost / between_epochs if between_epochs else np.nan,
         "trials": float(len(since)),
         "promotions": resumed,
     }

@@ -35,16 +35,17 @@ WORLDS = ("real", "simulated", "uncorrected")
 STEM = "validation"
 
 HOW_TO_READ = (
-    "Each real study has a simulated one of the same method, seed, workers and budget, whose delays and training times "
-    "are multiplied by what the machine took for a fixed training of the same script just before the real study, over "
-    "what the table says for it; `uncorrected` is the simulation as it is. Ratios: real / simulated, geometric means "
-    "over seeds with 95 % t intervals on logs. Occupancy: the share of the workers' time in which they had a job. "
-    "Seconds to start a job: the median of what its first report cost above the later ones. Regret: of the observed "
-    "loss of the incumbent (rule maxfid) at the budget, 0 at the best final loss of the table, 1 at the median random "
-    "config, and nothing counts as worse than that; failed studies count as the median. An agreement is claimed only "
-    "where the whole interval lies within the bounds; the smallest difference that could have been found is that of a "
-    "paired t test with power 0.8 at level 0.05. Same choice: a trial of the same number and config that has reported "
-    "the same level in both worlds, where at least one of them ended its job."
+    "Each real study has a simulated one of the same method, seed, workers and budget, whose training times are "
+    "multiplied by what the machine took for a fixed training of the same script just before the real study, over what "
+    "the table says for it, and whose processes begin and leave in the seconds that they took then; `uncorrected` is "
+    "the simulation as it is declared. Ratios: real / simulated, geometric means over seeds with 95 % t intervals on "
+    "logs. Occupancy: the share of the workers' time in which they had a job. Seconds to start a job: the median of "
+    "what its first report cost above those between it and the last. Regret: of the observed loss of the incumbent "
+    "(rule maxfid) at the budget, 0 at the best final loss of the table, 1 at the median random config, and nothing "
+    "counts as worse than that; failed studies count as the median. An agreement is claimed only where the whole "
+    "interval lies within the bounds; the smallest difference that could have been found is that of a paired t test "
+    "with power 0.8 at level 0.05. Same choice: a trial of the same number and config that has reported the same "
+    "level in both worlds, where at least one of them ended its job."
 )
 
 

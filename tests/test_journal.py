@@ -56,7 +56,7 @@ BUDGET = round(BENCHMARK.budget * NANOSECONDS)
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-DELAYS = Delays(start_up=0.3, restore=0.05, save=0.1)
+DELAYS = Delays(start_up=0.3, restore=0.05, save=0.1, leave=0.25)
 
 
 def study(method: str, source: str = "", benchmark: Benchmark = BENCHMARK) -> Study:
@@ -245,9 +245,9 @@ def test_a_changed_line_is_refused(tmp_path: Path) -> None:
 
 
 def journal_with_a_table(folder: Path, method: str = "asha", warm: bool = False) -> Path:
-    """A study of the toy table as if it were real, and that table beside it, which has another start-up."""
+    """A study of the toy table as if it were real, and that table beside it, which has another start-up and no end."""
     save(TABLE.data, folder / "toy")
-    benchmark = replace(BENCHMARK, delays=replace(DELAYS, start_up=1.0, warm=warm))
+    benchmark = replace(BENCHMARK, delays=replace(DELAYS, start_up=1.0, leave=0.0, warm=warm))
     real = Simulated(TABLE, BENCHMARK.workers, 0, replace(DELAYS, warm=warm))
     with Journal(folder / "journal", study(method, str(folder / "toy"), benchmark).spec()) as journal:
         journal.seal(run(benchmark, scheduler(method), real, BUDGET, watch=journal.watch))

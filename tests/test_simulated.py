@@ -54,6 +54,22 @@ def test_delays_are_paid_where_they_arise(data: TableData) -> None:
     assert heard(one, 2) == [(9.5, 0, 3), (11.0, 0, 4)]  # start-up and restoring, then an epoch with its evaluation
 
 
+def test_leaving_is_paid_at_the_end_of_a_job(data: TableData) -> None:
+    one = executor(even(data), 1, replace(DELAYS, leave=0.5))
+    one.start(Job(0, CONFIGS[0], 2))
+    assert heard(one, 2) == [(3.5, 0, 1), (5.5, 0, 2)]
+    one.start(Job(0, CONFIGS[0], 3))
+    assert heard(one, 1) == [(10.5, 0, 3)]
+    one.start(Job(1, CONFIGS[1], 4))
+    assert heard(one, 1) == [(14.0, 1, 1)]
+    one.pause(1)  # its worker is free when its process has left
+    assert one.start(Job(2, CONFIGS[2], 1)) == (nanoseconds(14.5), 0)
+    assert heard(one, 1) == [(18.5, 2, 1)]
+    warm = executor(even(data), 1, replace(DELAYS, leave=0.5, warm=True))
+    warm.start(Job(0, CONFIGS[0], 2))
+    assert heard(warm, 2) == [(3.5, 0, 1), (5.0, 0, 2)]
+
+
 def test_a_warm_worker_pays_for_its_start_up_once(data: TableData) -> None:
     one = executor(even(data), 2, replace(DELAYS, warm=True))
     one.start(Job(0, CONFIGS[0], 2))
@@ -179,7 +195,7 @@ class Reference(RuleBasedStateMachine):
 
     @initialize(
         workers=st.integers(1, 3),
-        delays=st.sampled_from([Delays(), DELAYS, replace(DELAYS, warm=True)]),
+        delays=st.sampled_from([Delays(), DELAYS, replace(DELAYS, leave=0.75), replace(DELAYS, leave=0.75, warm=True)]),
         resumable=st.booleans(),
     )
     def begin(self, workers: int, delays: Delays, resumable: bool) -> None:
@@ -187,6 +203,7 @@ class Reference(RuleBasedStateMachine):
         self.table, self.delays, self.resumable = Table(data), delays, resumable
         self.one = Simulated(self.table, workers, 0, delays)
         self.workers, self.now, self.starts = workers, 0, 0
+        self.leave = 0 if delays.warm else nanoseconds(delays.leave)
         self.busy: dict[int, int] = {}
         self.begun: set[int] = set()
         self.stands: dict[int, int] = {}
@@ -214,6 +231,8 @@ class Reference(RuleBasedStateMachine):
         said: list[tuple[int, int, int]] = []
         for level in range(1 if not self.resumable else stands + 1, until + 1):
             time += seconds[level - 1] - (seconds[level - 2] if level > 1 else 0) + each
+            if level == until:
+                time += self.leave
             if level > stands:
                 said.append((time, self.starts, level))
         self.due[trial] = said
@@ -224,6 +243,9 @@ class Reference(RuleBasedStateMachine):
     def hear(self, decision: Decision) -> None:
         trial = min(self.due, key=lambda t: self.due[t][0])
         time, _, level = self.due[trial].pop(0)
+        if time < self.now:
+            self.due[trial] = [(due + self.now - time, *rest) for due, *rest in self.due[trial]]
+            time = self.now
         event = self.one.next(FAR)
         assert event is not None
         self.now = time
@@ -235,6 +257,7 @@ class Reference(RuleBasedStateMachine):
         elif decision is not Decision.CONTINUE:
             del self.due[trial]
             (self.one.pause if decision is Decision.PAUSE else self.one.stop)(trial)
+            self.now += self.leave
 
     @invariant()
     def workers_add_up(self) -> None:

@@ -31,7 +31,7 @@ from reports.agreement import OUTSIDE, UNKNOWN, UNSETTLED, WITHIN, World
 from surrogates.table import Table, TableData, save
 
 SCRIPTS = Path(__file__).parent / "scripts"
-DELAYS = Delays(start_up=0.2, restore=0.05, save=0.02)
+DELAYS = Delays(start_up=0.2, restore=0.05, save=0.02, leave=0.1)
 LEVEL = 0.5
 """Seconds of a level."""
 
@@ -69,7 +69,7 @@ def problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def reality(
     monkeypatch: pytest.MonkeyPatch, name: str, *, pace: float = 1.0, delays: Delays = DELAYS, worse: float = 0.0
 ) -> None:
-    """What is real is simulated, with delays, pace and losses of its own, and the probe tells that pace."""
+    """What is real is simulated, with delays, pace and losses of its own, and the probe tells that pace alone."""
     truth = Table(data(name, LEVEL * pace, worse)).under(replace(data(name).benchmark, table_miss="snap"))
 
     def run_real(study: Any, place: Path) -> Any:
@@ -79,7 +79,8 @@ def reality(
         return log, record(study, log, 0.0)
 
     monkeypatch.setattr(trainings, "run_real", run_real)
-    monkeypatch.setattr(validation, "measured_pace", lambda study, seconds: pace)
+    told = validation.Probe(pace, pace * DELAYS.start_up, pace * DELAYS.leave)
+    monkeypatch.setattr(validation, "probed", lambda study, seconds: told)
     monkeypatch.setattr("reports.validation.draw", lambda validation, numbers: [])
 
 
@@ -96,7 +97,7 @@ def numbers(folder: Path) -> dict[str, Any]:
 
 
 def slower(delays: Delays, pace: float) -> Delays:
-    return Delays(*(pace * value for value in (delays.start_up, delays.restore, delays.evaluate, delays.save)))
+    return Delays(*(pace * value for value in delays.seconds.values()))
 
 
 # -- the whole, where the truth is known ----------------------------------------------------------------------------
@@ -135,6 +136,16 @@ def test_a_wrong_start_up_is_found(problem: str, tmp_path: Path, monkeypatch: py
     assert any(re.match(r"asha: epochs trained, real / simulated, 0\.\d+ .*more than 3 % apart", s) for s in done.lines)
     page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
     assert '<li class="error">asha: epochs trained' in page and "validate it" in page
+
+
+def test_processes_that_take_long_to_leave_are_found(
+    problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reality(monkeypatch, problem, delays=replace(DELAYS, leave=0.9))
+    validated(problem, tmp_path / "out")
+    rows = {(row["arm"], row["quantity"]): row for row in numbers(tmp_path / "out")["ratios"]}
+    assert rows["asha", "epochs"]["verdict"] == OUTSIDE and rows["asha", "epochs"]["high"] < 1 / 1.03
+    assert rows["asha", "start_up"]["verdict"] == rows["asha", "per_epoch"]["verdict"] == WITHIN
 
 
 def test_other_losses_are_found(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,9 +211,9 @@ def test_what_cannot_be_validated_is_refused(problem: str, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("pace", [1.0, 1.7])
-def test_the_probe_tells_the_pace_and_no_start_up(problem: str, monkeypatch: pytest.MonkeyPatch, pace: float) -> None:
+def test_the_probe_tells_pace_start_and_end(problem: str, monkeypatch: pytest.MonkeyPatch, pace: float) -> None:
     truth = Table(data(problem, LEVEL * pace))
-    delays = replace(slower(DELAYS, pace), start_up=5.0)
+    delays = replace(slower(DELAYS, pace), start_up=5.0, leave=0.7)
 
     def workers(benchmark: Benchmark, command: Command, count: int, folder: Path) -> Simulated:
         executor = Simulated(truth, count, 0, delays)
@@ -210,11 +221,11 @@ def test_the_probe_tells_the_pace_and_no_start_up(problem: str, monkeypatch: pyt
         return executor
 
     monkeypatch.setattr("harness.local.Local", workers)
-    assert validation.measured_pace(study(problem), 60.0) == pytest.approx(pace)
+    assert validation.probed(study(problem), 60.0) == pytest.approx((pace, 5.0, 0.7))
     with pytest.raises(
         ValueError, match=r"in 5 s no training came to its second epoch \(left at once: exit code 1\): give"
     ):
-        validation.measured_pace(study(problem), 5.0)
+        validation.probed(study(problem), 5.0)
 
 
 def study(name: str) -> Any:
@@ -298,8 +309,8 @@ def test_a_study_is_counted() -> None:
     (row,) = agreement.counts(world(*STUDY)).to_dict("records")
     assert row["epochs"] == 6 and row["trials"] == 3 and row["promotions"] == 1
     assert row["occupancy"] == pytest.approx((3 + 5.5 + 6 + 4) / 40)
-    assert row["per_epoch"] == pytest.approx((1 + 1 + 2) / 3)
-    assert row["start_up"] == pytest.approx((2.5 + 2.0) / 2)
+    assert row["per_epoch"] == pytest.approx(1.0)
+    assert row["start_up"] == pytest.approx(2.5)
 
 
 def test_a_choice_is_the_same_where_both_go_on_or_neither() -> None:

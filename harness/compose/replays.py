@@ -8,15 +8,15 @@ benchmark has besides, its surrogate or the nearest row of its table. How much r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from statistics import mean, median
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from harness import catalog
 from harness.compose.cards import verdict
+from harness.compose.delays import Stretch, measured, stretches
 from harness.compose.studies import SURROGATE, decision_time, model_of, prepared
 from harness.compose.trainings import JOURNAL
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.loop import Log, Watch
     from harness.space import Config
     from harness.study import Study
-    from harness.types import Benchmark, Curve, CurveModel, Delays, Event
+    from harness.types import Benchmark, Curve, CurveModel, Delays
 
 Metrics = Mapping[str, float]
 
@@ -109,8 +109,8 @@ def what_if(
 
     study, real = _read(path)
     beside, source = _beside(study)
-    jobs = _jobs(real, study.benchmark.delays.warm)
-    delays = replace(study.benchmark.delays, start_up=start_up(jobs, study.benchmark.delays))
+    jobs = stretches(real, study.benchmark.delays.warm)
+    delays = measured(jobs, study.benchmark.delays)
     trainings = _trainings(real, jobs, study.benchmark, delays)
     study = _otherwise(study, method, workers, budget, seed)
     benchmark, scheduler = prepared(study, None)
@@ -164,54 +164,11 @@ def _beside(study: Study) -> tuple[CurveModel, str]:
         return model, f"the nearest rows of the table of {name}"
 
 
-class Stretch(NamedTuple):
-    """A job in a log: its trial, whether it was resumed, whether its process was begun for it, what it reported."""
-
-    trial: int
-    resumed: bool
-    begun: bool
-    events: list[Event]
-
-
 def _configs(log: Log) -> dict[int, Config]:
     from harness.loop import Started
 
     jobs = [event.job for event in log.events if isinstance(event, Started)]
     return {job.trial: job.config for job in jobs}
-
-
-def _jobs(log: Log, warm: bool) -> list[Stretch]:
-    """All jobs of a log that reported something; where workers are warm, only a crash takes a process from them."""
-    from harness.loop import Started
-    from harness.types import Event, Status
-
-    jobs: list[Stretch] = []
-    latest: dict[int, Stretch] = {}
-    alive: set[int] = set()
-    for event in log.events:
-        if isinstance(event, Started):
-            trial = event.job.trial
-            latest[trial] = Stretch(trial, trial in latest, event.worker not in alive, [])
-            jobs.append(latest[trial])
-            alive |= {event.worker} if warm else set()
-        elif isinstance(event, Event):
-            latest[event.report.trial].events.append(event)
-            if event.report.status is Status.FAILED and not event.metrics:
-                alive.discard(event.worker)
-    return [job for job in jobs if job.events]
-
-
-def start_up(jobs: list[Stretch], delays: Delays) -> float:
-    """The seconds that a process took before its first training step: what its first report cost above later ones.
-
-    The median over the jobs for which one was begun; where none has two reports, that of the delays.
-    """
-    above = [
-        job.events[0].report.cost - mean(event.report.cost for event in job.events[1:]) - delays.restore * job.resumed
-        for job in jobs
-        if job.begun and len(job.events) > 1
-    ]
-    return max(median(above), 0.0) if above else delays.start_up
 
 
 @dataclass
@@ -226,12 +183,13 @@ class Training:
     diverged: int = -1
 
 
-def _trainings(log: Log, jobs: list[Stretch], benchmark: Benchmark, delays: Delays) -> list[Training]:
+def _trainings(log: Log, jobs: Sequence[Stretch], benchmark: Benchmark, delays: Delays) -> list[Training]:
     """What a journal measured; of two trials of one config, that of the longer one."""
     from harness.types import NANOSECONDS, Status
 
     index_of = {level: index for index, level in enumerate(benchmark.fidelity.levels)}
     trials = {trial: Training(config) for trial, config in _configs(log).items()}
+    leave = 0.0 if delays.warm else delays.leave
     for trial, resumed, begun, events in jobs:
         before = delays.start_up * begun + delays.restore * resumed
         for event in events:
@@ -240,7 +198,8 @@ def _trainings(log: Log, jobs: list[Stretch], benchmark: Benchmark, delays: Dela
             if report.status is Status.FAILED:
                 # A crash says where the trial stood: it was on its way to the next level.
                 training.diverged = index = index if event.metrics else min(index + 1, len(index_of) - 1)
-            besides = sum(round(delay * NANOSECONDS) for delay in (before, delays.evaluate + delays.save))
+            after = 0.0 if report.status is Status.RUNNING else leave
+            besides = sum(round(delay * NANOSECONDS) for delay in (before, delays.evaluate + delays.save, after))
             training.levels[index] = (max(round(report.cost * NANOSECONDS) - besides, 1), event.metrics)
             before = 0.0
     longest: dict[tuple[object, ...], Training] = {}

@@ -2,8 +2,9 @@
 
 Each real study is a journal in a folder of its own, so a validation goes on after any kill where it stood. Just before
 each, the machine's speed is taken: a fixed config of the table is trained by the same script, on as many workers as the
-study has, and what a level takes is divided by what the table says. The simulated study is run with all times
-multiplied by that, and once more as it is.
+study has; what a level takes is divided by what the table says, and what a process takes to begin and to leave is
+measured beside it. The simulated study is run with times multiplied by the first and with the other two, and once more
+as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +22,7 @@ from harness import catalog
 from harness.compose import trainings
 from harness.compose.cards import verdict
 from harness.compose.declarations import comparison_of
+from harness.compose.delays import measured, stretches
 from harness.compose.studies import SURROGATE, model_of, prepared, simulate, studies_of, study_of
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from harness.lines import LineWriter
     from harness.space import Config
     from harness.study import Record, Study
-    from harness.types import Benchmark, Curve, CurveModel, Decision, Job, Report
+    from harness.types import Benchmark, Curve, CurveModel, Decision, Delays, Job, Report
     from reports.agreement import World
 
 STUDIES, PROBES, REPORT = "real", "probes.lines", "report"
@@ -115,8 +118,8 @@ def _real(study: Study, folder: Path, probe: float, probes: LineWriter) -> Recor
     journal = place / trainings.JOURNAL
     begun = journal.exists() and journal.stat().st_size > 0
     if not begun or read(journal)[1].why is Why.INTERRUPTED:
-        pace = measured_pace(study, probe)
-        probes.append({"arm": study.arm, "seed": study.seed, "pace": pace, "continues": begun})
+        taken = probed(study, probe)._asdict()
+        probes.append({"arm": study.arm, "seed": study.seed, **taken, "continues": begun})
     log, record = trainings.run_real(study, place)
     if log.why is Why.INTERRUPTED:
         raise KeyboardInterrupt
@@ -141,44 +144,58 @@ class _Again:
         return Decision.CONTINUE
 
 
-def measured_pace(study: Study, seconds: float) -> float:
-    """How many times as long as the table says a level takes on this machine now, with all workers at work.
+class Probe(NamedTuple):
+    """What the machine took just before a study.
 
-    Of the first config of the table that was trained to the end, over so many seconds; a job's first level, which has
-    the start in it, is left out. ValueError where that was too short to see another.
+    pace: how many times as long as the table says a level takes; start_up and leave: seconds of a process before its
+    first training step, and after its last report.
+    """
+
+    pace: float
+    start_up: float
+    leave: float
+
+    def on(self, declared: Delays) -> Delays:
+        """The delays of a machine that takes that."""
+        return replace(declared.times(self.pace), start_up=self.start_up, leave=self.leave)
+
+
+def probed(study: Study, seconds: float) -> Probe:
+    """What the machine takes now, with all workers at work.
+
+    Of the first config of the table that was trained to the end, over so many seconds; a job's first and last level,
+    which have its start and its end in them, say nothing of the pace. ValueError where that was too short to see
+    another.
     """
     from harness.local import Local
-    from harness.loop import Started, Why, run
-    from harness.types import NANOSECONDS, Event
+    from harness.loop import Why, run
+    from harness.types import NANOSECONDS
 
     benchmark = study.benchmark.with_space(study.benchmark.space.opened())
-    config, expected = probed(study)
+    config, expected = trained_by_probes(study)
     with TemporaryDirectory(prefix="foretune-probe-") as temporary:
         executor = Local(benchmark, trainings.command_of(study), benchmark.workers, Path(temporary))
         log = run(benchmark, _Again(config, benchmark.fidelity.maximum), executor, round(seconds * NANOSECONDS))
     if log.why is Why.INTERRUPTED:
         raise KeyboardInterrupt
-    first: set[int] = set()
-    took = told = 0.0
-    for event in log.events:
-        if isinstance(event, Started):
-            first.add(event.job.trial)
-        elif isinstance(event, Event) and event.report.trial in first:
-            first.discard(event.report.trial)
-        elif isinstance(event, Event) and event.report.resource in expected:
-            took += event.report.cost
-            told += expected[event.report.resource]
-    if not told:
+    jobs = stretches(log, benchmark.delays.warm)
+    last = benchmark.fidelity.maximum
+    between = [event.report for job in jobs for event in job.events[1:] if event.report.resource < last]
+    if not between:
         reasons = "; ".join(dict.fromkeys(reason.splitlines()[0] for reason in executor.failures.values()))
         raise ValueError(
             f"in {seconds:g} s no training came to its second {benchmark.fidelity.unit}"
             + (f" ({reasons})" if reasons else "")
             + ": give a longer --probe"
         )
-    return took / told
+    took, told = (
+        sum(numbers) for numbers in zip(*((one.cost, expected[one.resource]) for one in between), strict=True)
+    )
+    delays = measured(jobs, study.benchmark.delays)
+    return Probe(took / told, delays.start_up, delays.leave)
 
 
-def probed(study: Study) -> tuple[Config, dict[int, float]]:
+def trained_by_probes(study: Study) -> tuple[Config, dict[int, float]]:
     """The config by which speed is taken, and the seconds that the table has for each level above the first."""
     from harness.types import NANOSECONDS, End
 
@@ -195,15 +212,15 @@ def probed(study: Study) -> tuple[Config, dict[int, float]]:
     return config, {level: (time - before) / NANOSECONDS + beside for level, time, before in steps}
 
 
-def _paces(folder: Path) -> dict[tuple[str, int], list[float]]:
-    """The speeds taken before each real study; several where it was interrupted and went on."""
+def _probes(folder: Path) -> dict[tuple[str, int], list[Probe]]:
+    """What was taken before each real study; several where it was interrupted and went on."""
     from harness.lines import read_lines
 
-    paces: dict[tuple[str, int], list[float]] = {}
+    probes: dict[tuple[str, int], list[Probe]] = {}
     for line in read_lines(folder / PROBES):
-        before = paces.get((line["arm"], line["seed"]), []) if line["continues"] else []
-        paces[line["arm"], line["seed"]] = [*before, line["pace"]]
-    return paces
+        before = probes.get((line["arm"], line["seed"]), []) if line["continues"] else []
+        probes[line["arm"], line["seed"]] = [*before, Probe(*(line[name] for name in Probe._fields))]
+    return probes
 
 
 # -- simulated ------------------------------------------------------------------------------------------------------
@@ -224,11 +241,13 @@ class Paced:
         return curve._replace(nanoseconds=tuple(round(time * self._pace) for time in curve.nanoseconds))
 
 
-def simulated(study: Study, pace: float) -> Record:
-    """The record of a study on the simulated clock of a machine that takes `pace` times as long as the table's."""
+def simulated(study: Study, probe: Probe | None) -> Record:
+    """The record of a study on the simulated clock of a machine as a probe has found it, else as it is declared."""
     from harness.study import record
 
-    slowed = replace(study.benchmark, delays=study.benchmark.delays.times(pace))
+    pace = 1.0 if probe is None else probe.pace
+    delays = study.benchmark.delays if probe is None else probe.on(study.benchmark.delays)
+    slowed = replace(study.benchmark, delays=delays)
     model = model_of(study.source, study.benchmark.table_miss).under(slowed)
     paced: Any = Paced(model, pace)
     return record(study, *simulate(replace(study, benchmark=slowed), curves=paced))
@@ -242,18 +261,18 @@ def _report(
 ) -> Validated:
     from reports import validation
 
-    name, paces = comparison.benchmarks[0], _paces(folder)
+    name, probes = comparison.benchmarks[0], _probes(folder)
     arms = {arm.label: arm for arm in comparison.arms}
     twins = [study_of(comparison, arms[study.arm], name, study.seed) for study in studies]
-    means = [_mean(paces[study.arm, study.seed]) for study in studies]
+    means = [Probe(*map(mean, zip(*probes[study.arm, study.seed], strict=True))) for study in studies]
     records = {
         "real": list(real),
-        "simulated": [simulated(twin, pace) for twin, pace in zip(twins, means, strict=True)],
-        "uncorrected": [simulated(twin, 1.0) for twin in twins],
+        "simulated": [simulated(twin, probe) for twin, probe in zip(twins, means, strict=True)],
+        "uncorrected": [simulated(twin, None) for twin in twins],
     }
     benchmark = studies[0].benchmark
     order = {label: place for place, label in enumerate(arms)}
-    continued = sum(len(paces[study.arm, study.seed]) > 1 for study in studies)
+    continued = sum(len(probes[study.arm, study.seed]) > 1 for study in studies)
     failed = [
         f"{study.arm} seed {study.seed}: {one.error}" for study, one in zip(studies, real, strict=True) if one.error
     ]
@@ -270,10 +289,6 @@ def _report(
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     said = validation.write(folder / REPORT, found, command=command, digest=digest)
     return Validated([line.text for line in said], failed)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _world(records: Sequence[Record], order: Mapping[str, int]) -> World:
@@ -304,10 +319,14 @@ def _facts(name: str, benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-def _about(name: str, benchmark: Benchmark, paces: Sequence[float], comparison: Comparison) -> dict[str, str]:
+def _about(name: str, benchmark: Benchmark, probes: Sequence[Probe], comparison: Comparison) -> dict[str, str]:
     from harness.tabulate import machine
 
     here = machine()
+
+    def spread(values: Sequence[float], unit: str = "") -> str:
+        return f"{min(values):.3f} to {max(values):.3f}, mean {mean(values):.3f}{unit}"
+
     words = {"snap": "the nearest rows of the table", SURROGATE: f"the surrogate ({verdict(name) or 'not judged'})"}
     return {
         "simulated by": words[benchmark.table_miss],
@@ -315,8 +334,10 @@ def _about(name: str, benchmark: Benchmark, paces: Sequence[float], comparison: 
         "seeds": ", ".join(map(str, comparison.seeds)),
         "workers": str(benchmark.workers),
         "budget of a study": f"{benchmark.budget:g} s",
-        "time of a level over that of the table": f"{min(paces):.3f} to {max(paces):.3f}, mean {_mean(paces):.3f}",
-        "delays": ", ".join(f"{delay} {value:g} s" for delay, value in benchmark.delays.seconds.items())
+        "time of a level over that of the table": spread([probe.pace for probe in probes]),
+        "start of a process as probed": spread([probe.start_up for probe in probes], " s"),
+        "leaving as probed": spread([probe.leave for probe in probes], " s"),
+        "delays as declared": ", ".join(f"{delay} {value:g} s" for delay, value in benchmark.delays.seconds.items())
         + ", a start-up once for each worker" * benchmark.delays.warm,
         "machine": f"{here['processor']}, {here['cores']} cores, {here['system']}",
     }

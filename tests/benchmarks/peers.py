@@ -2,8 +2,8 @@
 
     python tests/benchmarks/peers.py results/peers --pair tpe=optuna-tpe --pair cmaes=optuna-cmaes
 
-Prints tables in Markdown. Endpoint: the normalised regret of the incumbent at the budget, as the comparison's report has
-it (0 the best of the benchmark, 1 its median random config; failures count as that). A pair's difference, ours less
+Prints tables in Markdown. Endpoint: the normalised regret of the incumbent at the budget, as the comparison's report
+has it (0 the best of the benchmark, 1 its median random config; failures count as that). A pair's difference, ours less
 theirs, is taken at each seed; its mean over the benchmarks weighs them alike, its interval is for these benchmarks (t,
 with the degrees of freedom of Welch and Satterthwaite). `no worse` where the 95 % interval ends below the margin,
 `worse` where it begins above 0, both where it lies between: worse, but by less than matters.
@@ -56,7 +56,7 @@ class Difference(NamedTuple):
 
 
 def over_benchmarks(differences: list[Floats]) -> Difference:
-    """The mean over benchmarks of means over seeds; differences: of each benchmark, shape (its seeds,), two at least."""
+    """The mean over benchmarks of means over seeds; differences: of each benchmark those at its seeds, two at least."""
     means = np.array([one.mean() for one in differences])
     variances = np.array([one.var(ddof=1) / len(one) for one in differences])
     mean, variance = float(means.mean()), float(variances.sum())
