@@ -314,7 +314,13 @@ def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
     """
     facts = model.fitted.facts
     config, final = facts["optimum_config"], np.nanmean(data.final_losses(), axis=1)
-    found: dict[str, Any] = {"config": config, "promised": facts["optimum"], "held": None, "regret": None, "seeds": 0}
+    found: dict[str, Any] = {
+        "config": config,
+        "promised": facts.get("promised", facts["optimum"]),
+        "held": None,
+        "regret": None,
+        "seeds": 0,
+    }
     iid = np.array([part == IID for part in data.parts])
     for row, part in enumerate(data.parts):
         if part == "optimum" and dict(data.configs[row]) == config:

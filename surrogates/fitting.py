@@ -1,4 +1,4 @@
-"""Fit a surrogate to a table: the regressor that predicts held-out configs best, and the noise between seeds.
+"""Fit a surrogate to a table: the regressor that predicts held-out configs best, what it misses, and seeds' noise.
 
 Regressors are compared by cross-validation over configs, never by what it does to a comparison of methods: each fold
 is fitted from the start, scales and components too. Rows of the parts `held_out` and `optimum` are kept from the fit;
@@ -22,6 +22,7 @@ from harness.types import End
 from surrogates.declared import Declared
 from surrogates.features import Features
 from surrogates.mean import Mean, Regressor
+from surrogates.misses import misses_of, none_of
 from surrogates.noise import Noise
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.nearest import Nearest
@@ -53,6 +54,8 @@ CANDIDATES = {
 }
 SAMPLE = 10_000
 """Random configs whose expected final losses give the facts of a surrogate."""
+MISSED_DIGITS = 3
+"""What is missed, on the scale of logarithms, is kept with so many."""
 STARTS, CLIMB = 8, 300
 """So many steps from each of so many of the best of them towards the optimum."""
 
@@ -248,6 +251,7 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     learned = prepared(data, declared)
     held_out = cross_validated(learned)
     mean = mean_of(learned, np.arange(len(learned.x)), CANDIDATES[held_out.candidate])
+    noise = Noise.of(learned.x, unbounded_runs(learned, mean.scale))
     failed, replicate = np.nonzero(learned.diverged)
     runs = learned.rows[failed], replicate
     fitted = Fitted(
@@ -258,7 +262,8 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
         low=learned.features.low,
         high=learned.features.high,
         mean=mean,
-        noise=Noise.of(learned.x, unbounded_runs(learned, mean.scale)),
+        misses=_misses(learned, held_out, mean.scale, noise),
+        noise=noise,
         failures=Failures(learned.x[failed], data.values[runs], data.lengths()[runs], data.ends[runs]),
         support=learned.x,
         reach=_reach(learned.x),
@@ -274,6 +279,14 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     return replace(fitted, facts=_facts(data, fitted)), learned, held_out
 
 
+def _misses(data: Prepared, held_out: HeldOut, scale: Scale, noise: Noise) -> Noise:
+    """What the mean missed of the configs that did not diverge, when each was held out."""
+    kept: NDArray[np.bool_] = np.asarray(data.good.any(axis=1))
+    truth = mean_over(_unbounded(scale, data.values, data.good), data.good)[kept]
+    missed = (truth - scale.unbounded(held_out.values[kept])).reshape(len(truth), -1)
+    return misses_of(data.x[kept], missed.round(MISSED_DIGITS), data.good.sum(axis=1)[kept], noise)
+
+
 def _reach(x: Array) -> float:
     """How far the nearest other config is from all but one in a hundred."""
     nearest = [np.partition(((x - point) ** 2).sum(axis=1), 1)[1] for point in x]
@@ -281,22 +294,26 @@ def _reach(x: Array) -> float:
 
 
 def _facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
-    """Facts of the noise-free surrogate, from many random configs and a climb from the best of them.
+    """Facts of the surrogate without the luck of seeds, from many random configs and a climb from the best of them.
 
-    The optimum is sought where measurements speak: beyond, a surrogate promises what nobody has seen.
+    The optimum is the best that a method may find, configs' own luck included. The config that is promised to be best
+    in truth is that of the mean alone: the luck is of this world only. Both are sought where measurements speak:
+    beyond, a surrogate promises what nobody has seen.
     """
     model = Surrogate(data.benchmark, fitted, "")
+    width = fitted.misses.residuals.shape[2]
+    mean = Surrogate(data.benchmark, replace(fitted, misses=none_of(fitted.support.shape[1], width)), "")
     luck = stream("facts", data.benchmark.name)
     configs = data.benchmark.space.sample(luck, SAMPLE)
     losses = model.final_losses(configs)
     order = np.argsort(losses, kind="stable")
-    supported = (configs[place] for place in order if not model.outside(configs[place]))
-    starts = [*islice(supported, STARTS)]
-    optimum, config = _climbed(model, starts)
+    starts = _starts(model, configs, losses)
+    promised, config = _climbed(mean, _starts(mean, configs, mean.final_losses(configs)))
     facts: dict[str, Any] = {
         "configs": len(data.configs),
-        "optimum": optimum,
+        "optimum": _climbed(model, starts)[0],
         "optimum_config": dict(config),
+        "promised": promised,
         "median": float(np.median(losses)),
         "final_losses": losses[order[:: SAMPLE // 1000]].tolist(),
         "noise": data.seed_spread(),
@@ -305,6 +322,12 @@ def _facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     }
     judged = data.benchmark.judged_by_test()
     return facts if judged is None else facts | {"test": _of_test(data, model.under(judged), configs, starts)}
+
+
+def _starts(model: Surrogate, configs: Sequence[Config], losses: Array) -> list[Config]:
+    """The best of some configs that measurements speak for."""
+    order = np.argsort(losses, kind="stable")
+    return [*islice((configs[place] for place in order if not model.outside(configs[place])), STARTS)]
 
 
 def _of_test(data: TableData, model: Surrogate, configs: Sequence[Config], starts: Sequence[Config]) -> dict[str, Any]:

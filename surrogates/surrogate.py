@@ -1,9 +1,10 @@
 """Surrogates: a fitted model from a config to its whole curve, with the luck of a seed on top.
 
 A surrogate on disk lies beside its table: `surrogate.json` says what it is and which table it was fitted to,
-`surrogate.npz` holds plain arrays. A config's curve is the mean that the regressor predicts, moved by the residual of
-a run measured nearby; seconds have no noise. Where configs around it diverged, the seed decides whether it does, and
-then its curve is that of the nearest run that did.
+`surrogate.npz` holds plain arrays. A config's curve is the mean that the regressor predicts, moved by what that misses
+of a config nearby, the same with every seed, and by the residual of a run measured nearby, another with every seed;
+seconds have no noise. Where configs around it diverged, the seed decides whether it does, and then its curve is that of
+the nearest run that did.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
+from surrogates.misses import none_of
 from surrogates.noise import Noise
 from surrogates.table import ENDS
 
@@ -56,9 +58,9 @@ class Fitted:
     """The plain content of a surrogate for a table of m metrics.
 
     modelled: the metrics that the mean describes; derived: the others, each a factor times a modelled metric or (None)
-    the seconds; products, low, high: see `Features`; support: features (n, d) of the configs that were measured, and
-    reach: how far from the nearest a config may lie that they speak for; facts: what reports may state; made: how,
-    free-form JSON.
+    the seconds; products, low, high: see `Features`; misses: what the mean misses of configs; noise: between seeds;
+    support: features (n, d) of the configs that were measured, and reach: how far from the nearest a config may lie
+    that they speak for; facts: what reports may state; made: how, free-form JSON.
     """
 
     metrics: tuple[str, ...]
@@ -68,6 +70,7 @@ class Fitted:
     low: Array
     high: Array
     mean: Mean
+    misses: Noise
     noise: Noise
     failures: Failures
     support: Array
@@ -133,12 +136,20 @@ class Surrogate:
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve that a study with this seed meets."""
-        values = self._space.key({**self._fixed, **config} if self._fixed else config)
-        return self._curve(self.features(config), key("luck", self.benchmark.name, seed, *map(str, values)))
+        values = self._values(config)
+        luck = key("luck", self.benchmark.name, seed, *values)
+        return self._curve(self.features(config), self._own(values), luck)
 
     def expected(self, config: Config) -> Curve:
         """The curve without the luck of a seed."""
-        return self._curve(self.features(config), None)
+        return self._curve(self.features(config), self._own(self._values(config)), None)
+
+    def _values(self, config: Config) -> list[str]:
+        return [*map(str, self._space.key({**self._fixed, **config} if self._fixed else config))]
+
+    def _own(self, values: Sequence[str]) -> int:
+        """What chooses a config's own luck, whatever the seed."""
+        return key("own luck", self.benchmark.name, *values)
 
     def final_loss(self, config: Config) -> float:
         """The first objective at the last level, to be minimised, without the luck of a seed."""
@@ -149,6 +160,8 @@ class Surrogate:
         x = np.array([self.features(config) for config in configs])
         mean, place = self.fitted.mean, self._objectives[0]
         unbounded, seconds = mean.predict(x)
+        for row, config in enumerate(configs):
+            unbounded[row] += self._missed(x[row], self._own(self._values(config)))
         source = self._sources[place]
         if source == SECONDS:
             losses = seconds.sum(axis=1) if self.benchmark.fidelity.continues else seconds[:, -1]
@@ -159,13 +172,17 @@ class Surrogate:
             losses[row] = self._failed(x[row], seconds[row]).losses[-1][0]
         return losses
 
-    def _curve(self, point: Array, luck: int | None) -> Curve:
+    def _missed(self, point: Array, own: int) -> Array:
+        return self.fitted.misses.drawn(point, [number_at(own, place) for place in (1, 2, 3)])
+
+    def _curve(self, point: Array, own: int, luck: int | None) -> Curve:
         mean, noise = self.fitted.mean, self.fitted.noise
         unbounded, seconds = mean.predict(point[None])
         if mean.chance is not None:
             chance = mean.chance_to_diverge(point[None])[0]
             if chance > (0.5 if luck is None else number_at(luck, 0)):
                 return self._failed(point, seconds[0])
+        unbounded += self._missed(point, own)
         if luck is not None:
             unbounded += noise.drawn(point, [number_at(luck, place) for place in (1, 2, 3)])
         spent, modelled = self._spent(seconds[0]), mean.values(unbounded[0])
@@ -233,7 +250,7 @@ def save(fitted: Fitted, table: str, folder: Path) -> None:
     """Write a surrogate beside its table, whose digest is `table`."""
     arrays: dict[str, NDArray[Any]] = {name: getattr(fitted, name) for name in ARRAYS}
     arrays |= {f"mean.{name}": array for name, array in fitted.mean.arrays().items()}
-    for part in ("noise", "failures"):
+    for part in ("misses", "noise", "failures"):
         arrays |= {f"{part}.{name}": array for name, array in arrays_of(getattr(fitted, part)).items()}
     plain = {"table": table} | {name: getattr(fitted, name) for name in PLAIN}
     plain["digest"] = _digest(plain, arrays)
@@ -258,7 +275,11 @@ def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
         content["mean"] = Mean.from_arrays(
             {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
         )
-        content["noise"] = from_arrays(Noise, arrays, "noise")
+        content["noise"] = noise = from_arrays(Noise, arrays, "noise")
+        # A surrogate that was fitted when nobody asked what its mean misses has none of these.
+        known = any(name.startswith("misses.") for name in arrays)
+        missing = none_of(noise.x.shape[1], noise.residuals.shape[2])
+        content["misses"] = from_arrays(Noise, arrays, "misses") if known else missing
         content["failures"] = from_arrays(Failures, arrays, "failures")
     except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{folder}: {JSON} and {NPZ} are not a surrogate ({type(error).__name__}: {error})") from None

@@ -148,7 +148,7 @@ def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
     _, model = drawn
     data = made(rows=90, seeds=3)
     unknown = card._optimum(data, model)
-    assert unknown["held"] is None and unknown["promised"] == model.facts()["optimum"]
+    assert unknown["held"] is None and unknown["promised"] == model.facts()["promised"]
     parts = ("iid",) * 89 + ("optimum",)
     configs = (*data.configs[:-1], model.facts()["optimum_config"])
     again = replace(data, parts=parts, configs=configs, ends=np.zeros_like(data.ends), values=data.values.copy())
