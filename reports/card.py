@@ -78,6 +78,8 @@ def sentences(card: Card) -> list[str]:
             f"Noise: seeds spread the final loss by {_number(noise['seed_spread'])} (median of standard deviations), "
             f"{_share(noise['smallest_regret'])} of the gap from median to best: a smaller regret means nothing here."
         )
+    if (unseen := card["coverage"].get("unseen")) is not None:
+        said.append(f"Configs not seen: {_share(unseen)} of their runs lie in the 90 % band of what it may draw.")
     if optimum["held"] is None:
         said.append(f"Its optimum promises {_number(optimum['promised'])} and has not been trained again yet.")
     else:

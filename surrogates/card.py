@@ -103,7 +103,7 @@ def card(
     }
     final = {name: _errors(truth[rows, -1], guess[rows, -1]) for name, rows in sets.items()}
     levels = data.benchmark.fidelity.levels
-    coverage = _coverage(learned, held_out.candidate)
+    coverage = _coverage(learned, held_out.candidate) | {"unseen": _coverage_of_unseen(learned, held_out, model)}
     diverged = _diverged(declared, learned, iid, model, held_out)
     time = _time(data, learned, held_out)
     optimum = _optimum(data, model)
@@ -226,6 +226,29 @@ def _coverage(learned: Prepared, candidate: str) -> dict[str, Any]:
             inside += bool(low <= runs[i][-1, place] - expected[i] <= high)
             widths.append(high - low)
     return {"share": inside / len(again), "configs": len(again), "band": BAND, "median_width": float(np.median(widths))}
+
+
+def _coverage_of_unseen(learned: Prepared, held_out: HeldOut, model: Surrogate) -> float:
+    """How often a run of a config that was held out lies in the band of what the surrogate may draw, at the last level.
+
+    What the mean misses is lent by other configs, not by the one that is judged.
+    """
+    fitted, kept = model.fitted, np.flatnonzero(learned.good.any(axis=1))
+    place = (len(fitted.mean.times.mean) - 1) * len(learned.modelled) + learned.first
+    expected = fitted.mean.scale.unbounded(held_out.values[kept])[:, -1, learned.first]
+    every = unbounded_runs(learned, fitted.mean.scale)
+    inside = 0
+    for i, row in enumerate(kept):
+        point = learned.x[row]
+        near = fitted.misses.near(point)
+        missed = fitted.misses.residuals[near[near != i], 0, place]
+        lucky = fitted.noise.near(point)
+        drawn = [fitted.noise.residuals[one, : fitted.noise.runs[one], place] for one in lucky]
+        luck = np.concatenate(drawn or [np.zeros(1)])
+        both = np.add.outer(np.concatenate([missed, -missed]), np.concatenate([luck, -luck]))
+        low, high = np.quantile(both, [(1 - BAND) / 2, (1 + BAND) / 2])
+        inside += bool(low <= every[row][0, place] - expected[i] <= high)
+    return inside / len(kept)
 
 
 def _diverged(

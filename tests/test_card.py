@@ -137,6 +137,7 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert plain["time"]["surrogate"] < 0.02 and plain["time"]["table"] is None
     assert plain["configs"] == {"iid": 90} and plain["seeds"] == {"3": 90} and plain["levels"] == 5
     assert plain["coverage"]["share"] == pytest.approx(0.9, abs=0.1)
+    assert plain["coverage"]["unseen"] == pytest.approx(0.9, abs=0.1)
     importance = plain["importance"]
     assert next(iter(importance)) in {"rate", "width"} and importance["rate"]["total"] > 0.2
     verdicts = [line["verdict"] for line in plain["lines"]]
