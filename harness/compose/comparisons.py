@@ -186,6 +186,8 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
 
 def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """What is known of a benchmark, given by its name and with its fields as they are set."""
+    from harness.compose import fronts
+
     model = model_of(name, benchmark.table_miss)
     return {
         "family": family_of(name),
@@ -199,7 +201,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
         "verdict": _said_of(name, benchmark),
         "digest": model.digest,
         "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
-    } | model.facts()
+    } | model.facts() | fronts.facts(name, benchmark)
 
 
 def _said_of(name: str, benchmark: Benchmark) -> str | None:
@@ -242,7 +244,7 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     known_lengths = store.lengths()
     lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
-    studies, events = frames(store.each(lengths), lengths)
+    studies, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False
