@@ -162,7 +162,7 @@ def front(losses: Array) -> Array:
     """The non-dominated points (k, m) without repeats, sorted by their losses, the first counting most."""
     losses = np.unique(losses, axis=0)
     if losses.shape[1] == 2:
-        return losses[losses[:, 1] < np.minimum.accumulate(np.append(np.inf, losses[:-1, 1]))]
+        return losses[np.append(True, losses[1:, 1] < np.minimum.accumulate(losses[:-1, 1]))]
     kept = losses[:0]
     for start in range(0, len(losses), BLOCK):
         points = np.concatenate([kept, losses[start : start + BLOCK]])
