@@ -1,4 +1,4 @@
-"""Several objectives in reports: the hypervolume over time, on a ruler of the benchmark's own configs, sees no future."""
+"""Several objectives in reports: hypervolume over time, on a ruler of the benchmark's own configs, sees no future."""
 
 from __future__ import annotations
 
