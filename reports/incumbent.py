@@ -174,6 +174,14 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
     return found
 
 
+def silent(events: pd.DataFrame, rule: str) -> list[str]:
+    """The arms that recommend nothing, where a rule asks for that: held is then what `maxfid` says."""
+    if rule != "recommend" or events.empty:
+        return []
+    said = set(events.loc[events["kind"] == "recommended", "arm"])
+    return [str(arm) for arm in events["arm"].unique() if arm not in said]
+
+
 def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
     """The places of each study's events, studies by their first: as a groupby gives them, in little memory."""
     if events.empty:

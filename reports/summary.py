@@ -17,7 +17,7 @@ import pandas as pd
 
 from reports import fronts
 from reports import pairs as pair_statements
-from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectories
+from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, silent, trajectories
 from reports.intervals import mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
@@ -50,6 +50,8 @@ class Summary:
     """What was declared before the studies ran, in words."""
     hypervolumes: Mapping[Key, fronts.Held] = field(default_factory=dict[Key, fronts.Held])
     """Of the studies with several objectives: see `fronts`."""
+    silent: Sequence[str] = ()
+    """Arms of which the rule `recommend`, where it is that, can only say what `maxfid` says."""
 
     def statements(self, benchmark: str) -> list[str]:
         """What can be said about the pairs of arms on a benchmark, in words."""
@@ -127,6 +129,7 @@ def summarise(
         facts=facts,
         declared=declared,
         hypervolumes=hypervolumes,
+        silent=silent(events, rule),
     )
 
 

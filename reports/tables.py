@@ -157,6 +157,7 @@ def notes(summary: Summary) -> list[str]:
                 for benchmark in benchmarks(summary)
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
+            f"No recommendation of {text.listed(summary.silent)}: held is what maxfid says." if summary.silent else "",
             *_searched(summary),
             _weighed(summary),
             *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),

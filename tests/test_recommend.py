@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from test_reports import SMALL, fake
 from toys import Scripted, play, toy_benchmark, toy_data
 
 from harness import catalog, checks
@@ -29,7 +30,8 @@ from harness.space import Config, Space, uniform
 from harness.study import KINDS, Study, record
 from harness.trace import check_trace
 from harness.types import Job, Recommends, recommended
-from reports import drawing, incumbent
+from reports import drawing, incumbent, tables
+from reports.summary import summarise
 from surrogates import table
 
 RECOMMENDED = KINDS.index("recommended")
@@ -273,3 +275,13 @@ def test_where_no_method_recommends_that_is_said(problem: str) -> None:
         "not possible: rule recommend": "no method says which config it would hand over: rs, asha"
     }
     assert survival.silent(studies_of(compared(problem, "bo", "mobster"))) == {}
+
+
+def test_a_report_by_that_rule_names_who_recommends_nothing() -> None:
+    studies, events, facts = fake(2, SMALL, failed=False)
+    said = events[(events["arm"] == "asha") & (events["kind"] == "ended") & (events["reason"] != "cut")]
+    events = pd.concat([events, said.assign(kind="recommended", reason="")]).sort_values("time", kind="stable")
+    for rule, silent in (("maxfid", []), ("recommend", ["rs", "mobster"])):
+        found = summarise(studies, events, facts, rule)
+        assert list(found.silent) == silent
+        assert any("No recommendation of rs and mobster" in note for note in tables.notes(found)) == bool(silent)
