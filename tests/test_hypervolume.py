@@ -17,7 +17,9 @@ from test_quantities import TOP, random_events, until
 from test_reports import data_of, events_of, write_page
 from toys import ending, run_on, study, toy_data
 
+from harness.comparison import Arm, Comparison
 from harness.compose import fronts, lookups
+from harness.compose.comparisons import facts_of
 from harness.compose.fronts import Ruler
 from harness.frames import frames as plain_frames
 from harness.randomness import stream
@@ -30,6 +32,7 @@ from reports.figures import hypervolume
 from reports.incumbent import Events, at
 from reports.markdown import markdown
 from reports.summary import Summary, summarise
+from surrogates import table
 from surrogates.table import Table, TableData
 
 ARMS = ("rs", "nsga2:population=4", "parego:initial=3", "moasha:grace=1:eta=2")
@@ -158,6 +161,18 @@ def test_where_any_config_is_answered_random_ones_tell(monkeypatch: pytest.Monke
 
 def test_one_objective_has_no_front() -> None:
     assert fronts.facts("toy", toy_data().benchmark) == {}
+
+
+def test_nothing_is_stated_of_another_first_objective_than_the_model_was_made_with(tmp_path: Path) -> None:
+    table.save(two_objectives(), tmp_path / "toy")
+    comparison = Comparison((Arm("rs", "rs"),), (str(tmp_path / "toy"),), (0,))
+    own = facts_of(comparison, {})["toy"]
+    backwards = [{"metric": one.metric, "maximize": one.maximize} for one in reversed(TWO)]
+    other = facts_of(replace(comparison, overrides={"objectives": backwards}), {})["toy"]
+    assert {*own} - {*other} == {"optimum", "median", "noise", "final_losses", "test"}
+    assert (own["objectives"], other["objectives"]) == (["loss", "speed"], ["speed", "loss"])
+    assert own["front"]["reference"] == pytest.approx(other["front"]["reference"][::-1])
+    assert (own["metric"], other["metric"]) == ("loss", "speed")
 
 
 # The steps

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 REPORT = "report"
 SURVIVAL = "survival"
+OF_ITS_OBJECTIVE = ("optimum", "optimum_config", "optimum_is", "median", "noise", "final_losses", "test")
+"""What a model states of the first objective that it was made with, and cannot of another."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,9 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
     from harness.compose import fronts
 
     model = model_of(name, benchmark.table_miss)
+    known = model.facts()
+    if benchmark.objectives[0] != model.benchmark.objectives[0]:
+        known = {fact: value for fact, value in known.items() if fact not in OF_ITS_OBJECTIVE}
     return {
         "family": family_of(name),
         "metric": benchmark.objectives[0].metric,
@@ -201,7 +206,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
         "verdict": _said_of(name, benchmark),
         "digest": model.digest,
         "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
-    } | model.facts() | fronts.facts(name, benchmark)
+    } | known | fronts.facts(name, benchmark)
 
 
 def _said_of(name: str, benchmark: Benchmark) -> str | None:
