@@ -191,7 +191,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
     from harness.compose import fronts
 
     model = model_of(name, benchmark.table_miss)
-    known = model.facts()
+    known = model.facts() | fronts.facts(name, benchmark)
     if benchmark.objectives[0] != model.benchmark.objectives[0]:
         known = {fact: value for fact, value in known.items() if fact not in OF_ITS_OBJECTIVE}
     return {
@@ -206,7 +206,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
         "verdict": _said_of(name, benchmark),
         "digest": model.digest,
         "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
-    } | known | fronts.facts(name, benchmark)
+    } | known
 
 
 def _said_of(name: str, benchmark: Benchmark) -> str | None:
