@@ -86,8 +86,9 @@ def test_what_is_looked_up_follows_the_rule(data: TableData) -> None:
     records = [run_on(data, study(ARMS[1], seed, data.benchmark).spec()) for seed in range(4)]
     for rule in RULES:
         _, events = lookups.frames(records, rule=rule)
-        for path in trajectories(events, {"toy": 4}, rule).values():
-            assert not np.isnan(path.finals).any()
+        for (_, _, seed), path in trajectories(events, {"toy": 4}, rule).items():
+            known = events[(events["seed"] == seed) & events["final"].notna()]
+            assert set(known["trial"]) == set(path.trials.tolist())
 
 
 def test_a_final_loss_is_the_mean_over_the_replicates_of_the_config(data: TableData) -> None:
