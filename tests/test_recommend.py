@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -219,7 +220,15 @@ def test_a_belief_is_the_posterior_under_what_was_fitted_last_and_leaves_all_as_
     expected = whole.posterior(standardised(np.append(losses, [0.3, np.inf])))
     np.testing.assert_allclose(belief.mean(points), expected.mean(points), rtol=1e-8, atol=1e-10)
     assert model._factor is fitted and model._seen == len(losses)
-    assert sampler.recommend() in [*configs, {"x": 0.11}]  # who failed is never recommended
+    assert sampler.recommend() in [*configs, {"x": 0.11}]
+
+
+def test_who_failed_is_never_recommended_however_well_it_is_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler, configs, _ = told(0)
+    sampler.observe({"x": 0.5}, 4, (np.inf,))
+    latest_best = SimpleNamespace(mean=lambda inputs: -np.arange(len(inputs)))
+    monkeypatch.setattr(sampler._model, "belief", lambda: latest_best)
+    assert sampler.recommend() == configs[-1]
 
 
 # The rule among the settings of a comparison
