@@ -297,9 +297,10 @@ def _keeps_to_rows(method: catalog.Method) -> str:
 
 def _recommends_what_it_knows(method: catalog.Method) -> str:
     """what it recommends, where it does, has reported, and being asked changes nothing that it does"""
+    toy = Toy(toy_benchmark(epochs=40), ends=lambda place: End.DIVERGED if place > 0.6 else End.COMPLETE)
+    toy = _suited(method, toy)  # who runs nowhere says so here too
     if not method.recommends:
         return ""
-    toy = Toy(toy_benchmark(epochs=40), ends=lambda place: End.DIVERGED if place > 0.6 else End.COMPLETE)
     (plain, _), (asked, problem) = (_study(method, toy, recommends=recommends) for recommends in (False, True))
     said = asked.kind == KINDS.index("recommended")
     if not said.any():
