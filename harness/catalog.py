@@ -77,8 +77,9 @@ class PlugIn:
     """A class in a file: what a source says of itself.
 
     citation: authors, year, venue and place of its source, or nothing; options: name to (type, default) of each
-    keyword-only argument that a user may set; learns: whether it takes past tasks as `history`. Of the kind `foreign`
-    it is a function, and needs these distributions in the environment of its process.
+    keyword-only argument that a user may set; learns: whether it takes past tasks as `history`; recommends: whether it
+    has a `recommend`. Of the kind `foreign` it is a function, and needs these distributions in the environment of its
+    process.
     """
 
     name: str
@@ -91,6 +92,7 @@ class PlugIn:
     learns: bool = False
     citation: str = ""
     requirements: tuple[str, ...] = ()
+    recommends: bool = False
 
     @property
     def of_the_house(self) -> bool:
@@ -173,7 +175,10 @@ def read_plug_in(path: Path) -> PlugIn:
     citation = _citation(node)
     init = methods.get("__init__")
     learns = init is not None and any(argument.arg == "history" for argument in init.args.kwonlyargs)
-    return PlugIn(path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns, citation)
+    return PlugIn(
+        path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns, citation,
+        recommends="recommend" in methods,
+    )  # fmt: skip
 
 
 def _citation(node: ast.ClassDef | ast.FunctionDef) -> str:
@@ -258,6 +263,11 @@ class Method:
     def learns(self) -> str:
         """The name of the part that learns from past tasks, or nothing."""
         return next((part.name for part in (self.scheduler, self.sampler) if part and part.learns), "")
+
+    @property
+    def recommends(self) -> bool:
+        """Whether it says by itself which config it would hand over."""
+        return all(part.recommends for part in (self.scheduler, self.sampler) if part)
 
     def to_json(self) -> dict[str, Any]:
         """All that the method's decisions depend on besides its inputs."""
@@ -370,6 +380,7 @@ class FirstConfigs:
         self._sampler = sampler
         self._waiting = list(configs)[::-1]
         self.observe = sampler.observe
+        self.recommend: Callable[[], Config | None] = getattr(sampler, "recommend", lambda: None)
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The next of the given configs, then what the sampler says."""
@@ -387,6 +398,7 @@ class PriorConfigs:
         self._sampler, self._space, self._rng = sampler, space, rng
         self._proposed = 0
         self.observe = sampler.observe
+        self.recommend: Callable[[], Config | None] = getattr(sampler, "recommend", lambda: None)
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """A config from the prior that was not proposed yet, or what the sampler says."""

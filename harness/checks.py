@@ -29,7 +29,7 @@ from harness.randomness import stream
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, loguniform, ordinal, randint, uniform
 from harness.store import Store
-from harness.study import Record, Study, record
+from harness.study import KINDS, Record, Study, record
 from harness.toys import MIXED, StatefulToy, Toy, falling, toy_benchmark
 from harness.trace import check_trace
 from harness.types import (
@@ -43,6 +43,7 @@ from harness.types import (
     Report,
     Sampler,
     Scheduler,
+    recommended,
     refuses,
 )
 
@@ -77,6 +78,9 @@ class _WatchedSampler:
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
         self.sampler.observe(config, resource, losses)
 
+    def recommend(self) -> Config | None:
+        return recommended(self.sampler)
+
 
 @dataclass
 class _Watched:
@@ -95,15 +99,18 @@ class _Watched:
     def tell(self, report: Report) -> Decision:
         return self.scheduler.tell(report._replace(metrics=MappingProxyType(dict(report.metrics))))
 
+    def recommend(self) -> Config | None:
+        return recommended(self.scheduler)
 
-def _study(method: catalog.Method, toy: Toy, seed: int = 0) -> tuple[Record, str]:
-    """One study of a method on a toy, and what is wrong with it."""
+
+def _study(method: catalog.Method, toy: Toy, seed: int = 0, *, recommends: bool = False) -> tuple[Record, str]:
+    """One study of a method on a toy, and what is wrong with it; recommends: it is asked what it would hand over."""
     toy = _suited(method, toy)
     space = toy.restricted_space()
     benchmark = toy.benchmark.with_space(space)
     watched = _watched(method, benchmark, stream("check", seed))
     executor = Simulated(toy, benchmark.workers, seed, benchmark.delays)
-    log = run(benchmark, watched, executor, round(benchmark.budget * NANOSECONDS))
+    log = run(benchmark, watched, executor, round(benchmark.budget * NANOSECONDS), recommends=recommends)
     done = record(Study("check", method.to_json(), benchmark, toy.digest, seed), log, 0.0)
     return done, "; ".join(_wrong(done, space, watched))
 
@@ -288,6 +295,21 @@ def _keeps_to_rows(method: catalog.Method) -> str:
     return problem or ("" if len(set(configs)) == len(configs) else "it proposes a row twice")
 
 
+def _recommends_what_it_knows(method: catalog.Method) -> str:
+    """what it recommends, where it does, has reported, and being asked changes nothing that it does"""
+    toy = Toy(toy_benchmark(epochs=40), ends=lambda place: End.DIVERGED if place > 0.6 else End.COMPLETE)
+    toy = _suited(method, toy)  # who runs nowhere says so here too
+    if not method.recommends:
+        return ""
+    (plain, _), (asked, problem) = (_study(method, toy, recommends=recommends) for recommends in (False, True))
+    said = asked.kind == KINDS.index("recommended")
+    if not said.any():
+        return "it has a `recommend` that never recommends anything"
+    names = ("kind", "time", "worker", "trial", "resource", "code")
+    same = all(np.array_equal(getattr(asked, name)[~said], getattr(plain, name)) for name in names)
+    return problem or ("" if same and asked.configs == plain.configs else "being asked changes what it does")
+
+
 # One small function a law; its docstring is the law in words.
 LAWS: tuple[Callable[[catalog.Method], str], ...] = (
     _is_legal,
@@ -302,6 +324,7 @@ LAWS: tuple[Callable[[catalog.Method], str], ...] = (
     _works_on_every_fidelity,
     _ends_with_the_space,
     _keeps_to_rows,
+    _recommends_what_it_knows,
 )
 
 

@@ -20,6 +20,11 @@ More = Callable[[Record, Columns], tuple[Mapping[str, Any], Columns]]
 """From a study and the columns of its events to further columns of its row, and of its events."""
 
 
+def loss_columns(objectives: int) -> list[str]:
+    """What the columns of the losses of so many objectives are called: loss, loss_2, loss_3 and so on."""
+    return ["loss", *(f"loss_{place}" for place in range(2, objectives + 1))]
+
+
 def frames(
     records: Iterable[Record], *, lengths: Mapping[str, int] | None = None, more: More | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -27,8 +32,8 @@ def frames(
 
     lengths: how many events each study has, by its key, in the order in which the studies shall stand; each record is
     then needed only while it is read, and one that does not come is left out. By default as the records are and stand.
-    more: what else is known of a study and of its events. Columns are filled in place and names that repeat (arm,
-    benchmark, kind, reason) are categories, so that millions of events fit.
+    more: what else is known of a study and of its events; a column that some studies lack is NaN there. Columns are
+    filled in place and names that repeat (arm, benchmark, kind, reason) are categories, so that millions of events fit.
     """
     if lengths is None:
         records = list(records)
@@ -42,7 +47,8 @@ def frames(
         rows[one.key] = {**_study(one), **of_study}
         for name, column in {**columns, **of_events}.items():
             if name not in events:
-                events[name] = np.empty(sum(lengths.values()), column.dtype)
+                nothing = math.nan if column.dtype.kind == "f" else 0
+                events[name] = np.full(sum(lengths.values()), nothing, column.dtype)
             events[name][ends[one.key] - lengths[one.key] : ends[one.key]] = column
     if not rows:
         return pd.DataFrame(), pd.DataFrame()
@@ -88,7 +94,10 @@ def _study(one: Record) -> dict[str, Any]:
 
 def _events(one: Record) -> Columns:
     benchmark = one.spec["benchmark"]
-    objective = benchmark["objectives"][0]
+    objectives = benchmark["objectives"]
+    said_as = [(objective["metric"], objective["maximize"]) for objective in objectives]
+    wanted = dict(zip(loss_columns(len(objectives)), said_as, strict=True))
+    wanted["test"] = benchmark["test_metric"], objectives[0]["maximize"]
     reports = one.kind == KINDS.index("report")
     columns: dict[str, Any] = {
         "kind": one.kind,
@@ -100,11 +109,11 @@ def _events(one: Record) -> Columns:
         "cost": np.full(len(one.kind), math.nan),
     }
     columns["cost"][reports] = one.cost
-    for name, metric in (("loss", objective["metric"]), ("test", benchmark["test_metric"])):
+    for name, (metric, maximize) in wanted.items():
         column = columns[name] = np.full(len(one.kind), math.nan)
         if metric in one.metrics:
             said = one.values[:, one.metrics.index(metric)]
-            said = -said if objective["maximize"] else said
+            said = -said if maximize else said
             column[reports] = np.where(np.isnan(said), math.inf, said)
     return columns
 

@@ -16,7 +16,7 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from harness.space import Config
-from harness.types import Benchmark, Decision, Event, Executor, Job, Scheduler, Status
+from harness.types import Benchmark, Decision, Event, Executor, Job, Scheduler, Status, recommended
 
 
 class Reason(IntEnum):
@@ -58,6 +58,14 @@ class Ended(NamedTuple):
     reason: Reason
 
 
+class Recommended(NamedTuple):
+    """The scheduler would hand over another trial from now on; so many events were recorded before."""
+
+    events: int
+    time: int
+    trial: int
+
+
 @dataclass
 class Log:
     """What happened in a study: its events in order, and why it ended."""
@@ -67,6 +75,8 @@ class Log:
     time: int = 0
     """Nanoseconds at which the study ended."""
     error: str = ""
+    recommended: list[Recommended] = field(default_factory=list[Recommended])
+    """What the scheduler says it would hand over, where it is asked."""
 
 
 class SchedulerError(Exception):
@@ -104,17 +114,19 @@ def run(
     *,
     decision_time: DecisionTime | None = None,
     finished_trials: int | None = None,
+    recommends: bool = False,
     watch: Watch | None = None,
 ) -> Log:
     """Run one study until its budget (nanoseconds) is spent or nothing is left to do.
 
     finished_trials: end instead once so many trials reached the highest level or failed;
+    recommends: ask the scheduler at each end of a job which trial it would hand over;
     watch: called with each event as it is recorded (a journal, a live view).
     """
     study = _Study(benchmark, scheduler, executor, watch)
     log = study.log
     try:
-        log.why = study.drive(budget, decision_time, finished_trials)
+        log.why = study.drive(budget, decision_time, finished_trials, recommends)
     except KeyboardInterrupt:
         log.why = Why.INTERRUPTED
     except SchedulerError as error:
@@ -141,7 +153,9 @@ class _Study:
         self.planned: deque[Started] = deque()
         """Jobs whose decision is still being made: they are recorded when their time comes, so time never falls."""
 
-    def drive(self, budget: int, decision_time: DecisionTime | None, finished_trials: int | None) -> Why:
+    def drive(
+        self, budget: int, decision_time: DecisionTime | None, finished_trials: int | None, recommends: bool
+    ) -> Why:
         """The loop itself."""
         executor, trials, record = self.executor, self.trials, self.record
         tell, following = self.scheduler.tell, executor.next
@@ -164,6 +178,8 @@ class _Study:
             trial.resource = report[1]
             if decision is not CONTINUE or report[5] is not RUNNING:
                 self._end(event, decision, trial)
+                if recommends:
+                    self._note_recommendation(event[0])
                 finished += trial.over == "failed" or trial.resource == self.benchmark.fidelity.maximum
                 if finished == finished_trials:
                     return Why.CRITERION
@@ -230,6 +246,21 @@ class _Study:
                 trial.over = f"ended early at {self.benchmark.fidelity.unit} {trial.resource}"
         self.record(new(Ended, (event.time, trial.worker, number, reason)))
         trial.worker = -1
+
+    def _note_recommendation(self, time: int) -> None:
+        """Note which trial the scheduler would hand over, where that is another than before."""
+        try:
+            config = recommended(self.scheduler)
+        except Exception as error:
+            raise _raised(error) from error
+        if config is None:
+            return
+        known = [(trial.resource, number) for number, trial in self.trials.items() if trial.config == config]
+        if not known:
+            raise SchedulerError(f"it recommends {dict(config)}, which is the config of no trial")
+        number, noted = max(known)[1], self.log.recommended
+        if not noted or noted[-1].trial != number:
+            noted.append(Recommended(len(self.log.events), time, number))
 
     def cut(self) -> None:
         """Note the end of what still runs; closing the executor ends it all at once and keeps its checkpoints."""

@@ -23,7 +23,7 @@ from harness.types import Benchmark
 SIMULATION_VERSION = 1
 """Raised when the same study would give other events."""
 
-KINDS = ("started", "report", "ended")
+KINDS = ("started", "report", "ended", "recommended")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Study:
     points: start configs of this arm; finished_trials: end after so many, instead of at the budget only;
     history: digest of the past tasks that the method learns from, where it does; past: where those are found, as
     `source` no part of the key; replicates: added to the seed where it chooses the luck of curves, so that a study
-    meets those of another seed and all else stays.
+    meets those of another seed and all else stays; recommends: whether the method is asked, at each end of a job, which
+    trial it would hand over.
     """
 
     arm: str
@@ -52,9 +53,10 @@ class Study:
     history: str = ""
     past: tuple[str, ...] = ()
     replicates: int = 0
+    recommends: bool = False
 
     def spec(self) -> dict[str, Any]:
-        """All ingredients as plain JSON; past tasks and other replicates stand there only where there are some."""
+        """All ingredients as plain JSON; those of the last four stand there only where they say something."""
         spec: dict[str, Any] = {
             "simulation_version": SIMULATION_VERSION,
             "arm": self.arm,
@@ -70,6 +72,8 @@ class Study:
         }
         if self.history:
             spec |= {"history": self.history, "past": list(self.past)}
+        if self.recommends:
+            spec["recommends"] = True
         return spec | {"replicates": self.replicates} if self.replicates else spec
 
     @staticmethod
@@ -101,9 +105,9 @@ def key_of(spec: Mapping[str, Any]) -> str:
 class Record:
     """A finished study: its ingredients, its events as columns, and why it ended.
 
-    Of e events: kind (e,), index into KINDS; time (e,), nanoseconds; worker, trial (e,); resource (e,): the level of
-    a report, where a started job shall go, 0 for an end; code (e,): a report's status, an end's reason, a started
-    job's parent or -1. Of r reports: cost (r,), seconds; metrics names them, values (r, metrics).
+    Of e events: kind (e,), index into KINDS; time (e,), nanoseconds; worker (e,), -1 of a recommendation; trial (e,);
+    resource (e,): the level of a report, where a started job shall go, else 0; code (e,): a report's status, an end's
+    reason, a started job's parent or -1. Of r reports: cost (r,), seconds; metrics names them, values (r, metrics).
     configs: `[trial, config]` of each trial in the order of their first start, as JSON; failures: `[trial, reason]`
     of each that failed for real, with the last lines that it printed.
     """
@@ -161,6 +165,8 @@ def record(study: Study, log: Log, real_seconds: float, failures: Mapping[int, s
             metrics.append(event.metrics)
     names = tuple(dict.fromkeys(name for values in metrics for name in values))
     values = [[row.get(name, math.nan) for name in names] for row in metrics]
+    for noted in reversed(log.recommended):
+        columns.insert(noted.events, (3, noted.time, -1, noted.trial, 0, 0))
     table = np.array(columns, dtype=np.int64).reshape(-1, 6)
     return Record(
         spec=study.spec(),

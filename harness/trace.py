@@ -31,8 +31,10 @@ def check_trace(done: Record) -> list[str]:
             trace.started(*rest)
         elif kind == 1:
             trace.report(*rest, cost=next(costs))
-        else:
+        elif kind == 2:
             trace.ended(*rest)
+        else:
+            trace.recommended(*rest)
     trace.over()
     return trace.problems
 
@@ -122,6 +124,10 @@ class _Trace:
             self._demand((reason == Reason.FAILED) == failed, f"trial {trial} ends as {name}; its last report does not")
         if reason in (Reason.STOPPED, Reason.FAILED):
             self._over.add(trial)
+
+    def recommended(self, time: int, _: int, trial: int, *__: int) -> None:
+        self._at(time)
+        self._demand(self._stands.get(trial, 0) > 0, f"trial {trial} is recommended before it has reported")
 
     def _stretch(self, worker: int, trial: int) -> _Stretch | None:
         stretch = self._busy.get(worker)

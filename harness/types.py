@@ -328,6 +328,23 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class Recommends(Protocol):
+    """A scheduler, or the sampler in it, that says by itself which config it would hand over, as a model can."""
+
+    def recommend(self) -> Config | None:
+        """The best of the configs that it was told of, as it sees them; None while it cannot say.
+
+        Being asked changes nothing of what it does.
+        """
+        ...
+
+
+def recommended(by: object) -> Config | None:
+    """What a scheduler or a sampler recommends, if it recommends anything."""
+    return by.recommend() if isinstance(by, Recommends) else None
+
+
 class Event(NamedTuple):
     """What an executor hands to the loop: a report with its place and its full metrics, test metric included."""
 

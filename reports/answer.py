@@ -38,6 +38,7 @@ def caveats(summary: Summary) -> list[str]:
         said += [str(facts["verdict"])] if facts.get("verdict") else []
         said += _outside(name, ran)
         said += _unrepeatable(name, facts)
+        said += _several(name, facts)
         if facts.get("optimum") is None or facts.get("median") is None:
             said.append(f"{name}: the best and the median config are not known, so there is no regret, only losses.")
     return [*_seeds(summary), *dict.fromkeys(said)]
@@ -199,6 +200,15 @@ def _outside(name: str, ran: Any) -> list[str]:
     if not asked:
         return []
     return [f"{name}: configs far from all that were measured, where the answers are guesses: {_listed(asked)}."]
+
+
+def _several(name: str, facts: Mapping[str, Any]) -> list[str]:
+    """What the numbers are of where there are several objectives."""
+    metrics = facts.get("objectives", ())
+    if len(metrics) < 2:
+        return []
+    rest = "the hypervolume weighs all" if "front" in facts else "the others are weighed by none"
+    return [f"{name}: of {_listed(metrics)} losses, regrets and what is said of pairs are of the first; {rest}."]
 
 
 def _unrepeatable(name: str, facts: Mapping[str, Any]) -> list[str]:

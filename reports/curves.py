@@ -2,7 +2,7 @@
 
 A study that has no incumbent yet, or that has failed, counts as the median random config; on a benchmark whose median
 is not known a curve begins where each of the arm's studies has a loss, and failed ones are left out (and counted in
-`failed`).
+`failed`). Where there are several objectives the mean hypervolume beside it, of which nothing and a failure are 0.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from reports.fronts import NOTHING
 from reports.incumbent import Floats, at
 from reports.intervals import mean
 from reports.outcomes import FAILED, MISSING
@@ -33,6 +34,18 @@ def anytime(summary: Summary, benchmark: str) -> pd.DataFrame:
     here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
     curves = [_curve(summary, benchmark, str(arm), mine) for arm, mine in here.groupby("arm", sort=False)]
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=COLUMNS)
+
+
+def hypervolume(summary: Summary, benchmark: str) -> pd.DataFrame:
+    """The hypervolume of each arm on a benchmark over time, a row per change.
+
+    Columns: arm, time (seconds), hypervolume, low, high (NaN with one seed), seeds, failed (studies).
+    """
+    here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
+    return pd.concat(
+        [_shares(summary, benchmark, str(arm), mine) for arm, mine in here.groupby("arm", sort=False)],
+        ignore_index=True,
+    )
 
 
 def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
@@ -72,6 +85,12 @@ def window(frame: pd.DataFrame, optimum: float | None, median: float | None) -> 
     return float(shown["time"].min()), float(bottom) - room, top + room
 
 
+def shares_window(frame: pd.DataFrame) -> tuple[float, float]:
+    """What is worth showing of hypervolumes: the time (seconds) from which there is some, and the top of their axis."""
+    some = frame.loc[frame["hypervolume"] > 0, "time"]
+    return float(some.min()) if len(some) else 0.0, 1.05 * max(1.0, float(frame["hypervolume"].max()))
+
+
 def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd.DataFrame:
     facts = summary.facts[benchmark]
     median, ruler = facts.get("median"), scale(facts)
@@ -94,6 +113,18 @@ def _curve(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd
     shown = _interval(losses[:, known], measure(losses[:, known], ruler))
     about = {"seeds": len(mine), "failed": int(np.sum(failed))}
     return pd.DataFrame({"arm": arm, "time": times[known], **shown, "own": own[known], **about}, columns=COLUMNS)
+
+
+def _shares(summary: Summary, benchmark: str, arm: str, mine: pd.DataFrame) -> pd.DataFrame:
+    failed, budget = mine["state"] == FAILED, float(mine["budget"].max())
+    until = np.where(failed, mine["seconds"], np.inf)
+    found = [summary.hypervolumes.get((arm, benchmark, int(seed)), NOTHING) for seed in mine["seed"]]
+    times = np.unique(np.concatenate([*(steps.times for steps in found), until, [0.0, budget]]))
+    times = times[times <= budget]
+    rows = [np.where(times < end, steps.by(times), 0.0) for steps, end in zip(found, until, strict=True)]
+    center, low, high = mean(np.array(rows))
+    numbers = {"arm": arm, "time": times, "hypervolume": center, "low": np.maximum(low, 0), "high": high}
+    return pd.DataFrame({**numbers, "seeds": len(mine), "failed": int(failed.sum())})
 
 
 def _interval(losses: Floats, on: Measure) -> dict[str, Floats]:

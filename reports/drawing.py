@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reports import curves, style, trials
-from reports.figures import anytime, learning_curves, timeline, validation_test
+from reports.figures import anytime, hypervolume, learning_curves, timeline, validation_test
 from reports.figures._shades import scale_of
 from reports.outcomes import MISSING
 from reports.regret import scale
@@ -80,6 +80,23 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
         optimum=facts.get("optimum"),
         median=facts.get("median"),
         noise=ruler.floor * ruler.span if ruler is not None and facts.get("noise") else None,
+    )
+    axes.set_title(benchmark, loc="left")
+    return figure
+
+
+def hypervolume_figure(summary: Summary, benchmark: str) -> Figure:
+    """The hypervolume of one benchmark over time."""
+    here = summary.studies[summary.studies["benchmark"] == benchmark]
+    figure = figure_of(style.WIDTH, 3.3)
+    axes = figure.add_subplot()
+    hypervolume.draw(
+        curves.hypervolume(summary, benchmark),
+        axes,
+        styles=style.styles([str(arm) for arm in summary.studies["arm"].unique()]),
+        budget=float(here["budget"].max()),
+        rule=summary.rule,
+        clock="wall-clock" if summary.facts[benchmark].get("real") else "simulated",
     )
     axes.set_title(benchmark, loc="left")
     return figure

@@ -123,6 +123,11 @@ RULES: dict[str, Callable[[Events, int], Candidates]] = {
 }
 
 
+def candidates_of(events: Events, top: int, rule: str = DEFAULT_RULE) -> Candidates:
+    """What a rule may choose from in a study; top: the highest level of the benchmark."""
+    return RULES[_known(rule)](_trained_out(events, top), top)
+
+
 def walk(candidates: Candidates) -> Trajectory:
     """Follow the incumbent through candidates in their order of arrival."""
     time, trial, level, loss, test = candidates.only(np.isfinite(candidates.loss))
@@ -150,8 +155,7 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
     events: columns as of `Events`, arm, benchmark and seed; final and final_test, where they were looked up, are the
     same at all events of a trial; tops: the highest level of each benchmark.
     """
-    if rule not in RULES:
-        raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
+    rule = _known(rule)
     time, trial, resource, loss, test = (
         events[name].to_numpy() for name in ("time", "trial", "resource", "loss", "test")
     )
@@ -162,13 +166,20 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
         study = Events(
             kinds[kind[rows]], time[rows], trial[rows], resource[rows], loss[rows], test[rows], reasons[reason[rows]]
         )
-        top = tops[benchmark]
-        path = walk(RULES[rule](_trained_out(study, top), top))
+        path = walk(candidates_of(study, tops[benchmark], rule))
         if looked_up:
             first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
             path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
         found[arm, benchmark, seed] = path
     return found
+
+
+def silent(events: pd.DataFrame, rule: str) -> list[str]:
+    """The arms that recommend nothing, where a rule asks for that: held is then what `maxfid` says."""
+    if rule != "recommend" or events.empty:
+        return []
+    said = set(events.loc[events["kind"] == "recommended", "arm"])
+    return [str(arm) for arm in events["arm"].unique() if arm not in said]
 
 
 def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
@@ -183,6 +194,13 @@ def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
         key = (str(arms[arm[start]]), str(benchmarks[benchmark[start]]), int(seed[start]))
         stretches.setdefault(key, []).append(np.arange(start, end))
     return {key: np.concatenate(parts) for key, parts in stretches.items()}
+
+
+def _known(rule: str) -> str:
+    """The name of a rule; ValueError where there is none of that name."""
+    if rule not in RULES:
+        raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
+    return rule
 
 
 def _coded(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

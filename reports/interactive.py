@@ -80,6 +80,35 @@ def anytime(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[s
     }  # fmt: skip
 
 
+def hypervolume(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[str, Any]:
+    """The hypervolume against time, a group per arm."""
+    facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
+    frame, budget = curves.hypervolume(summary, benchmark), float(here["budget"].max())
+    begin, top = curves.shares_window(frame)
+    log = bool(0 < begin < budget / curves.SPREAD)
+    looks = style.styles(unique(summary.studies["arm"]))
+    groups = [
+        {
+            "name": str(arm),
+            "note": _count(curve),
+            **_look(looks[str(arm)]),
+            "own": 0,
+            "band": bool(curve["seeds"].iloc[0] >= curves.FEWEST),
+            "columns": columns(curve[["time", "hypervolume", "low", "high"]]),
+        }
+        for arm, curve in ((arm, sampled(curve, room, log=log)) for arm, curve in frame.groupby("arm", sort=False))
+    ]
+    x = _time(facts, budget)
+    return {
+        "name": name,
+        "kind": "curves",
+        "x": x | {"log": True, "range": [begin, budget]} if log else x,
+        "y": {"column": "hypervolume", "title": "hypervolume, as a share of the front's", "range": [0.0, top]},
+        "groups": groups,
+        "references": [{"name": "front of the benchmark", "kind": "line", "axis": "y", "value": 1}],
+    }  # fmt: skip
+
+
 def over_budget(frame: pd.DataFrame, looks: Mapping[str, style.Style], *, name: str, title: str) -> dict[str, Any]:
     """A quantity over all benchmarks against the share of the budget, a group per arm.
 

@@ -88,18 +88,16 @@ def write(
     room = None if static else Room.of(len(names) * len(arms))
     shown = study_page.shown(summary, events)
     report = Report(summary, shown, title, command, made_by, room, stems(names), stems(arms))
-    anytime = {
-        name: page_figures.anytime(summary, name, f"anytime-{report.stem[name]}", room and room.curve) for name in names
-    }
+    over_time = {name: _over_time(report, name) for name in names}
     together = page_figures.over_benchmarks(summary, events, static=static)
     files = {
-        **_first_page(report, anytime[names[0]] if len(names) == 1 else Figures(), together, survived),
+        **_first_page(report, over_time[names[0]] if len(names) == 1 else Figures(), together, survived),
         **suite_tables.files(summary),
         "summary.md": markdown(summary, title).encode(),
         "summary.json": as_json({"title": title, "command": command, **_numbers(summary)}),
     }
     for name in names:
-        files |= _benchmark_page(report, name, anytime[name])
+        files |= _benchmark_page(report, name, over_time[name])
     for study in report.studies:
         files |= _study_page(report, study)
     files["style.css"] = (TEMPLATES / "style.css").read_bytes()
@@ -115,6 +113,13 @@ def _numbers(summary: Summary) -> dict[str, Any]:
 def _scripts() -> dict[str, bytes]:
     plotting = resources.files("plotly") / "package_data" / PLOTTING
     return {PLOTTING: plotting.read_bytes(), "page.js": (TEMPLATES / "page.js").read_bytes()}
+
+
+def _over_time(report: Report, name: str) -> Figures:
+    """The figures over time of a benchmark: the best so far and, where it has several objectives, the hypervolume."""
+    room, stem = report.room and report.room.curve, report.stem[name]
+    anytime = page_figures.anytime(report.summary, name, f"anytime-{stem}", room)
+    return anytime + page_figures.hypervolume(report.summary, name, f"hypervolume-{stem}", room)
 
 
 def _first_page(report: Report, own: Figures, together: Figures, survived: Told | None) -> dict[str, bytes]:
@@ -147,7 +152,7 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
     return {"index.html": page.encode(), **own.files, **together.files, **others.files}
 
 
-def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, bytes]:
+def _benchmark_page(report: Report, name: str, over_time: Figures) -> dict[str, bytes]:
     summary, studies = report.summary, report.on(name)
     panels = page_figures.learning_curves(
         studies, summary.facts[name], f"learning-curves-{report.stem[name]}", report.room and report.room.panel
@@ -155,7 +160,7 @@ def _benchmark_page(report: Report, name: str, anytime: Figures) -> dict[str, by
     on_test = page_figures.validation_test(
         summary, name, f"validation-test-{report.stem[name]}", report.room and report.room.curve
     )
-    figures = anytime + on_test + panels
+    figures = over_time + on_test + panels
     page = rendered(
         "benchmark.html",
         **_frame(report, figures, "../", ("report", "index.html")),
@@ -222,12 +227,28 @@ def _benchmark(summary: Summary, name: str) -> dict[str, Any]:
     }
 
 
+def _objectives(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Several objectives in words, and what their hypervolume is measured by."""
+    metrics, front = facts.get("objectives", ()), facts.get("front")
+    if not metrics:
+        return {}
+    if front is None:
+        return {"objectives": ", ".join(metrics)}
+    each = zip(metrics, front["best"], front["reference"], strict=True)
+    ends = (f"{name} from {text.number(best, 4)} to {text.number(worst, 4)}" for name, best, worst in each)
+    return {
+        "objectives, to be minimised, from the best to the reference point": ", ".join(ends),
+        "front": f"{text.plural(front['configs'], 'config')} of {front['of']}",
+    }
+
+
 def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """What the benchmark is, in words."""
     levels = list(facts["levels"])
     spelt = ", ".join(map(str, levels)) if len(levels) <= 8 else f"{levels[0]} to {levels[-1]} ({len(levels)})"
     known = {
         "metric": facts.get("metric"),
+        **_objectives(facts),
         "world": "real training" if facts.get("real") else "simulated",
         facts.get("unit") or "level": spelt,
         "configs in the table": facts.get("configs"),

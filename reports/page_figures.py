@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import interactive
+from reports import fronts, interactive
 from reports.outcomes import unique
 from reports.study_page import Study
 from reports.summary import Summary
@@ -91,6 +91,21 @@ def anytime(summary: Summary, benchmark: str, name: str, room: int | None) -> Fi
         frame = curves.anytime(summary, benchmark)
         return Figures((), [drawing.draw(name, caption, lambda: drawing.anytime_figure(summary, benchmark), frame)])
     return Figures([(interactive.anytime(summary, benchmark, room, name=name), f"{caption} {TO_SWITCH}")])
+
+
+def hypervolume(summary: Summary, benchmark: str, name: str, room: int | None) -> Figures:
+    """The hypervolume over time, where a benchmark has several objectives; room: as for `anytime`."""
+    from reports import curves, drawing
+    from reports.figures import hypervolume as module
+
+    here = summary.studies[summary.studies["benchmark"] == benchmark]
+    if fronts.COLUMN not in here or here[fronts.COLUMN].isna().all():
+        return Figures()
+    caption = drawing.caption(module, f"{benchmark}: {' and '.join(summary.facts[benchmark]['objectives'])}.")
+    if room is None:
+        make = partial(drawing.hypervolume_figure, summary, benchmark)
+        return Figures((), [drawing.draw(name, caption, make, curves.hypervolume(summary, benchmark))])
+    return Figures([(interactive.hypervolume(summary, benchmark, room, name=name), f"{caption} {TO_SWITCH}")])
 
 
 def learning_curves(studies: Sequence[Study], facts: Mapping[str, Any], name: str, room: int | None) -> Figures:

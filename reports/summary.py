@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
+from reports import fronts
 from reports import pairs as pair_statements
-from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectories
+from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, silent, trajectories
 from reports.intervals import mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
@@ -24,7 +25,7 @@ from reports.suite.suite import Suite, over_benchmarks
 
 HELD = {
     "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
-    "not_applicable", "test", "family", "optimum_is",
+    "not_applicable", "test", "family", "optimum_is", "objectives", "front",
 }  # fmt: skip
 """The facts that the JSON repeats (not the table's thousand losses)."""
 
@@ -36,7 +37,7 @@ class Summary:
     rule: str
     """The incumbent rule that they stand on."""
     studies: pd.DataFrame
-    """One row per wanted study: see `outcomes`."""
+    """One row per wanted study: see `outcomes`; with `hypervolume` where studies have several objectives."""
     table: pd.DataFrame
     """One row per benchmark and arm: see `row`."""
     pairs: pd.DataFrame
@@ -47,6 +48,10 @@ class Summary:
     facts: Facts
     declared: Sequence[str] = ()
     """What was declared before the studies ran, in words."""
+    hypervolumes: Mapping[Key, fronts.Held] = field(default_factory=dict[Key, fronts.Held])
+    """Of the studies with several objectives: see `fronts`."""
+    silent: Sequence[str] = ()
+    """Arms of which the rule `recommend`, where it is that, can only say what `maxfid` says."""
 
     def statements(self, benchmark: str) -> list[str]:
         """What can be said about the pairs of arms on a benchmark, in words."""
@@ -105,21 +110,26 @@ def summarise(
     ran, in words. Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark
     has no levels.
     """
-    seen = observed(studies, events, facts, rule)
+    seen, hypervolumes = observed(studies, events, facts, rule), fronts.held(events)
+    wanted = seen.studies
+    if fronts.COLUMN in events:
+        wanted = wanted.assign(**{fronts.COLUMN: fronts.at_the_budget(wanted, hypervolumes, facts)})
     rows: list[dict[str, Any]] = []
-    for name in unique(seen.studies["benchmark"]):
-        table = _table(seen.studies[seen.studies["benchmark"] == name], facts[name])
+    for name in unique(wanted["benchmark"]):
+        table = _table(wanted[wanted["benchmark"] == name], facts[name])
         _mark_best(table, seen.pairs[seen.pairs["benchmark"] == name])
         rows += table
     return Summary(
         rule=rule,
-        studies=seen.studies,
+        studies=wanted,
         table=pd.DataFrame(rows),
         pairs=seen.pairs,
         suite=over_benchmarks(seen.studies, seen.trajectories, facts),
         trajectories=seen.trajectories,
         facts=facts,
         declared=declared,
+        hypervolumes=hypervolumes,
+        silent=silent(events, rule),
     )
 
 
@@ -143,7 +153,8 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     config without the luck of a seed, on the validation and on the test metric; all with a 95 % t interval; loss_mean:
     the plain mean; overtuned: studies of which an earlier incumbent was better on test; at_floor, at_median: studies
     whose regret was clipped; trials, reports, seconds, real_seconds, outside (the share of its configs that lie where
-    the data says little, NaN where that is not known): means per study.
+    the data says little, NaN where that is not known): means per study; hypervolume (low, high): the mean share of that
+    of the front, NaN where there is none, only in comparisons of several objectives.
     """
     ran = mine[mine["state"] != MISSING]
     counts = mine["state"].value_counts()
@@ -172,7 +183,16 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
         "test_high": float(test.high),
     }
     means = {name: float(ran[name].mean()) for name in ("trials", "reports", "seconds", "real_seconds", "outside")}
-    return numbers | means
+    return numbers | means | _hypervolume(ran)
+
+
+def _hypervolume(ran: pd.DataFrame) -> dict[str, float]:
+    """The mean hypervolume with its t interval, which begins at 0; nothing where no study has several objectives."""
+    if fronts.COLUMN not in ran:
+        return {}
+    found = mean(ran[fronts.COLUMN].to_numpy(dtype=float))
+    low = float(np.maximum(found.low, 0))
+    return {fronts.COLUMN: float(found.center), f"{fronts.COLUMN}_low": low, f"{fronts.COLUMN}_high": float(found.high)}
 
 
 def _geometric(name: str, regrets: Floats) -> dict[str, float]:

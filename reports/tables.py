@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports import text
+from reports import fronts, text
 from reports.intervals import ALPHA, POWER
 from reports.outcomes import DONE, FAILED, MISSING, not_applicable, records
 from reports.statistics.scores import ROUNDING
@@ -76,6 +76,8 @@ def numbers(summary: Summary, benchmark: str) -> Table:
         "on test [95 %]": "inference_test",
         "test [95 %]": "test",
     }
+    if fronts.COLUMN in summary.table:
+        estimates["hypervolume [95 %]"] = fronts.COLUMN
     shown = {head: name for head, name in estimates.items() if any(row[name] == row[name] for row in here)}
     columns = [_estimates(here, name) for name in shown.values()]
     rows = [
@@ -155,7 +157,9 @@ def notes(summary: Summary) -> list[str]:
                 for benchmark in benchmarks(summary)
                 for arm, why in not_applicable(summary.facts, benchmark).items()
             ),
+            f"No recommendation of {text.listed(summary.silent)}: held is what maxfid says." if summary.silent else "",
             *_searched(summary),
+            _weighed(summary),
             *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
             *summary.declared,
             _totals(summary),
@@ -172,6 +176,18 @@ def _searched(summary: Summary) -> Iterator[str]:
             found.setdefault(how, []).append(benchmark)
     for how, names in found.items():
         yield f"No optimum is known of {text.listed(names)}: a regret of 0 is {how}."
+
+
+def _weighed(summary: Summary) -> str:
+    """What hypervolume is, where benchmarks have several objectives; else empty."""
+    if fronts.COLUMN not in summary.table:
+        return ""
+    return (
+        "Hypervolume: what a study's non-dominated trials dominate, as a share of what the front of the benchmark's "
+        "own configs does, with a 95 % t interval; a failed study holds 0. Each objective counts from its best final "
+        "value to a tenth beyond the worse of its median and of its worst on that front. All other numbers are of the "
+        "first objective."
+    )
 
 
 def _beaten(summary: Summary, benchmark: str) -> str:

@@ -35,6 +35,8 @@ LEFT_OUT = (
     "reports",
 )
 """What has no room here; it stands in the other forms."""
+REGRET, HYPERVOLUME = "regret [95 %]", "hypervolume [95 %]"
+"""Where there is the second, the first has no room either."""
 MOST = 4
 """Benchmarks of which each has a table and statements of its own."""
 
@@ -90,7 +92,8 @@ def _empty(title: Text | None) -> RichTable:
 
 def _table(summary: Summary, benchmark: str) -> RichTable:
     words = numbers(summary, benchmark)
-    kept = [i for i, head in enumerate(words.head) if head not in LEFT_OUT]
+    left_out = (*LEFT_OUT, REGRET) if HYPERVOLUME in words.head else LEFT_OUT
+    kept = [i for i, head in enumerate(words.head) if head not in left_out]
     seeds = summary.table.loc[summary.table["benchmark"] == benchmark, "wanted"].iloc[0]
     title = Text.assemble(
         (benchmark, "bold"),

@@ -127,6 +127,15 @@ def final_of(rows: Rows, metric: str) -> Array:
     return np.where(_ended(rows), _at_the_end(rows, rows.values[..., rows.metrics.index(metric)]), np.nan)
 
 
+def mean_losses(rows: Rows, objective: Objective) -> Array:
+    """An objective of each config in the end, to be minimised, the mean over its replicates, shape (configs,).
+
+    Infinite where one of them diverged.
+    """
+    final = final_of(rows, objective.metric) * (-1.0 if objective.maximize else 1.0)
+    return np.nanmean(np.where(np.isnan(final) & (rows.ends >= 0), np.inf, final), axis=1)
+
+
 def _ended(rows: Rows) -> NDArray[np.bool_]:
     """Which runs came to their end, whole or early by plan, shape (configs, seeds)."""
     return (rows.ends == ENDS.index(End.COMPLETE)) | (rows.ends == ENDS.index(End.EARLY))
@@ -148,10 +157,7 @@ def _spread(rows: Rows, metric: str) -> dict[str, Any]:
 
 def _objective(model: CurveModel, rows: Rows, objective: Objective) -> dict[str, Any]:
     """The best and the median config by an objective, means over replicates; one with a run that diverged is worst."""
-    sign = -1.0 if objective.maximize else 1.0
-    final = sign * final_of(rows, objective.metric)
-    mean = np.where(np.isnan(final) & (rows.ends >= 0), np.inf, final)
-    mean = np.nanmean(mean, axis=1)
+    sign, mean = -1.0 if objective.maximize else 1.0, mean_losses(rows, objective)
     best = int(np.argmin(mean))
     return {
         "metric": objective.metric,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness._parts.pareto import Ranks, crowding, epsilon_net, hypervolume, ranks, usable
+from harness._parts import pareto
+from harness._parts.pareto import Ranks, crowding, epsilon_net, front, hypervolume, ranks, usable
 
 LOSSES = st.integers(1, 4).flatmap(
     lambda m: st.lists(st.tuples(*[st.integers(0, 5) | st.just(np.inf)] * m), min_size=1, max_size=25)
@@ -78,6 +79,15 @@ def test_a_net_covers_a_line_from_its_ends_and_scales_away_units() -> None:
     line = np.column_stack([np.arange(5.0), 1000 * np.arange(5.0)[::-1]])
     assert list(epsilon_net(line)) == [0, 4, 2, 1, 3]
     assert list(epsilon_net(np.array([[0.0, 0.0], [0.1, -1.0], [1.0, -1.01]]))) == [0, 2, 1]
+
+
+@given(LOSSES)
+def test_a_front_is_what_no_other_dominates_however_many_are_compared_at_once(points: list[tuple[float, ...]]) -> None:
+    wanted = sorted({one for one in points if not any(dominates(other, one) for other in points)})
+    for block in (1, 3, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pareto, "BLOCK", block)
+            assert [tuple(row) for row in front(np.array(points, dtype=float)).tolist()] == wanted
 
 
 @given(LOSSES)

@@ -106,6 +106,15 @@ class ConfigModel:
         self._kept, self._seen = kept, len(self._losses)
         return self._factor.posterior(targets)
 
+    def belief(self) -> Posterior | None:
+        """The belief after all observations so far by what was fitted last, leaving all as it is; None before that."""
+        if self._factor is None:
+            return None
+        fresh = list(range(self._seen, len(self._losses)))
+        targets = standardised(np.array(self._losses)[self._kept + fresh])
+        x = np.reshape([self._inputs[i] for i in fresh], (-1, self._dim + 1))
+        return (self._factor.grown(self.warping(x)) if fresh else self._factor).posterior(targets)
+
     def _fitted(self, x: Array, targets: Array) -> tuple[Hyperparameters, Warping]:
         default = Hyperparameters.default(x.shape[1]), Warping.identity(self.warping.columns)
         if self._factor is None:

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+BLOCK = 1024
+"""So many points at a time are compared with each other where a front is sought."""
+
 
 def usable(losses: tuple[float, ...]) -> tuple[float, ...]:
     """The losses, all of them infinite where one is not finite: who failed is no compromise, however cheap."""
@@ -152,28 +155,33 @@ def epsilon_net(losses: Array) -> Iterator[int]:
 def hypervolume(losses: Array, reference: Array) -> float:
     """How much the points dominate below a reference point (m,): exact, by a sweep in two dimensions, else by WFG."""
     inside = losses[(losses < reference).all(axis=1)]
-    return _volume(_front(inside), reference) if len(inside) else 0.0
+    return _volume(front(inside), reference) if len(inside) else 0.0
 
 
-def _front(losses: Array) -> Array:
-    """The non-dominated points without repeats, sorted by their losses, the first counting most."""
+def front(losses: Array) -> Array:
+    """The non-dominated points (k, m) without repeats, sorted by their losses, the first counting most."""
     losses = np.unique(losses, axis=0)
     if losses.shape[1] == 2:
-        return losses[losses[:, 1] < np.minimum.accumulate(np.append(np.inf, losses[:-1, 1]))]
-    lower = (losses[:, None] <= losses).all(axis=2)
-    return losses[lower.sum(axis=0) == 1]
+        return losses[np.append(True, losses[1:, 1] < np.minimum.accumulate(losses[:-1, 1]))]
+    kept = losses[:0]
+    for start in range(0, len(losses), BLOCK):
+        points = np.concatenate([kept, losses[start : start + BLOCK]])
+        lower = (points[:, None] <= points).all(axis=2)
+        kept = points[lower.sum(axis=0) == 1]
+    return kept
 
 
-def _volume(front: Array, reference: Array) -> float:
-    if front.shape[1] == 1:
-        return float(reference[0] - front[0, 0])
-    if front.shape[1] == 2:
-        heights = np.append(reference[1], front[:-1, 1]) - front[:, 1]
-        return float((reference[0] - front[:, 0]) @ heights)
+def _volume(points: Array, reference: Array) -> float:
+    """The volume of a front."""
+    if points.shape[1] == 1:
+        return float(reference[0] - points[0, 0])
+    if points.shape[1] == 2:
+        heights = np.append(reference[1], points[:-1, 1]) - points[:, 1]
+        return float((reference[0] - points[:, 0]) @ heights)
     # What each point dominates alone among those after it: its own box less what they dominate of it.
     total = 0.0
-    for i in range(len(front)):
-        total += float(np.prod(reference - front[i]))
-        if i + 1 < len(front):
-            total -= _volume(_front(np.maximum(front[i], front[i + 1 :])), reference)
+    for i in range(len(points)):
+        total += float(np.prod(reference - points[i]))
+        if i + 1 < len(points):
+            total -= _volume(front(np.maximum(points[i], points[i + 1 :])), reference)
     return total

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 REPORT = "report"
 SURVIVAL = "survival"
+OF_ITS_OBJECTIVE = ("optimum", "optimum_config", "optimum_is", "median", "noise", "final_losses", "test")
+"""What a model states of the first objective that it was made with, and cannot of another."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,12 @@ def facts_of(comparison: Comparison, refused: Mapping[tuple[str, str], str]) -> 
 
 def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """What is known of a benchmark, given by its name and with its fields as they are set."""
+    from harness.compose import fronts
+
     model = model_of(name, benchmark.table_miss)
+    known = model.facts() | fronts.facts(name, benchmark)
+    if benchmark.objectives[0] != model.benchmark.objectives[0]:
+        known = {fact: value for fact, value in known.items() if fact not in OF_ITS_OBJECTIVE}
     return {
         "family": family_of(name),
         "metric": benchmark.objectives[0].metric,
@@ -199,7 +206,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
         "verdict": _said_of(name, benchmark),
         "digest": model.digest,
         "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
-    } | model.facts()
+    } | known
 
 
 def _said_of(name: str, benchmark: Benchmark) -> str | None:
@@ -242,7 +249,7 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     known_lengths = store.lengths()
     lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
-    studies, events = frames(store.each(lengths), lengths)
+    studies, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
     place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
     if publishing.up_to_date(place, digest):
         return summarise(studies, events, facts, *read_as), False

@@ -195,6 +195,7 @@ def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None
             round(benchmark.budget * NANOSECONDS),
             decision_time=decision_time(study.decision_time),
             finished_trials=study.finished_trials,
+            recommends=study.recommends,
             watch=watch,
         )
     return log, perf_counter() - began

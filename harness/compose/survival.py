@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reports.summary import Observed
     from reports.survival_page import Told
 
-AS_COMPARED, RULE = "as compared", "incumbent rule"
+AS_COMPARED, RULE, RECOMMEND = "as compared", "incumbent rule", "recommend"
 FEW, MANY = (1, 2, 4, 8, 16), (32, 64)
 """Numbers of workers; of many, each must still get so many full trainings:"""
 TRAININGS = 3
@@ -92,7 +92,7 @@ def survive(
         )
     store = Store(folder / SURVIVAL / STUDIES)
     possible: list[Setting] = [Setting(AS_COMPARED, AS_COMPARED, 0, studies, comparison.endpoint.rule, refused)]
-    impossible: dict[str, str] = {}
+    impossible = silent(studies)
     for setting in settings_of(comparison, studies):
         try:
             possible.append(_without_refused(setting, store, refused))
@@ -134,9 +134,31 @@ def settings_of(comparison: Comparison, studies: Sequence[Study]) -> list[Settin
         if keys not in seen and not own.issuperset(keys):
             seen.add(keys)
             found.append(Setting(axis.replace("_", " "), name, step, changed, rule))
-    # No method says what it would recommend yet, so that rule is the default one.
-    rules = [other for other in RULES if other not in (rule, "recommend")]
-    return [*found, *(Setting(RULE, f"rule {other}", 1, studies, other) for other in rules)]
+    recommending = _recommending(studies)
+    for other in RULES:
+        if other == RECOMMEND and recommending and other != rule:
+            asked = [replace(study, recommends=study.arm in recommending) for study in studies]
+            found.append(Setting(RULE, f"rule {other}", 1, asked, other))
+        elif other not in (RECOMMEND, rule):
+            found.append(Setting(RULE, f"rule {other}", 1, studies, other))
+    return found
+
+
+def _recommending(studies: Sequence[Study]) -> list[str]:
+    """The arms whose methods say by themselves which config they would hand over."""
+    methods = {study.arm: study.method for study in studies}
+    return [arm for arm, method in methods.items() if catalog.method_from_json(method).recommends]
+
+
+def silent(studies: Sequence[Study]) -> dict[str, str]:
+    """What must be said of the rule `recommend` where methods recommend nothing; else nothing."""
+    recommending = _recommending(studies)
+    named = ", ".join(dict.fromkeys(study.arm for study in studies if study.arm not in recommending))
+    if not recommending:
+        return {f"not possible: rule {RECOMMEND}": f"no method says which config it would hand over: {named}"}
+    if not named:
+        return {}
+    return {f"rule {RECOMMEND}": f"{named}: says nothing, so held is what the rule maxfid says"}
 
 
 Change = Callable[["Study"], "Study | None"]

@@ -46,8 +46,8 @@ class GaussianProcessSampler:
     of the most promising ones) where one function drawn from the posterior is lowest, refines nothing and leaves it to
     chance to keep workers apart. warp: bend each number by a Kumaraswamy distribution function that is fitted with the
     kernel. independent: a process of its own for each resource, which learns from nothing that was seen at others, in
-    place of one that has the resource as an input; a failure counts where improvement is sought at that time.
-    ValueError for several objectives.
+    place of one that has the resource as an input; a failure counts where improvement is sought at that time. What it
+    recommends is the observed config with the lowest posterior mean there. ValueError for several objectives.
 
     Further sources: Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search" (arXiv
     2003.10865), section 3, with the target resource of Falkner, Klein & Hutter, "BOHB" (2018); Ament et al. (2023) for
@@ -76,7 +76,8 @@ class GaussianProcessSampler:
         self._space, self._rng = benchmark.space, rng
         self._initial, self._candidates = initial, candidates
         self._acquisition = acquisition
-        self._observed: set[bytes] = set()
+        self._observed: dict[bytes, Config] = {}
+        """Every config by its encoding."""
         self._new_model = lambda: ConfigModel(benchmark.space, benchmark.fidelity, warp)
         self._model = self._new_model()
         """Of all resources; where each has its own, its process is never asked for."""
@@ -85,7 +86,7 @@ class GaussianProcessSampler:
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
         """Learn what `config` reached at `resource`; a failure counts where improvement is sought at that time."""
         (encoded,) = self._space.encode([config])
-        self._observed.add(encoded.tobytes())
+        self._observed[encoded.tobytes()] = config
         if self._models is not None:
             level = resource if isfinite(losses[0]) else max(resource, self._model.target())
             self._models[level].add(encoded, level, losses[0])
@@ -101,6 +102,19 @@ class GaussianProcessSampler:
             if config is not None:
                 return config
         return self._space.fresh(self._rng)
+
+    def recommend(self) -> Config | None:
+        """The observed config with the lowest posterior mean where improvement is sought; None before the first fit."""
+        target = self._model.target()
+        model = self._model if self._models is None else self._models.get(target)
+        if model is None or (belief := model.belief()) is None:
+            return None
+        inputs, losses = model.at(target)
+        inputs = inputs[np.isfinite(losses)]
+        if not len(inputs):
+            return None
+        best = inputs[int(np.argmin(belief.mean(model.warping(inputs))))]
+        return self._observed[best[:-1].tobytes()]
 
     def _promising(self, pending: Collection[Config], free: Array | None) -> Array:
         """Encoded configs (k, dim), the most promising first; from the free rows (m, dim) where there are rows."""

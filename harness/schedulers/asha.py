@@ -6,7 +6,7 @@ import numpy as np
 
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, recommended
 
 __all__ = ["Asha"]
 
@@ -66,3 +66,7 @@ class Asha:
             self._rung_at[self._until[trial]].add(report.losses[0], trial, reached and report.status is REACHED)
             self._sampler.observe(config, report.resource, report.losses)
         return CONTINUE
+
+    def recommend(self) -> Config | None:
+        """What the sampler recommends, if it does."""
+        return recommended(self._sampler)

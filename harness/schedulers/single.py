@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, recommended
 
 __all__ = ["Single"]
 
@@ -39,3 +39,7 @@ class Single:
         if report.status is not RUNNING:
             self._sampler.observe(self._running.pop(report.trial), report.resource, report.losses)
         return CONTINUE
+
+    def recommend(self) -> Config | None:
+        """What the sampler recommends, if it does."""
+        return recommended(self._sampler)

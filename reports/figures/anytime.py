@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
-from reports.curves import FEWEST, SPREAD, window
+from reports.curves import FEWEST, window
+from reports.figures._time_axis import time_axis
 
 
 def draw(
@@ -50,7 +50,7 @@ def draw(
     handles += _references(axes, law, optimum, noise, unit)
     if len(frame):
         begin, bottom, top = window(frame, optimum, median)
-        _time_axis(axes, begin, budget, clock)
+        time_axis(axes, begin, budget, clock)
         axes.set_ylim(bottom, top)
     axes.set_ylabel(f"best {metric} so far")
     axes.text(1, 1.01, f"incumbent: {rule}", transform=axes.transAxes, ha="right", va="bottom", color=style.QUIET)
@@ -89,17 +89,3 @@ def _references(
         axes.axhspan(optimum, optimum + noise, linewidth=0, **strip)
         drawn.append(Line2D([], [], linewidth=6, **strip, label="noise of the final loss"))
     return drawn
-
-
-def _time_axis(axes: Axes, begin: float, budget: float, clock: str) -> None:
-    unit, name = style.time_unit(budget)
-    if 0 < begin < budget / SPREAD:
-        axes.set_xscale("log")
-        axes.set_xlim(begin / unit, budget / unit)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-    else:
-        axes.set_xlim(0, budget / unit)
-    axes.axvline(budget / unit, color=style.FAINT, linewidth=0.8, zorder=0)
-    axes.set_xlabel(f"{clock} time [{name}]")
