@@ -11,13 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness._toy_training import falling
 from harness.space import Config, Space, choice, lograndint, loguniform, ordinal, uniform
 from harness.types import NANOSECONDS, Benchmark, Curve, End, Fidelity, Objective
-
-
-def falling(place: float, level: int) -> float:
-    """A loss that falls with the level towards a floor; curves of different places never cross."""
-    return place + (1 + place) / level
 
 
 @dataclass

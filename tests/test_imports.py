@@ -75,14 +75,18 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.store": RUNNING,
     "harness.frames": RUNNING,
     "harness.comparison": (*RUNNING, "harness.store"),
-    "harness.toys": GROUND,
+    "harness.toys": (*GROUND, "harness._toy_training"),
+    "harness._toy_training": ("harness.report",),
+    "harness.weight": (),
     "harness.trace": RUNNING,
     "harness.known_answers": (
         *RUNNING, "harness._parts", "harness.simulated", "harness.catalog", "harness.toys", "harness.trace",
     ),
+    "harness.known_formulas": (*GROUND, "harness._parts"),
     "harness.checks": (
-        *RUNNING, "harness.simulated", "harness.catalog", "harness.store", "harness.toys", "harness.trace",
-        "harness.known_answers",
+        *RUNNING, "harness.simulated", "harness.local", "harness.command", "harness.catalog", "harness.store",
+        "harness.toys", "harness._toy_training", "harness.trace", "harness.weight", "harness.known_answers",
+        "harness.known_formulas",
     ),
     # the other trees
     "surrogates": (*GROUND, "surrogates"),
