@@ -52,7 +52,6 @@ from harness.types import (
     Report,
     Sampler,
     Scheduler,
-    Status,
     refuses,
 )
 from harness.weight import Weight, weight
@@ -361,9 +360,8 @@ class _Noted:
 
     def tell(self, report: Report) -> Decision:
         decision = self.watched.tell(report._replace(cost=report.metrics.get("size", 0.0)))
-        # How far a trial came that failed is for its executor to say.
-        reached = report.resource if report.status is not Status.FAILED else None
-        self.decisions.append(("answers", report.trial, reached, report.losses, report.status.name, decision))
+        said = (report.trial, report.resource, report.losses, report.status.name, decision)
+        self.decisions.append(("answers", *said))
         return decision
 
 

@@ -2,16 +2,15 @@
 
     python tests/benchmarks/method_speed.py tell
     python tests/benchmarks/method_speed.py suggestion wide studies --reference path/to/reference
-    python tests/benchmarks/method_speed.py wide ratios --reference path/to/reference \
-        --python optuna=PATH --python syne-tune-0.13=PATH --python syne-tune-0.16=PATH --python smac=PATH
+    python tests/benchmarks/method_speed.py wide ratios --reference FOLDER --python optuna=PATH --python smac=PATH
 
 One line of JSON a number, beside what is allowed; process time, one thread, on a made-up mixed space of five
 hyperparameters with 27 levels. tell: microseconds a report, of each call the least of three equal runs, so that what
 else the machine does is left out; suggestion: milliseconds from 100 observations on, one more after each; wide: the
 cost of a report, loop included, with 64 workers and 10,000 trials over that with 4 workers and 100; studies: seconds on
 the table of `study_speed.py`; ratios: how many times our seconds a peer takes for the same suggestion or study, by its
-script in the reference and in turn with ours, each by the Python in whose environment it is installed (peers without
-one are left out).
+script in the reference and in turn with ours, each by the Python of its environment: `optuna`, `smac`, `syne-tune-0.13`,
+`syne-tune-0.16`; peers without one are left out.
 """
 
 import argparse
