@@ -9,8 +9,8 @@ hyperparameters with 27 levels. tell: microseconds a report, of each call the le
 else the machine does is left out; suggestion: milliseconds from 100 observations on, one more after each; wide: the
 cost of a report, loop included, with 64 workers and 10,000 trials over that with 4 workers and 100; studies: seconds on
 the table of `study_speed.py`; ratios: how many times our seconds a peer takes for the same suggestion or study, by its
-script in the reference and in turn with ours, each by the Python of its environment: `optuna`, `smac`, `syne-tune-0.13`,
-`syne-tune-0.16`; peers without one are left out.
+script in the reference and in turn with ours, each by the Python of its environment, `optuna`, `smac`,
+`syne-tune-0.13` or `syne-tune-0.16`; peers without one are left out.
 """
 
 import argparse
