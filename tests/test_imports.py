@@ -232,6 +232,18 @@ def test_no_stream_of_random_numbers_is_shared(module: str) -> None:
         assert not used, f"{module} uses the global state of {used}"
 
 
+METHODS = [name for name in SOURCES if name.startswith(("harness.samplers.", "harness.schedulers.", "harness._parts."))]
+
+
+@pytest.mark.parametrize("module", METHODS)
+def test_a_method_has_neither_a_clock_nor_luck_of_its_own(module: str) -> None:
+    for node in ast.walk(tree_of(module)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        strange = {name.split(".")[0] for name in names} & {"time", "datetime", "random", "secrets", "uuid"}
+        assert not strange, f"{module}, line {node.lineno}: {strange}"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("module", ["harness", "harness.report", "harness.catalog"])
 def test_what_a_script_or_a_listing_imports_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'numpy', 'pandas', 'torch', 'pyarrow'}} & set(sys.modules)))"
