@@ -29,7 +29,6 @@ from harness._toy_training import diverges
 from harness.command import Command
 from harness.history import History, PastTask
 from harness.known_answers import CHECKS as KNOWN_ANSWERS
-from harness.known_formulas import CHECKS as KNOWN_FORMULAS
 from harness.local import Local
 from harness.loop import Why, run
 from harness.randomness import stream
@@ -433,6 +432,8 @@ def check_method(method: catalog.Method) -> list[Finding]:
 
 def known_answers() -> list[Finding]:
     """Whether the machine gives the answers that are known without it: one finding each."""
+    from harness.known_formulas import CHECKS as KNOWN_FORMULAS  # not before: what they need takes long to import
+
     return [Finding((check.__doc__ or "").strip(), check()) for check in (*KNOWN_ANSWERS, *KNOWN_FORMULAS)]
 
 
