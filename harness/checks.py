@@ -299,7 +299,7 @@ def _keeps_to_rows(method: catalog.Method) -> str:
 
 REPORTS = 100
 """So many, and four times as many, are told to a scheduler that is weighed."""
-GROWTH, ENTRIES, BYTES = 6, 10_000, 2**24
+GROWTH, ENTRIES, BYTES = 6, 5_000, 2**24
 """How many times as much may be held after four times the reports, and beside that so many entries and bytes: a model
 may be made in between, and a matrix over a capped number of observations grows until it has them."""
 JOBS = 16
