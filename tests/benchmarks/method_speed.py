@@ -62,7 +62,8 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", 
 class Peer(NamedTuple):
     """What another system needs for the same: its environment, its script with arguments, and the least ratio wanted.
 
-    seconds: the name of the CPU seconds in what the script says. The ratios are those of the numbers to reach.
+    seconds: the name of the CPU seconds in what the script says; what SMAC takes on average it has by the wall clock
+    alone, so that ratio holds on an idle machine only. The ratios wanted are those of the numbers to reach.
     """
 
     python: str
