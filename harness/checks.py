@@ -14,16 +14,22 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness import catalog
+from harness._toy_training import diverges
+from harness.command import Command
 from harness.history import History, PastTask
 from harness.known_answers import CHECKS as KNOWN_ANSWERS
+from harness.local import Local
 from harness.loop import Why, run
 from harness.randomness import stream
 from harness.simulated import Simulated
@@ -37,7 +43,9 @@ from harness.types import (
     Benchmark,
     Constraint,
     Decision,
+    Delays,
     End,
+    Executor,
     Job,
     Objective,
     Report,
@@ -46,6 +54,7 @@ from harness.types import (
     recommended,
     refuses,
 )
+from harness.weight import Weight, weight
 
 
 class Finding(NamedTuple):
@@ -310,6 +319,99 @@ def _recommends_what_it_knows(method: catalog.Method) -> str:
     return problem or ("" if same and asked.configs == plain.configs else "being asked changes what it does")
 
 
+REPORTS = 100
+"""So many, and four times as many, are told to a scheduler that is weighed."""
+GROWTH, ENTRIES, BYTES = 6, 5_000, 2**24
+"""How many times as much may be held after four times the reports, and beside that so many entries and bytes: a model
+may be made in between, and a matrix over a capped number of observations grows until it has them."""
+JOBS = 16
+TRAINING = Path(__file__).with_name("_toy_training.py")
+
+
+@dataclass
+class _Weighed:
+    """A scheduler that is weighed after so many reports, and asks for nothing more after the last of them."""
+
+    watched: _Watched
+    after: tuple[int, ...]
+    weights: list[Weight] = field(default_factory=list)
+    told: int = 0
+
+    def ask(self) -> Job | None:
+        return self.watched.ask() if len(self.weights) < len(self.after) else None
+
+    def tell(self, report: Report) -> Decision:
+        decision = self.watched.tell(report)
+        self.told += 1
+        if self.told in self.after:
+            self.weights.append(weight(self.watched.scheduler))
+        return decision
+
+
+def _holds_in_proportion(method: catalog.Method) -> str:
+    """what it holds in memory grows no faster than the number of its reports"""
+    toy = _suited(method, Toy(toy_benchmark()))
+    benchmark = toy.benchmark.with_space(toy.restricted_space())
+    weighed = _Weighed(_watched(method, benchmark, stream("check")), (REPORTS, 4 * REPORTS))
+    log = run(benchmark, weighed, Simulated(toy, benchmark.workers, 0, benchmark.delays), 10**18)
+    if log.error:
+        return log.error.splitlines()[-1]
+    for few, many in pairwise(weighed.weights):  # none where the study ended before
+        for name, allowed in (("entries", ENTRIES), ("bytes", BYTES)):
+            before, after = getattr(few, name), getattr(many, name)
+            if after > GROWTH * before + allowed:
+                return f"after {REPORTS} reports it holds {before:,} {name}, after {4 * REPORTS} {after:,}"
+    return ""
+
+
+@dataclass
+class _Noted:
+    """A scheduler that asks for so many jobs and is told declared costs; all that it decides is noted."""
+
+    watched: _Watched
+    left: int = JOBS
+    decisions: list[tuple[object, ...]] = field(default_factory=list)
+
+    def ask(self) -> Job | None:
+        job = self.watched.ask() if self.left else None
+        if job is not None:
+            self.left -= 1
+            self.decisions.append(("asks for", job.trial, dict(job.config), job.until, job.parent))
+        return job
+
+    def tell(self, report: Report) -> Decision:
+        decision = self.watched.tell(report._replace(cost=report.metrics.get("size", 0.0)))
+        said = (report.trial, report.resource, report.losses, report.status.name, decision)
+        self.decisions.append(("answers", *said))
+        return decision
+
+
+def _decides_alike_for_real(method: catalog.Method) -> str:
+    """it decides the same whether a process trains or the clock is simulated"""
+    square = Space({"x": uniform(0, 1), "y": uniform(0, 1)})
+    toy = _suited(
+        method,
+        Toy(toy_benchmark(square, workers=1), ends=lambda place: End.DIVERGED if diverges(place) else End.COMPLETE),
+    )
+    simulated = _decisions(method, toy.benchmark, Simulated(toy, 1, 0, toy.benchmark.delays))
+    warm = replace(toy.benchmark, delays=Delays(warm=True))
+    script = Command((sys.executable, str(TRAINING)), "epochs")
+    with TemporaryDirectory() as folder, closing(Local(warm, script, 1, Path(folder))) as processes:
+        real = _decisions(method, toy.benchmark, processes)
+    for number, (one, other) in enumerate(zip_longest(simulated, real), start=1):
+        if one != other:
+            return f"decision {number} is {one} on the simulated clock, and {other} where a process trains"
+    return ""
+
+
+def _decisions(method: catalog.Method, benchmark: Benchmark, executor: Executor) -> list[tuple[object, ...]]:
+    """What a method decides where trials are trained one at a time, and how its study ends."""
+    benchmark = benchmark.with_space(benchmark.space.opened())
+    noted = _Noted(_watched(method, benchmark, stream("check")))
+    log = run(benchmark, noted, executor, 10**18)
+    return [*noted.decisions, (log.why, log.error)]
+
+
 # One small function a law; its docstring is the law in words.
 LAWS: tuple[Callable[[catalog.Method], str], ...] = (
     _is_legal,
@@ -325,6 +427,8 @@ LAWS: tuple[Callable[[catalog.Method], str], ...] = (
     _ends_with_the_space,
     _keeps_to_rows,
     _recommends_what_it_knows,
+    _holds_in_proportion,
+    _decides_alike_for_real,
 )
 
 
@@ -351,7 +455,9 @@ def check_method(method: catalog.Method) -> list[Finding]:
 
 def known_answers() -> list[Finding]:
     """Whether the machine gives the answers that are known without it: one finding each."""
-    return [Finding((check.__doc__ or "").strip(), check()) for check in KNOWN_ANSWERS]
+    from harness.known_formulas import CHECKS as KNOWN_FORMULAS  # not before: what they need takes long to import
+
+    return [Finding((check.__doc__ or "").strip(), check()) for check in (*KNOWN_ANSWERS, *KNOWN_FORMULAS)]
 
 
 # -- what is stored ----------------------------------------------------------------------------------------------------

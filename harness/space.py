@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import product
 from operator import itemgetter
 from typing import Any
 
@@ -263,16 +262,23 @@ class Space:
         return self.size is not None and len(self._proposed) >= self.size
 
     def grid(self, points: int) -> Iterator[dict[str, Value]]:
-        """Every combination of `points` values a number and all values of the rest, without repeats."""
-        seen: set[tuple[object, ...]] = set()
-        for values in product(*(domain.grid(points) for domain in self.domains.values())):
-            config: dict[str, Value] = {}
-            for name, value in zip(self.names, values, strict=True):
-                if self.active(name, config):
-                    config[name] = value
-            if (key := self.key(config)) not in seen:
-                seen.add(key)
+        """Every combination of `points` values a number and all values of the rest, without repeats.
+
+        Only what is active branches: where choices decide which hyperparameters there are, the combinations of those
+        that are never active together are not gone through.
+        """
+        axes = [(name, domain.grid(points)) for name, domain in self.domains.items()]
+        waiting: list[tuple[int, dict[str, Value]]] = [(0, {})]
+        while waiting:
+            depth, config = waiting.pop()
+            if depth == len(axes):
                 yield config
+                continue
+            name, values = axes[depth]
+            if self.active(name, config):
+                waiting.extend((depth + 1, {**config, name: value}) for value in reversed(values))
+            else:
+                waiting.append((depth + 1, config))
 
     # -- proposals without repeats ----------------------------------------------------------------------------------
 

@@ -11,13 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness._toy_training import falling
 from harness.space import Config, Space, choice, lograndint, loguniform, ordinal, uniform
 from harness.types import NANOSECONDS, Benchmark, Curve, End, Fidelity, Objective
-
-
-def falling(place: float, level: int) -> float:
-    """A loss that falls with the level towards a floor; curves of different places never cross."""
-    return place + (1 + place) / level
 
 
 @dataclass
@@ -63,11 +59,12 @@ class Toy:
             curve = self._curves[key] = self._computed(config)
         return curve
 
-    def _computed(self, config: Config) -> Curve:
+    def _computed(self, config: Config, cut: int = 2) -> Curve:
+        """The curve of a config, which has `cut` levels unless it is complete."""
         coordinates = self.benchmark.space.encode_one(config)
         place = math.fsum(coordinates) / len(coordinates)
         levels, end = self.benchmark.fidelity.levels, self.ends(place)
-        levels = levels if end is End.COMPLETE else levels[:2]
+        levels = levels if end is End.COMPLETE else levels[:cut]
         size = 1.0 - coordinates[0]
         visible = tuple({"loss": self.loss(place, level), "size": size} for level in levels)
         lost = (math.inf,) * len(self.benchmark.objectives)
@@ -87,8 +84,9 @@ class StatefulToy(Toy):
     """A toy for methods that change configs in the midst of a training: from then on the new config's own curve."""
 
     def scheduled(self, schedule: Sequence[tuple[Config, int]], config: Config, seed: int) -> Curve:
-        """The curve of a config, whatever was trained before."""
-        return self.curve(config, seed)
+        """The curve of a config, whatever was trained before; one that is not complete ends where it would go on."""
+        stands = self.benchmark.fidelity.levels.index(schedule[-1][1]) + 1 if schedule else 0
+        return self._computed(config, max(2, stands + 1))
 
 
 MIXED = Space(

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.catalog import parse_method
+from harness import checks
+from harness.catalog import own_methods, parse_method
 from harness.command import Command
 from harness.compose.replays import replay_journal
 from harness.compose.trainings import JOURNAL, run_for_real
-from harness.journal import read
-from harness.loop import Ended, Reason, Started, Why
+from harness.journal import Recorded, decision_times, read
+from harness.local import Local
+from harness.loop import Ended, Log, Reason, Started, Why, run
+from harness.randomness import stream
 from harness.space import Space, uniform
 from harness.study import Study
-from harness.types import Benchmark, Delays, Event, Fidelity, Objective, Status
+from harness.toys import Toy, toy_benchmark
+from harness.types import (
+    NANOSECONDS,
+    Benchmark,
+    Delays,
+    Event,
+    Executor,
+    Fidelity,
+    Job,
+    Objective,
+    Scheduler,
+    Status,
+)
 
 TOY = str(Path(__file__).parent / "scripts" / "toy.py")
 SECONDS = 5.0
@@ -63,3 +81,36 @@ def test_a_real_study_with_crashes_in_cold_processes_is_replayed_too(tmp_path: P
     }
     ended = {event.trial for event in events if isinstance(event, Ended) and event.reason is Reason.FAILED}
     assert failed and failed == ended
+
+
+class Limited:
+    """A scheduler that asks for so many jobs and for no more."""
+
+    def __init__(self, scheduler: Scheduler, jobs: int) -> None:
+        self.scheduler, self.left = scheduler, jobs
+        self.tell = scheduler.tell
+
+    def ask(self) -> Job | None:
+        job = self.scheduler.ask() if self.left else None
+        self.left -= job is not None
+        return job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", own_methods())
+def test_what_two_workers_did_for_real_is_replayed_for_every_method(tmp_path: Path, method: str) -> None:
+    parsed = parse_method(method)
+    square = Space({"x": uniform(0.0, 1.0), "y": uniform(0.0, 1.0)})
+    plain = checks._suited(parsed, Toy(toy_benchmark(square, workers=2))).benchmark
+
+    def played(executor: Executor, budget: int, decision_time: Callable[[int], int] | None = None) -> Log:
+        benchmark = plain.with_space(plain.space.opened())
+        scheduler = Limited(checks._watched(parsed, benchmark, stream("replay")), 24)
+        return run(benchmark, scheduler, executor, budget, decision_time=decision_time)
+
+    script = Command((sys.executable, str(checks.TRAINING)), "epochs")
+    with closing(Local(replace(plain, delays=Delays(warm=True)), script, 2, tmp_path)) as processes:
+        real = played(processes, 600 * NANOSECONDS)
+    assert not real.error and sum(isinstance(event, Started) for event in real.events) == 24
+    again = played(Recorded(real, 2), real.time, decision_times(real))
+    assert again.events == real.events and again.why == real.why

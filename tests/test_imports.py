@@ -75,14 +75,18 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.store": RUNNING,
     "harness.frames": RUNNING,
     "harness.comparison": (*RUNNING, "harness.store"),
-    "harness.toys": GROUND,
+    "harness.toys": (*GROUND, "harness._toy_training"),
+    "harness._toy_training": ("harness.report",),
+    "harness.weight": (),
     "harness.trace": RUNNING,
     "harness.known_answers": (
         *RUNNING, "harness._parts", "harness.simulated", "harness.catalog", "harness.toys", "harness.trace",
     ),
+    "harness.known_formulas": (*GROUND, "harness._parts"),
     "harness.checks": (
-        *RUNNING, "harness.simulated", "harness.catalog", "harness.store", "harness.toys", "harness.trace",
-        "harness.known_answers",
+        *RUNNING, "harness.simulated", "harness.local", "harness.command", "harness.catalog", "harness.store",
+        "harness.toys", "harness._toy_training", "harness.trace", "harness.weight", "harness.known_answers",
+        "harness.known_formulas",
     ),
     # the other trees
     "surrogates": (*GROUND, "surrogates"),
@@ -226,6 +230,18 @@ def test_no_stream_of_random_numbers_is_shared(module: str) -> None:
     # One watches whether others touch them, the other lives in a process where only a foreign library draws.
     if module not in ("harness.checks", "harness.foreign._child"):
         assert not used, f"{module} uses the global state of {used}"
+
+
+METHODS = [name for name in SOURCES if name.startswith(("harness.samplers.", "harness.schedulers.", "harness._parts."))]
+
+
+@pytest.mark.parametrize("module", METHODS)
+def test_a_method_has_neither_a_clock_nor_luck_of_its_own(module: str) -> None:
+    for node in ast.walk(tree_of(module)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        strange = {name.split(".")[0] for name in names} & {"time", "datetime", "random", "secrets", "uuid"}
+        assert not strange, f"{module}, line {node.lineno}: {strange}"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("module", ["harness", "harness.report", "harness.catalog"])

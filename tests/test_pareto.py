@@ -40,7 +40,11 @@ def test_ranks_kept_one_by_one_are_those_of_all_at_once(points: list[tuple[float
     for count, point in enumerate(points, 1):
         kept.add(point)
         assert len(kept) == count
-        assert kept.ranks.tolist() == longest_chains(points[:count])
+        chains = longest_chains(points[:count])
+        assert kept.ranks.tolist() == chains
+        for rank in set(chains):
+            assert kept.front(rank).tolist() == [i for i, length in enumerate(chains) if length == rank]
+            assert kept.before(rank) == sum(length < rank for length in chains)
     assert kept.losses.tolist() == [list(point) for point in points]
 
 

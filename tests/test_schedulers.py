@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import math
 import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from harness import catalog, checks, known_answers
+from harness import catalog, checks, known_answers, known_formulas
+from harness._parts.gp import Factor
+from harness._parts.parzen import Parzen
 from harness._parts.rungs import Rung, rung_levels
+from harness._toy_training import diverges
+from harness.samplers.grid import Grid
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
 from harness.schedulers.asha_stop import AshaStop
-from harness.toys import toy_benchmark
-from harness.types import Decision, Fidelity, Report, Status
+from harness.simulated import Simulated
+from harness.space import Config, Space, choice, uniform
+from harness.toys import Toy, toy_benchmark
+from harness.types import Decision, End, Fidelity, Report, Status
+from harness.weight import weight
 
 METHODS = [*catalog.own_methods(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
 METHODS += ["mobster:independent=true", "asha:sampler=bounding-box"]
@@ -56,6 +70,11 @@ FAULTS = {
     "config   ": ("self.space.sample(self.rng, 1)[0]", checks._keeps_to_rows, "none of the 40 rows"),
     "config    ": (
         "self.space.sample(np.random.default_rng(hash('a') % 99), 1)[0]", checks._repeats_elsewhere, "another process",
+    ),
+    "tell    ": ("self.configs.append(tuple(self.configs))", checks._holds_in_proportion, "entries, after 400"),
+    "tell     ": (
+        "self.trials += 1000 * (report.metrics['loss'] != report.metrics['loss'])",
+        checks._decides_alike_for_real, "where a process trains",
     ),
 }  # fmt: skip
 
@@ -245,3 +264,165 @@ def test_stopping_is_refused_where_a_training_says_nothing_on_its_way() -> None:
     benchmark = replace(toy_benchmark(), fidelity=Fidelity("width", (16, 32), continues=False))
     with pytest.raises(ValueError, match="there is nothing to stop at"):
         AshaStop(benchmark, np.random.default_rng(0), sampler=RandomSearch(benchmark, np.random.default_rng(0)))
+
+
+def test_a_rung_that_stops_counts_a_trial_that_crashes_there_once() -> None:
+    stop = AshaStop(checks.toy_benchmark(), np.random.default_rng(0), sampler=NoMore(4))
+    for _ in range(4):
+        assert stop.ask() is not None
+    assert told(stop, 0, 1, 0.0, Status.RUNNING) is Decision.CONTINUE
+    assert told(stop, 1, 1, 5.0, Status.RUNNING) is Decision.STOP
+    told(stop, 0, 1, math.inf, Status.FAILED)
+    # The threshold of three losses is the best of them; a fourth would let the second best go on.
+    assert told(stop, 2, 1, 3.0, Status.RUNNING) is Decision.STOP
+    assert len(stop._rungs[1]) == 3
+    told(stop, 3, 1, math.inf, Status.FAILED)
+    assert len(stop._rungs[1]) == 4
+
+
+def test_a_grid_that_conditions_make_small_ends() -> None:
+    names = "abcdefghij"
+    domains = {"p": choice(list(names))} | {name: uniform(0, 1) for name in names}
+    space = Space(domains, {name: {"p": [name]} for name in names})
+    grid = Grid(toy_benchmark(space.opened()), np.random.default_rng(0))
+    configs: list[Config] = list(iter(lambda: grid.suggest([]), None))
+    assert {space.key(config) for config in configs} == {space.key(config) for config in space.grid(5)}
+    assert len(configs) == 50
+
+
+# -- what a method holds, and where it runs ----------------------------------------------------------------------------
+
+
+def test_a_weight_counts_each_thing_once() -> None:
+    inner: list[object] = []
+    assert weight([]).entries == 1
+    assert weight([inner, inner]).entries == 4
+    assert weight([inner, []]).entries == 5
+    inner.append(inner)
+    assert weight(inner).entries == 2
+    rows = np.zeros((7, 3))
+    assert weight(rows).entries == 8 and weight(rows).bytes >= 7 * 3 * 8
+    assert weight(rows[:2]).entries == 12  # a part keeps the whole
+
+
+class Slotted:
+    """Something without a dictionary of its own."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: object) -> None:
+        self.kept = kept
+
+
+def hidden(how: str, kept: list[float]) -> object:
+    """Something that holds `kept` where it is not easily seen."""
+    if how == "generator":
+        generator = (number for number in kept)
+        next(generator)
+        return generator
+    waits = {
+        "closure": lambda: kept,
+        "default": lambda kept=kept: kept,
+        "slot": Slotted(kept),
+        "method": Slotted(kept).__init__,
+        "partial": partial(print, kept),
+        "queue": deque([[], kept]),
+        "objects": np.array([None, kept], dtype=object),
+        "view": MappingProxyType({"kept": kept}),
+    }
+    return waits[how]
+
+
+@pytest.mark.parametrize(
+    "how", ["closure", "default", "slot", "method", "partial", "queue", "objects", "view", "generator"]
+)
+def test_what_is_held_in_hidden_places_is_weighed(how: str) -> None:
+    few, many = (weight(hidden(how, [0.5 + n for n in range(count)])) for count in (100, 1100))
+    assert many.entries - few.entries == 2000  # a reference and a number each
+    assert many.bytes - few.bytes > 1000 * 8
+
+
+def test_what_all_share_is_not_weighed() -> None:
+    assert weight([np, Space, pytest.fixture, json.dumps, math.log]).entries < 100
+
+
+def test_the_real_trainings_of_the_contract_diverge_pause_and_end() -> None:
+    square = Space({"x": uniform(0, 1), "y": uniform(0, 1)})
+    toy = Toy(toy_benchmark(square, workers=1), ends=lambda place: End.DIVERGED if diverges(place) else End.COMPLETE)
+    seen: set[tuple[object, object]] = set()
+    for text in ("rs", "asha", "asha-stop", "dyhpo"):
+        decisions = checks._decisions(
+            catalog.parse_method(text), toy.benchmark, Simulated(toy, 1, 0, toy.benchmark.delays)
+        )
+        seen |= {decision[-2:] for decision in decisions if decision[0] == "answers"}
+    assert ("FAILED", Decision.CONTINUE) in seen
+    assert {("RUNNING", decision) for decision in Decision} <= seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["mobster", "hypertune", "dyhpo"])
+def test_models_keep_to_their_caps(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The size of a matrix over 500 observations: without their caps they hold more, and each of them is noticed.
+    monkeypatch.setattr(checks, "BYTES", 2**21)
+    monkeypatch.setattr(checks, "REPORTS", 600)
+    assert checks._holds_in_proportion(catalog.parse_method(text)) == ""
+
+
+# -- formulas ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "check", "words"),
+    [
+        (
+            "Factor",
+            SimpleNamespace(of=lambda hyper, x: Factor.of(replace(hyper, noise=2 * hyper.noise), x)),
+            known_formulas._posterior,
+            "apart",
+        ),
+        (
+            "log_marginal_likelihood",
+            lambda at, x, y: (float(at.sum()), 2 * np.ones(len(at)), 0.0),
+            known_formulas._likelihood_gradient,
+            "of the largest slope",
+        ),
+        (
+            "log_expected_improvement",
+            lambda mean, deviation, best: np.zeros(1),
+            known_formulas._improvement,
+            "by integration",
+        ),
+        (
+            "Parzen",
+            lambda axes, points, bandwidths: Parzen(axes, points, bandwidths=bandwidths / 2),
+            known_formulas._density_ratio,
+            "in closed form",
+        ),
+        ("default_offspring", lambda n: 200, known_formulas._sphere, "known is .08"),
+    ],
+)
+def test_a_wrong_formula_is_noticed(
+    name: str, wrong: object, check: Callable[[], str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_formulas, name, wrong)
+    assert words in check()
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def public(node: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """The functions, classes and methods of a source that anybody may use."""
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef | ast.ClassDef) and not child.name.startswith("_"):
+            yield child
+            if isinstance(child, ast.ClassDef):
+                yield from public(child)
+
+
+@pytest.mark.parametrize("folder", ["samplers", "schedulers", "_parts"])
+def test_whatever_is_public_says_what_it_is(folder: str) -> None:
+    for path in sorted((catalog.ROOT / folder).glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        silent = [child.name for child in public(tree) if not ast.get_docstring(child)]
+        assert ast.get_docstring(tree) and silent == [], path.name

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,18 @@ def test_a_finite_space_is_proposed_whole_and_nothing_twice(space: Space) -> Non
     configs = list(iter(lambda: opened.fresh(rng), None))
     keys = {space.key(config) for config in configs}
     assert len(keys) == len(configs) == len(list(space.grid(10**4)))
+
+
+@given(spaces(), st.integers(1, 3))
+def test_a_grid_is_every_combination_of_what_is_active_in_order(space: Space, points: int) -> None:
+    combinations = []
+    for values in product(*(domain.grid(points) for domain in space.domains.values())):
+        config: dict[str, Any] = {}
+        for name, value in zip(space.names, values, strict=True):
+            if space.active(name, config):
+                config[name] = value
+        combinations.append(space.key(config))
+    assert [space.key(config) for config in space.grid(points)] == list(dict.fromkeys(combinations))
 
 
 def test_rows_are_drawn_uniformly_and_without_repeats() -> None:

@@ -1,10 +1,10 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 """Curves that decay towards an asymptote, the asymptotes of all of them a Gaussian process over the configs.
 
-The model of Swersky, Snoek & Adams, "Freeze-Thaw Bayesian Optimization" (2014, arXiv 1406.3896), section 3. Every
-trial's losses are known at the lowest levels, without gaps. So the kernel of one curve is a leading block of that of
-the longest, one Cholesky factor serves all, and given the curves each asymptote is seen once, with a noise of its own:
-the paper's exact posterior in O(trials^3 + trials * levels^2), with nothing left out.
+The model of Swersky, Snoek & Adams, "Freeze-Thaw Bayesian Optimization" (2014, arXiv 1406.3896). Every trial's losses
+are known at the lowest levels, without gaps. So the kernel of one curve is a leading block of that of the longest, one
+Cholesky factor serves all, and given the curves each asymptote is seen once, with a noise of its own: the paper's exact
+posterior in O(trials^3 + trials * levels^2), with nothing left out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _kernel_and_slope, _cholesky, _solve = gp._kernel_and_slope, gp._cholesky, gp._s
 def decay_kernel(a: Array, b: Array, alpha: float, beta: float) -> Array:
     """The covariance (m, n) of sums of exponential decays at times a (m,) and b (n,).
 
-    The integral over rates of exp(-rate a) exp(-rate b), the rates having a gamma law of shape alpha and rate beta
-    (equation 6): beta^alpha / (a + b + beta)^alpha.
+    The integral over rates of exp(-rate a) exp(-rate b), the rates having a gamma law of shape alpha and rate beta:
+    beta^alpha / (a + b + beta)^alpha.
     """
     return np.exp(alpha * (np.log(beta) - np.log(np.add.outer(a, b) + beta)))
 

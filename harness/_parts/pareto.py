@@ -9,9 +9,11 @@ Salinas, Perrone, Cruchant & Archambeau (2021) and Schmucker et al. (2021, arXiv
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +57,11 @@ class Ranks:
     def __init__(self, objectives: int) -> None:
         self._losses: Array = np.empty((objectives, 64))
         self._ranks: Indices = np.empty(64, dtype=np.intp)
-        self._fronts: list[tuple[Indices, Array]] = []
-        """Of each rank the places and the losses of its points, one row an objective: so comparisons are fast."""
+        self._fronts: list[Any] = []
+        """Of each rank its points, `_Line` or `_Cloud`."""
+        self._of_one = _Line.of if objectives == 2 else _Cloud.of
+        self._first: dict[tuple[float, ...], int] = {}
+        """The place of the first of all that are equal."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -74,47 +79,106 @@ class Ranks:
 
     def front(self, rank: int) -> Indices:
         """The places of the points of a rank, in their order."""
-        return np.sort(self._fronts[rank][0])
+        return np.sort(np.array(self._fronts[rank].places))
 
     def before(self, rank: int) -> int:
         """How many points have a lower rank."""
-        return sum(len(places) for places, _ in self._fronts[:rank])
+        return sum(len(front.places) for front in self._fronts[:rank])
 
     def add(self, losses: tuple[float, ...]) -> None:
         """Insert a point."""
         if self._count == len(self._ranks):
             self._losses = np.concatenate([self._losses, np.empty_like(self._losses)], axis=1)
             self._ranks = np.concatenate([self._ranks, np.empty_like(self._ranks)])
-        movers, points = np.array([self._count]), np.array(losses)[:, None]
-        self._losses[:, self._count] = losses
+        place = self._count
+        self._losses[:, place] = losses
         self._count += 1
+        # Equal points stand and move together. So a point is never compared with its equal below, and who is as low as
+        # another in all objectives dominates it.
+        twin = self._first.setdefault(losses, place)
+        movers = self._of_one(place, losses)
+        if twin != place:
+            self._ranks[place] = rank = int(self._ranks[twin])
+            self._fronts[rank].join(movers)
+            return
         # Whom a front dominates, all fronts before it do.
-        first = bisect_left(self._fronts, True, key=lambda front: not _dominates(front[1], points).any())
+        first = bisect_left(self._fronts, True, key=lambda front: not front.dominates(losses))
         for rank in range(first, len(self._fronts)):
-            self._ranks[movers] = rank
-            places, there = self._fronts[rank]
-            pushed = np.flatnonzero(_dominates(points, there).any(axis=0))
-            leaving = places[pushed], there[:, pushed]
-            if len(pushed) == len(movers):
-                places[pushed], there[:, pushed] = movers, points
-            else:
-                places, there = np.delete(places, pushed), np.delete(there, pushed, axis=1)
-                self._fronts[rank] = np.concatenate([places, movers]), np.concatenate([there, points], axis=1)
-            if not len(pushed):
+            self._ranks[movers.places] = rank
+            movers = self._fronts[rank].admit(movers)
+            if not len(movers.places):
                 return
-            movers, points = leaving
-        self._ranks[movers] = len(self._fronts)
-        self._fronts.append((movers, points))
+        self._ranks[movers.places] = len(self._fronts)
+        self._fronts.append(movers)
 
 
-def _dominates(ours: Array, theirs: Array) -> NDArray[np.bool_]:
-    """Which of our points (m, k) dominate which of theirs (m, n), of shape (k, n)."""
-    a, b = ours[0, :, None], theirs[0]
-    lower, lowest = a <= b, a < b
-    for row, other in zip(ours[1:, :, None], theirs[1:], strict=True):
-        lower &= row <= other
-        lowest |= row < other
-    return lower & lowest
+class _Line:
+    """Points of which none dominates another, in two objectives: as the first loss rises, the second falls.
+
+    So whom a point dominates stand side by side. And so do those whom neighbours of one front dominate in the next, for
+    everybody there is dominated by somebody here.
+    """
+
+    __slots__ = ("first", "places", "second")
+
+    def __init__(self, places: array[int], first: list[float], second: list[float]) -> None:
+        self.places, self.first = places, first
+        self.second = second
+        """With the sign turned, so that it rises."""
+
+    @staticmethod
+    def of(place: int, losses: tuple[float, ...]) -> _Line:
+        """A single point."""
+        return _Line(array("q", [place]), [losses[0]], [-losses[1]])
+
+    def dominates(self, losses: tuple[float, ...]) -> bool:
+        """Whether one of these is as low as a point."""
+        before = bisect_right(self.first, losses[0])
+        return before > 0 and self.second[before - 1] >= -losses[1]
+
+    def admit(self, others: _Line) -> _Line:
+        """Take in neighbours whom none of these dominates; gives whom they dominate, who leave."""
+        leave = slice(bisect_left(self.first, others.first[0]), bisect_right(self.second, others.second[-1]))
+        leaving = _Line(self.places[leave], self.first[leave], self.second[leave])
+        self.places[leave], self.first[leave], self.second[leave] = others.places, others.first, others.second
+        return leaving
+
+    def join(self, twin: _Line) -> None:
+        """Take in a point that is equal to one of these."""
+        place = bisect_left(self.first, twin.first[0])
+        self.places[place:place] = twin.places
+        self.first[place:place], self.second[place:place] = twin.first, twin.second
+
+
+class _Cloud:
+    """Points of which none dominates another, in any number of objectives: places (k,), losses (m, k)."""
+
+    __slots__ = ("losses", "places")
+
+    def __init__(self, places: Indices, losses: Array) -> None:
+        self.places, self.losses = places, losses
+
+    @staticmethod
+    def of(place: int, losses: tuple[float, ...]) -> _Cloud:
+        """A single point."""
+        return _Cloud(np.array([place]), np.array(losses)[:, None])
+
+    def dominates(self, losses: tuple[float, ...]) -> bool:
+        """Whether one of these is as low as a point."""
+        return bool((self.losses <= np.array(losses)[:, None]).all(axis=0).any())
+
+    def admit(self, others: _Cloud) -> _Cloud:
+        """Take in points whom none of these dominates; gives whom they dominate, who leave."""
+        lower = np.all(others.losses[:, :, None] <= self.losses[:, None], axis=0).any(axis=0)
+        leaving = _Cloud(self.places[lower], self.losses[:, lower])
+        self.places, self.losses = self.places[~lower], self.losses[:, ~lower]
+        self.join(others)
+        return leaving
+
+    def join(self, others: _Cloud) -> None:
+        """Take in points whom none of these dominates and who dominate none."""
+        self.places = np.concatenate([self.places, others.places])
+        self.losses = np.concatenate([self.losses, others.losses], axis=1)
 
 
 def crowding(losses: Array) -> Array:

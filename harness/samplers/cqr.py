@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 LEVELS = np.arange(1, 6) / 6
 """Of the quantiles; the first and the last enclose 2 / 3 of the losses, the second and the fourth 1 / 3."""
 CONFORMAL_FROM, VALIDATION = 32, 0.1
-"""Beyond so many observations this share of them is held back for the correction."""
+"""Beyond so many observations (Syne Tune: from so many on) this share of them is held back for the correction."""
 TREES, SHARE, LEAST = 50, 0.8, 3.0
 
 

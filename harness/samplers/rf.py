@@ -34,7 +34,7 @@ NUMERIC_NEIGHBOURS, NEIGHBOUR_DEVIATION = 4, 0.2
 
 
 class RandomForestSampler:
-    """Expected improvement under a random forest (Hutter, Hoos & Leyton-Brown 2011, LION 5, Algorithms 1 and 5).
+    """Expected improvement under a random forest (Hutter, Hoos & Leyton-Brown 2011, LION 5).
 
     The config with the highest one is proposed, or now and then a random one.
 
@@ -46,9 +46,9 @@ class RandomForestSampler:
     interleave: the probability of a random config, which keeps the search from ending where the forest errs;
     initial: random configs observed first. ValueError for several objectives.
 
-    "Sequential Model-based Optimization for General Algorithm Configuration" is the source, section 4 too; the mean and
-    the variance are by Hutter et al. 2014, section 4.3.2, the settings by Lindauer et al., "SMAC3" (JMLR 2022), its
-    facade for hyperparameters.
+    The source is "Sequential Model-based Optimization for General Algorithm Configuration"; the mean and the variance
+    are by Hutter et al. 2014, section 4.3.2, the settings by Lindauer et al., "SMAC3" (JMLR 2022), its facade for
+    hyperparameters.
     """
 
     def __init__(

@@ -36,11 +36,11 @@ class TreeParzen:
     Watanabe (arXiv 2304.11127) compares.
 
     initial: random configs before the first model, and observations that a resource needs to be modelled; candidates:
-    draws from l a suggestion (24, as Hyperopt and Optuna). On a space restricted to a table's rows the draws are free
-    rows, without replacement and in proportion to l: l itself, where the rows follow the space's law. To take the best
-    ratio of all rows would be another method: the ratio is highest far from all that is known as bad, and l is what
-    keeps the search near the good. gamma: the share of good ones; univariate: Bergstra's densities, which treat each
-    hyperparameter alone. ValueError for several objectives.
+    draws from l a suggestion (24, as Hyperopt and Optuna; Syne Tune's KDE has the numbers of `bohb`). On a space
+    restricted to a table's rows the draws are free rows, without replacement and in proportion to l: l itself, where
+    the rows follow the space's law. To take the best ratio of all rows would be another method: the ratio is highest
+    far from all that is known as bad, and l is what keeps the search near the good. gamma: the share of good ones;
+    univariate: Bergstra's densities, which treat each hyperparameter alone. ValueError for several objectives.
     """
 
     def __init__(

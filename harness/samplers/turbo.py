@@ -44,7 +44,7 @@ FEWEST_ROWS = 8
 
 
 class Turbo:
-    """TuRBO-1 (Eriksson, Pearce, Gardner, Turner and Poloczek 2019, arXiv 1910.01739, section 2 and appendix D).
+    """TuRBO-1 (Eriksson, Pearce, Gardner, Turner and Poloczek 2019, arXiv 1910.01739).
 
     Proposed is what looks best in one function drawn from the belief, within a box around the best config. The sides
     of the box are in the ratio of the length scales, its volume is length^d before it is cut to the space; three

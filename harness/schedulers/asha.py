@@ -17,7 +17,9 @@ class Asha:
     """Asynchronous successive halving with promotions (Li et al. 2020, arXiv 1810.05934, Algorithm 2).
 
     An idle worker resumes, from the highest rung down, the best paused trial among the best n / eta of its rung;
-    where there is none, it starts a new trial, which runs to the lowest rung. The sampler learns of every rung.
+    where there is none, it starts a new trial, which runs to the lowest rung. (Syne Tune promotes who meets the
+    interpolated quantile, which may be one more, and can spread trials over brackets: see `hypertune`.) Who fails or
+    ends early counts at the rung that it was on its way to. The sampler learns of every rung.
     eta: the share 1 / eta of a rung is promoted; grace: the resource of the lowest rung, else the lowest level.
     """
 

@@ -10,6 +10,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
 __all__ = ["AshaStop"]
 
+VERSION = 2
 RUNNING, CONTINUE, STOP = Status.RUNNING, Decision.CONTINUE, Decision.STOP
 
 
@@ -17,7 +18,8 @@ class AshaStop:
     """Asynchronous successive halving that stops (after Li et al. 2020, arXiv 1810.05934).
 
     At each rung a trial goes on if its loss lies at or below the 1 / eta quantile of all losses seen there, the first
-    always: the rule of Syne Tune's stopping kind. Nothing is paused, so no checkpoint is needed. The sampler learns of
+    always: the rule of Syne Tune's stopping kind. A rung counts each trial once: who fails at one counts there as the
+    worst, unless it was counted before it crashed. Nothing is paused, so no checkpoint is needed. The sampler learns of
     every rung.
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level.
     """
@@ -40,6 +42,8 @@ class AshaStop:
         self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark.fidelity, grace, eta)}
         self._sampler = sampler
         self._running: dict[int, Config] = {}
+        self._counted: dict[int, int] = {}
+        """Of each running trial the last rung that counts it."""
         self._trials = 0
 
     def ask(self) -> Job | None:
@@ -50,19 +54,22 @@ class AshaStop:
         trial = self._trials
         self._trials += 1
         self._running[trial] = config
+        self._counted[trial] = 0
         return Job(trial, config, self._maximum)
 
     def tell(self, report: Report) -> Decision:
         """Stop at a rung what is not among the best."""
-        rung, ended = self._rungs.get(report.resource), report.status is not RUNNING
+        level, ended = report.resource, report.status is not RUNNING
+        rung = self._rungs.get(level)
         if rung is None and not ended:
             return CONTINUE
         trial, loss = report.trial, report.losses[0]
-        self._sampler.observe(self._running[trial], report.resource, report.losses)
+        self._sampler.observe(self._running[trial], level, report.losses)
         keeps = True
-        if rung is not None:
+        if rung is not None and self._counted[trial] != level:
+            self._counted[trial] = level
             rung.add(loss, trial, waits=False)
             keeps = ended or rung.keeps(loss)  # what has come to its end is not stopped
         if ended or not keeps:
-            del self._running[trial]
+            del self._running[trial], self._counted[trial]
         return CONTINUE if keeps else STOP

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 FAILED, CONTINUE = Status.FAILED, Decision.CONTINUE
 GOOD, CANDIDATES, WIDENED, LEAST_BANDWIDTH = 0.15, 64, 3.0, 1e-3
 """The paper's q, N_s and b_w. Its text names no least bandwidth that we found: this is the default of its authors'
-HpBandSter, where it stands in for zero when all good configs share a value."""
+HpBandSter, where it stands in for zero when all good configs share a value. (Syne Tune: .1 for several resources.)"""
 MOST_KERNELS = 250
 """Of each density: of more trials so many are taken, evenly spaced in their ranking, and a suggestion costs no more."""
 VERSION = 2

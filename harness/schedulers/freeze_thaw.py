@@ -25,21 +25,19 @@ MOST_TRIALS = 400
 
 
 class FreezeThawOptimization:
-    """Freeze-thaw Bayesian optimisation (Swersky, Snoek and Adams 2014, arXiv 1406.3896, sections 3 and 4).
+    """Freeze-thaw Bayesian optimisation (Swersky, Snoek and Adams 2014, arXiv 1406.3896).
 
     The asymptotes of all curves are a Gaussian process over the configs, and each curve is one about its asymptote, a
-    sum of exponential decays (equation 6). The posterior is the paper's exact one, in O(trials^3 + trials * levels^2).
-    After every step, the trial or new config with the highest expected improvement of its asymptote, over
-    the lowest mean of those begun, is trained for one step more; trials under way are believed to come out at their
-    mean.
+    sum of exponential decays. The posterior is the paper's exact one, in O(trials^3 + trials * levels^2). After every
+    step, the trial or new config with the highest expected improvement of its asymptote, over the lowest mean of those
+    begun, is trained for one step more; trials under way are believed to come out at their mean.
 
     What differs from the paper: it chooses by entropy search, what one more step of each is expected to tell of where
     the minimum is, among a basket of ten old and three new configs, themselves picked by expected improvement of the
-    asymptote (Algorithm 1). Here that improvement decides, among all paused trials and a basket of 32 new configs:
-    whenever the model is fitted anew, the most promising of all free rows where the space is restricted to rows (up to
-    4,096 at a time), and else of `candidates` configs, half of them near the best trials. Hyperparameters are the most
-    probable ones, not drawn by slice sampling; losses far above the median are capped, and a failure counts as the
-    worst.
+    asymptote. Here that improvement decides, among all paused trials and a basket of 32 new configs: whenever the model
+    is fitted anew, the most promising of all free rows where the space is restricted to rows (up to 4,096 at a time),
+    and else of `candidates` configs, half of them near the best trials. Hyperparameters are the most probable ones, not
+    drawn by slice sampling; losses far above the median are capped, and a failure counts as the worst.
 
     A trial that is chosen after its own step runs on without a restart. Where a benchmark keeps no checkpoints, whoever
     goes on after a pause is trained from the start again, which may cost more than the method saves: take a larger

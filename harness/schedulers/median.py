@@ -21,8 +21,8 @@ class MedianStopping:
     Every trial may run to the end. At each level it is stopped if its best loss so far is strictly worse than the
     median, over the completed trials that reported there, of the averages of their losses up to there. Completed is
     who has come to its end, has failed, or was stopped by this rule: each counts at the levels that it reached, who
-    failed with infinity at its last. Averages are over reports, whatever lies between their levels. The sampler learns
-    of each trial's last loss.
+    failed with infinity at its last. Averages are over reports, whatever lies between their levels. (Syne Tune compares
+    not a trial's best loss but its own average.) The sampler learns of each trial's last loss.
 
     grace: no trial is stopped below this resource, else from the lowest level on any may be; population: nor where
     fewer completed trials have reported, five as in Syne Tune. ValueError for a benchmark on whose trainings there is

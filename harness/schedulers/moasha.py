@@ -126,9 +126,10 @@ class _Rung:
         return self._trials[place]
 
     def _best(self) -> int | None:
-        rank = int(self._ranks.ranks[self._waits].min(initial=len(self._waits)))
-        room = int(len(self._ranks) / self._eta + 1e-9) - self._ranks.before(rank)
-        if room <= 0 or rank == len(self._waits):
+        count = len(self._waits)
+        rank = int(np.where(self._waits, self._ranks.ranks, count).min(initial=count))
+        room = int(count / self._eta + 1e-9) - self._ranks.before(rank)
+        if room <= 0 or rank == count:
             return None
         front = self._ranks.front(rank)
         waiting = front[self._waits[front]].tolist()

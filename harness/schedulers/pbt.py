@@ -29,8 +29,9 @@ class Pbt:
     a finite loss by a new config from `sampler`; the quartiles are of those members that have reported; with fewer
     workers than members the least trained goes first; who has come to the highest level is no longer copied, and
     workers that would idle begin another population. interval: in units of the fidelity, else a tenth of the highest
-    level. ValueError for a benchmark with several objectives, with nothing to copy on the way (one level, levels that
-    are fresh trainings, no checkpoints), or restricted to rows.
+    level (Syne Tune counts seconds, which no method sees here); the other numbers are Syne Tune's. ValueError for a
+    benchmark with several objectives, with nothing to copy on the way (one level, levels that are fresh trainings, no
+    checkpoints), or restricted to rows.
     """
 
     NEEDS_STATE = True

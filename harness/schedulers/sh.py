@@ -15,7 +15,7 @@ CONTINUE = Decision.CONTINUE
 
 
 class SuccessiveHalving:
-    """Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943, Figure 3), with a factor other than two.
+    """Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943), with a factor other than two.
 
     `configs` new trials are trained to the lowest rung; when all have reported, the best floor(configs / eta) go on to
     the second, the best floor(configs / eta^2) of these to the third, until the highest level; then it begins again

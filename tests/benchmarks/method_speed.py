@@ -1,23 +1,29 @@
-"""What methods cost: a suggestion, a report told, many workers, and whole studies of those that model curves.
+"""What methods cost: a suggestion, a report told, many workers, whole studies of those that model curves, and peers.
 
     python tests/benchmarks/method_speed.py tell
     python tests/benchmarks/method_speed.py suggestion wide studies --reference path/to/reference
+    python tests/benchmarks/method_speed.py wide ratios --reference FOLDER --python optuna=PATH --python smac=PATH
 
 One line of JSON a number, beside what is allowed; process time, one thread, on a made-up mixed space of five
 hyperparameters with 27 levels. tell: microseconds a report, of each call the least of three equal runs, so that what
 else the machine does is left out; suggestion: milliseconds from 100 observations on, one more after each; wide: the
 cost of a report, loop included, with 64 workers and 10,000 trials over that with 4 workers and 100; studies: seconds on
-the table of `study_speed.py`.
+the table of `study_speed.py`; ratios: how many times our seconds a peer takes for the same suggestion or study, by its
+script in the reference and in turn with ours, each by the Python of its environment, `optuna`, `smac`,
+`syne-tune-0.13` or `syne-tune-0.16`; peers without one are left out.
 """
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter_ns, process_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,6 +31,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from harness import catalog
+from harness.checks import past_tasks
 from harness.compose.studies import no_garbage_collection
 from harness.loop import run
 from harness.simulated import Simulated
@@ -43,12 +50,40 @@ MIXED = Space(
 )
 SUGGESTIONS = {"sobol": 0.3, "rea": 0.3, "cmaes": 0.3, "de": 0.3, "tpe": 1, "bore": 25, "rf": 60, "cqr": 120}
 MODEL_FREE = (
-    "rs", "grid", "sobol", "rea", "cmaes", "de", "asha", "asha-stop", "sh", "hyperband", "pasha", "median", "dehb",
-    "bohb", "priorband", "nsga2", "moasha", "pbt",
+    "rs", "grid", "sobol", "rea", "cmaes", "de", "zero-shot", "bounding-box", "asha", "asha-stop", "sh", "hyperband",
+    "pasha", "median", "dehb", "bohb", "priorband", "nsga2", "moasha", "pbt",
 )  # fmt: skip
 SEVERAL_OBJECTIVES = {"nsga2", "moasha"}
 STUDIES = {"mobster": 3, "hypertune": 4, "dyhpo": 6}
 TELL_US, WIDER = 5.0, 2.0
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+
+
+class Peer(NamedTuple):
+    """What another system needs for the same: its environment, its script with arguments, and the least ratio wanted.
+
+    seconds: the name of the CPU seconds in what the script says; what SMAC takes on average it has by the wall clock
+    alone, so that ratio holds on an idle machine only. The ratios wanted are those of the numbers to reach.
+    """
+
+    python: str
+    script: tuple[str, ...]
+    wanted: float
+    seconds: str = "cpu"
+
+
+SUGGESTING = {
+    "tpe": Peer("optuna", ("optuna_run.py", "cost", "TPE-mv", "--ns", "100"), 2.5),
+    "bore": Peer("syne-tune-0.16", ("suggestion_cost.py", "st16-bore", "--ns", "100"), 160 / 25),
+    "cqr": Peer("syne-tune-0.16", ("suggestion_cost.py", "st16-cqr", "--ns", "100"), 566 / 120),
+    "rf": Peer("smac", ("suggestion_cost.py", "smac", "--ns", "100"), 526 / 60, "mean_ask"),
+}
+STUDYING = {
+    "mobster": Peer("syne-tune-0.13", ("syne_tune_run.py", "MOBSTER-prom"), 11.7 / 3),
+    "hypertune": Peer("syne-tune-0.13", ("syne_tune_run.py", "HyperTune-prom"), 30.1 / 4),
+    "dyhpo": Peer("syne-tune-0.13", ("syne_tune_run.py", "DyHPO-prom"), 146 / 6),
+}
+REPEATS = 3
 
 
 class Timed:
@@ -76,12 +111,13 @@ class Timed:
 
 def study(method: str, workers: int, trials: int, seed: int) -> tuple[list[int], float, int]:
     """Nanoseconds of each `tell`, seconds of the whole, reports."""
-    space = MIXED.opened()
+    space, parsed = MIXED.opened(), catalog.parse_method(method)
     benchmark = toy_benchmark(space, tuple(range(1, 28)), 1e9, workers)
     if method in SEVERAL_OBJECTIVES:
         benchmark = replace(benchmark, objectives=(*benchmark.objectives, Objective("size")))
     toy = (StatefulToy if method == "pbt" else Toy)(benchmark)
-    scheduler = Timed(catalog.build(catalog.parse_method(method), benchmark, np.random.default_rng(seed)), trials)
+    past = past_tasks(space) if parsed.learns else None
+    scheduler = Timed(catalog.build(parsed, benchmark, np.random.default_rng(seed), history=past), trials)
     executor = Simulated(toy, workers, seed, benchmark.delays)
     with no_garbage_collection():
         began = process_time()
@@ -131,24 +167,62 @@ def on_reference(method: str, reference: Path) -> float:
     return process_time() - began
 
 
+def of_peer(peer: Peer, python: str, reference: Path) -> float:
+    """The CPU seconds that a script of the reference says."""
+    command = [python, str(reference / peer.script[0]), *peer.script[1:]]
+    said = subprocess.run(command, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(said.strip().splitlines()[-1])[peer.seconds]
+
+
+def ratio(ours: Callable[[], float], peer: Peer, python: str, reference: Path) -> tuple[float, float]:
+    """Our seconds and those of a peer: the medians of some runs in turn, so that both meet the same machine."""
+    pairs = [(ours(), of_peer(peer, python, reference)) for _ in range(REPEATS)]
+    return statistics.median(mine for mine, _ in pairs), statistics.median(theirs for _, theirs in pairs)
+
+
 def show(what: str, method: str, value: float, allowed: float, **more: Any) -> None:
-    """Print one number."""
-    line = {"what": what, "method": method, **more, "value": round(value, 3), "allowed": allowed}
-    print(json.dumps(line | {"holds": value <= allowed}), flush=True)
+    """Print one number, which is at most what is allowed; of ratios at least what is wanted."""
+    holds = value >= allowed if what == "ratios" else value <= allowed
+    bound = "wanted" if what == "ratios" else "allowed"
+    print(
+        json.dumps(
+            {"what": what, "method": method, **more, "value": round(value, 3), bound: round(allowed, 3), "holds": holds}
+        ),
+        flush=True,
+    )
+
+
+def show_ratios(chosen: set[str], pythons: dict[str, str], reference: Path) -> None:
+    """Print how many times our seconds each peer takes that there is an environment for."""
+    for method, peer in {**SUGGESTING, **STUDYING}.items():
+        if peer.python not in pythons or (chosen and method not in chosen):
+            continue
+
+        def ours(method: str = method) -> float:
+            return 1e-3 * suggestion(method, False) if method in SUGGESTING else on_reference(method, reference)
+
+        mine, theirs = ratio(ours, peer, pythons[peer.python], reference)
+        seconds = {"peer": f"{peer.python}: {' '.join(peer.script)}", "ours_s": mine, "theirs_s": theirs}
+        show("ratios", method, theirs / mine, peer.wanted, **seconds)
 
 
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["suggestion", "tell", "wide", "studies"])
+    parser.add_argument("what", nargs="+", choices=["suggestion", "tell", "wide", "studies", "ratios"])
     parser.add_argument("--methods", default="", help="only these, by commas")
     parser.add_argument("--reference", type=Path)
+    parser.add_argument("--python", action="append", default=[], metavar="ENVIRONMENT=PATH")
     arguments = parser.parse_args()
-    if "studies" in arguments.what and arguments.reference is None:
-        parser.error("studies need --reference, the folder of table.npz")
+    if {"studies", "ratios"} & set(arguments.what) and arguments.reference is None:
+        parser.error("studies and ratios need --reference, the folder of table.npz and of the peers' scripts")
     chosen = set(arguments.methods.split(",")) - {""}
     with threadpool_limits(1):
         for what in arguments.what:
+            if what == "ratios":
+                pythons = dict(text.split("=", maxsplit=1) for text in arguments.python)
+                show_ratios(chosen, pythons, arguments.reference)
+                continue
             methods = {"suggestion": SUGGESTIONS, "studies": STUDIES}.get(what, MODEL_FREE)
             for method in [method for method in methods if not chosen or method in chosen]:
                 if what == "suggestion":
