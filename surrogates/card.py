@@ -240,7 +240,7 @@ def _coverage_of_unseen(learned: Prepared, held_out: HeldOut, model: Surrogate) 
     inside = 0
     for i, row in enumerate(kept):
         point = learned.x[row]
-        near = fitted.misses.near(point)
+        near = fitted.misses.near(fitted.misses.x[i])
         missed = fitted.misses.residuals[near[near != i], 0, place]
         lucky = fitted.noise.near(point)
         drawn = [fitted.noise.residuals[one, : fitted.noise.runs[one], place] for one in lucky]

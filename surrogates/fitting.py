@@ -283,8 +283,9 @@ def _misses(data: Prepared, held_out: HeldOut, scale: Scale, noise: Noise) -> No
     """What the mean missed of the configs that did not diverge, when each was held out."""
     kept: NDArray[np.bool_] = np.asarray(data.good.any(axis=1))
     truth = mean_over(_unbounded(scale, data.values, data.good), data.good)[kept]
-    missed = (truth - scale.unbounded(held_out.values[kept])).reshape(len(truth), -1)
-    return misses_of(data.x[kept], missed.round(MISSED_DIGITS), data.good.sum(axis=1)[kept], noise)
+    guess = scale.unbounded(held_out.values[kept])
+    missed = (truth - guess).reshape(len(truth), -1).round(MISSED_DIGITS)
+    return misses_of(data.x[kept], guess[:, -1], missed, data.good.sum(axis=1)[kept], noise)
 
 
 def _reach(x: Array) -> float:

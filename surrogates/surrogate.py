@@ -27,7 +27,7 @@ from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
-from surrogates.misses import none_of
+from surrogates.misses import none_of, place_of
 from surrogates.noise import Noise
 from surrogates.table import ENDS
 
@@ -161,7 +161,7 @@ class Surrogate:
         mean, place = self.fitted.mean, self._objectives[0]
         unbounded, seconds = mean.predict(x)
         for row, config in enumerate(configs):
-            unbounded[row] += self._missed(x[row], self._own(self._values(config)))
+            unbounded[row] += self._missed(x[row], unbounded[row], self._own(self._values(config)))
         source = self._sources[place]
         if source == SECONDS:
             losses = seconds.sum(axis=1) if self.benchmark.fidelity.continues else seconds[:, -1]
@@ -172,8 +172,9 @@ class Surrogate:
             losses[row] = self._failed(x[row], seconds[row]).losses[-1][0]
         return losses
 
-    def _missed(self, point: Array, own: int) -> Array:
-        return self.fitted.misses.drawn(point, [number_at(own, place) for place in (1, 2, 3)])
+    def _missed(self, point: Array, unbounded: Array, own: int) -> Array:
+        place = place_of(point, unbounded[-len(self.fitted.modelled) :])
+        return self.fitted.misses.drawn(place, [number_at(own, part) for part in (1, 2, 3)])
 
     def _curve(self, point: Array, own: int, luck: int | None) -> Curve:
         mean, noise = self.fitted.mean, self.fitted.noise
@@ -182,7 +183,7 @@ class Surrogate:
             chance = mean.chance_to_diverge(point[None])[0]
             if chance > (0.5 if luck is None else number_at(luck, 0)):
                 return self._failed(point, seconds[0])
-        unbounded += self._missed(point, own)
+        unbounded += self._missed(point, unbounded[0], own)
         if luck is not None:
             unbounded += noise.drawn(point, [number_at(luck, place) for place in (1, 2, 3)])
         spent, modelled = self._spent(seconds[0]), mean.values(unbounded[0])

@@ -27,7 +27,7 @@ from harness.types import Benchmark, End, Fidelity, Objective
 from surrogates import declared, fitting, surrogate
 from surrogates.declared import Declared
 from surrogates.features import Features
-from surrogates.misses import misses_of, none_of
+from surrogates.misses import misses_of, none_of, place_of
 from surrogates.noise import NEIGHBOURS, Noise
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.kernel import matern
@@ -363,9 +363,19 @@ def test_what_is_missed_is_told_from_luck(own: float, runs: int) -> None:
     x = rng.random((400, 2))
     offsets = own * rng.standard_normal((400, 1)) + luck / np.sqrt(runs) * rng.standard_normal((400, 1))
     noise = Noise.of(x[:100], [*luck * rng.standard_normal((100, 3, 1))])
-    missed = misses_of(x, offsets, np.full(400, runs), noise).residuals[:, 0, 0]
+    missed = misses_of(x, np.zeros((400, 1)), offsets, np.full(400, runs), noise).residuals[:, 0, 0]
     spread, allowed = np.sqrt((missed**2).mean()), 0.45 * luck / np.sqrt(runs)
     assert abs(spread - own) < (allowed if own < luck else 0.1 * own)
+
+
+def test_what_is_missed_of_bad_configs_says_nothing_of_good_ones() -> None:
+    """Configs predicted to end badly, everywhere among the good ones, are missed by a hundred times as much."""
+    rng, none = np.random.default_rng(0), Noise.of(np.zeros((1, 2)), [np.zeros((1, 1))])
+    x, bad = rng.random((400, 2)), np.arange(400) % 4 == 0
+    ends = np.where(bad, 3.0, 0.0)[:, None]
+    missed = misses_of(x, ends, np.where(bad, 1.0, 0.01)[:, None], np.ones(400, dtype=np.intp), none)
+    drawn = [abs(missed.drawn(place_of(one, np.zeros(1)), rng.random(3).tolist())[0]) for one in rng.random((50, 2))]
+    assert max(drawn) == pytest.approx(0.01)
 
 
 def test_a_config_has_luck_of_its_own_as_measured() -> None:
