@@ -18,7 +18,7 @@ level is reached: it is then another, harder-earned number, and hiding that woul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -29,9 +29,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Key = tuple[str, str, int]
 """A study: its arm, benchmark and seed."""
+Finals = Mapping[int, tuple[float, float]]
+"""What the configs of trials end with, looked up without the luck of a seed: on validation and on test."""
 
 DEFAULT_RULE = "maxfid"
-LOOKED_UP = ("final", "final_test")
+UNKNOWN = (np.nan, np.nan)
 
 
 class Events(NamedTuple):
@@ -144,11 +146,18 @@ def at(times: Floats, values: Floats, grid: Floats) -> Floats:
     return np.append(values, np.nan)[index]  # index -1, before the first step, is the NaN
 
 
-def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT_RULE) -> dict[Key, Trajectory]:
+def trajectory(events: Events, top: int, rule: str = DEFAULT_RULE) -> Trajectory:
+    """The incumbent of one study; top: the highest level of its benchmark."""
+    return walk(RULES[rule](_trained_out(events, top), top))
+
+
+def trajectories(
+    events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT_RULE, finals: Mapping[Key, Finals] | None = None
+) -> dict[Key, Trajectory]:
     """The incumbent of every study in a frame of events.
 
-    events: columns as of `Events`, arm, benchmark and seed; final and final_test, where they were looked up, are the
-    same at all events of a trial; tops: the highest level of each benchmark.
+    events: columns as of `Events`, arm, benchmark and seed; tops: the highest level of each benchmark; finals: what was
+    looked up of the trials of studies.
     """
     if rule not in RULES:
         raise ValueError(f"no incumbent rule {rule!r}: there are {', '.join(RULES)}")
@@ -156,18 +165,16 @@ def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT
         events[name].to_numpy() for name in ("time", "trial", "resource", "loss", "test")
     )
     (kinds, kind), (reasons, reason) = (_coded(events[name]) for name in ("kind", "reason"))
-    looked_up = [events[name].to_numpy() for name in LOOKED_UP] if {*LOOKED_UP} <= {*events} else []
     found: dict[Key, Trajectory] = {}
-    for (arm, benchmark, seed), rows in rows_of_studies(events).items():
+    for key, rows in rows_of_studies(events).items():
         study = Events(
             kinds[kind[rows]], time[rows], trial[rows], resource[rows], loss[rows], test[rows], reasons[reason[rows]]
         )
-        top = tops[benchmark]
-        path = walk(RULES[rule](_trained_out(study, top), top))
-        if looked_up:
-            first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
-            path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
-        found[arm, benchmark, seed] = path
+        path = trajectory(study, tops[key[1]], rule)
+        if known := (finals or {}).get(key):
+            worth = np.array([known.get(trial, UNKNOWN) for trial in path.trials.tolist()]).reshape(-1, 2)
+            path = path._replace(finals=worth[:, 0], final_tests=worth[:, 1])
+        found[key] = path
     return found
 
 

@@ -108,8 +108,10 @@ def write(
 
 
 def _numbers(summary: Summary) -> dict[str, Any]:
-    """Every number but those of single studies, which are the store's and `report --json` prints."""
-    return {name: value for name, value in summary.numbers().items() if name != "studies"}
+    """Every number but those of single studies, which are the store's and `report --json` prints; no statements."""
+    plain = {name: value for name, value in summary.numbers().items() if name != "studies"}
+    pairs = [{name: value for name, value in row.items() if name != "statement"} for row in plain["pairs"]]
+    return plain | {"pairs": pairs}
 
 
 def _scripts() -> dict[str, bytes]:

@@ -77,8 +77,8 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
 def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """What this machine took for a simulated study over the jobs that it started.
 
-    studies: outcomes. A row a study: columns arm, benchmark, jobs, seconds (a job). Real ones are left out, since their
-    seconds are those of trainings.
+    studies: outcomes. A row for each arm on each benchmark, medians over its studies: columns arm, benchmark, jobs,
+    seconds (a job). Real ones are left out, since their seconds are those of trainings.
     """
     started = (events["kind"] == "started").to_numpy()
     counts = [(*key, int(started[rows].sum())) for key, rows in rows_of_studies(events).items()]
@@ -86,7 +86,8 @@ def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.D
     real = [name for name in facts if facts[name].get("real")]
     simulated = studies[~studies["benchmark"].isin(real) & (studies["real_seconds"] > 0)]
     frame = simulated.merge(jobs[jobs["jobs"] > 0], on=["arm", "benchmark", "seed"])
-    return frame.assign(seconds=frame["real_seconds"] / frame["jobs"])[["arm", "benchmark", "jobs", "seconds"]]
+    each = frame[["arm", "benchmark"]].assign(jobs=frame["jobs"], seconds=frame["real_seconds"] / frame["jobs"])
+    return each.groupby(["arm", "benchmark"], sort=False, as_index=False).median()
 
 
 def _shares(facts: Any) -> Floats:

@@ -75,17 +75,23 @@ def main(summary: Summary) -> Table:
 def per_benchmark(summary: Summary) -> Table:
     """A row a benchmark, a column a method: the regret at the budget, in bold the best and all that are like it."""
     arms, rows, bold = unique(summary.studies["arm"]), list[list[str]](), set[tuple[int, int]]()
+    numbers: list[dict[str, Any]] = []
     for row, name in enumerate(unique(summary.table["benchmark"])):
         known = {entry["arm"]: entry for entry in records(summary.table[summary.table["benchmark"] == name])}
         shown = "loss" if scale(summary.facts[name]) is None else "regret"
+        of = shown if shown == "regret" else str(summary.facts[name].get("metric", "loss"))
         cells = [text.number(known[arm][shown]) if arm in known else text.NONE for arm in arms]
-        rows.append([name, shown if shown == "regret" else str(summary.facts[name].get("metric", "loss")), *cells])
+        rows.append([name, of, *cells])
         bold |= {(row, 2 + column) for column, arm in enumerate(arms) if arm in known and known[arm]["best"]}
+        for arm, entry in known.items():
+            ends = {end: entry[f"{shown}_{end}"] for end in ("low", "high")}
+            about = {"benchmark": name, "of": of, "arm": arm}
+            numbers.append({**about, "mean": entry[shown], **ends, "best": entry["best"]})
     caption = (
         "Regret at the budget on each benchmark (0 the best final loss, 1 the median random config; the loss where "
         "these are not known). Bold: the best, and all that could not be told apart from it."
     )
-    return Table(["benchmark", "of", *arms], rows, frozenset(bold), caption, summary.table)
+    return Table(["benchmark", "of", *arms], rows, frozenset(bold), caption, pd.DataFrame(numbers))
 
 
 def time_to_target(summary: Summary) -> Table:
@@ -122,7 +128,8 @@ def pairwise(summary: Summary) -> Table:
         f"Pairs of methods over {len(summary.suite.selection.benchmarks)} benchmarks: signed-rank tests of mean "
         f"anytime scores with Holm's correction; practically equal are those that differ by at most {REGION:g}.{design}"
     )
-    return Table(head, rows, bold_rows([row["verdict"] == BETTER for row in records(frame)]), caption, frame)
+    numbers = frame.drop(columns="statement")
+    return Table(head, rows, bold_rows([row["verdict"] == BETTER for row in records(frame)]), caption, numbers)
 
 
 def environment(summary: Summary) -> Table:

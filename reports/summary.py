@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reports import pairs as pair_statements
-from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, trajectories
+from reports.incumbent import DEFAULT_RULE, Finals, Floats, Key, Trajectory, trajectories
 from reports.intervals import mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
 from reports.regret import measure, ranks, scale
@@ -85,7 +85,7 @@ def observed(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: st
     unknown = [name for name in names if not facts.get(name, {}).get("levels")]
     if unknown:
         raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
-    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
+    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule, _finals(studies))
     wanted = outcomes(studies, found, facts)
     here = [(name, wanted[wanted["benchmark"] == name]) for name in names]
     said = [pair_statements.compare(mine, scale(facts[name])) for name, mine in here]
@@ -101,9 +101,9 @@ def summarise(
 ) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
-    facts: of each benchmark; `levels` must be there, all else may be missing; declared: what was before the studies
-    ran, in words. Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark
-    has no levels.
+    studies: a row each; in `finals`, where that was looked up, what the configs of its trials end with; facts: of each
+    benchmark; `levels` must be there, all else may be missing; declared: what was before the studies ran, in words.
+    Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark has no levels.
     """
     seen = observed(studies, events, facts, rule)
     rows: list[dict[str, Any]] = []
@@ -121,6 +121,14 @@ def summarise(
         facts=facts,
         declared=declared,
     )
+
+
+def _finals(studies: pd.DataFrame) -> dict[Key, Finals] | None:
+    """What was looked up of the trials of each study, where the frame has it."""
+    if "finals" not in studies:
+        return None
+    columns = (studies[name].tolist() for name in ("arm", "benchmark", "seed", "finals"))
+    return {(str(arm), str(benchmark), int(seed)): known for arm, benchmark, seed, known in zip(*columns, strict=True)}
 
 
 def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:

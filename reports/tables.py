@@ -135,7 +135,7 @@ def differences(summary: Summary) -> Table:
     caption = (
         "Pairs of methods on each benchmark: paired t tests over seeds, ratios of the first to the second on logs."
     )
-    return Table(head, rows, caption=caption, numbers=summary.pairs)
+    return Table(head, rows, caption=caption, numbers=summary.pairs.drop(columns="statement"))
 
 
 def notes(summary: Summary) -> list[str]:

@@ -203,6 +203,11 @@ def test_where_the_resource_went_adds_up() -> None:
     used = resources.levels(events, facts)
     assert used["trials"].to_numpy() == pytest.approx(1)  # every trial is trained to the end
     assert used.groupby("level")["time"].first().to_dict() == pytest.approx({1 / 9: 1 / 3, 1 / 3: 2 / 3, 1.0: 1.0})
+    studies = whole().studies
+    slow = studies.assign(real_seconds=np.where(studies["seed"] == 0, 9.0, 0.01))
+    overhead = resources.decisions(slow, events, facts)
+    assert len(overhead) == len(QUALITY) * len(NAMES) and (overhead["jobs"] == 20).all()
+    assert overhead["seconds"].to_numpy() == pytest.approx(0.01 / 20)  # of the median study
 
 
 def test_figures_show_what_they_are_given() -> None:
@@ -264,6 +269,11 @@ def test_every_number_over_benchmarks_is_in_the_json_and_every_table_has_its_fil
     assert set(files) == {f"tables/{name}.{suffix}" for name in names for suffix in ("csv", "tex")}
     pairs = pd.read_csv(io.BytesIO(files["tables/pairs.csv"]))
     assert pairs["holm"].tolist() == pytest.approx(whole().suite.pairs["holm"].tolist())
+    regrets = pd.read_csv(io.BytesIO(files["tables/benchmarks.csv"]))
+    assert regrets[["mean", "low", "high"]].to_numpy() == pytest.approx(
+        whole().table[["regret", "regret_low", "regret_high"]].to_numpy()
+    )
+    assert regrets["best"].tolist() == whole().table["best"].tolist()
 
 
 def test_the_terminal_says_it_over_benchmarks() -> None:
