@@ -155,8 +155,9 @@ def save(figure: Figure) -> dict[str, bytes]:
     """The figure as SVG, PDF and PNG, by suffix."""
     files: dict[str, bytes] = {}
     _room_for_legends(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not again for each format
+    if layout := figure.get_layout_engine():  # laid out once, not again for each format
+        layout.execute(figure)
+    figure.set_layout_engine(None)
     for axes in figure.axes:  # the solver's last digits vary from run to run, and names in an SVG follow from them
         axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
     for suffix, options in FORMATS.items():

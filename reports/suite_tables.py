@@ -14,11 +14,13 @@ from reports.outcomes import records, unique
 from reports.regret import scale
 from reports.suite import targets
 from reports.suite.pairs import BETTER, REGION
-from reports.suite.suite import FINAL, IQM, MEAN, TENTH
+from reports.suite.suite import FINAL, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
 from reports.summary import Summary
 from reports.table import Table, bold_rows, csv, latex
 from reports.tables import completeness, differences, methods
 
+IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL)
+"""The quantities of the main table, those that are known."""
 MOST = 10
 """Statements about pairs that a reader takes in at once."""
 
@@ -56,7 +58,8 @@ def files(summary: Summary) -> dict[str, bytes]:
 def main(summary: Summary) -> Table:
     """A row a method: its numbers over all benchmarks, and how it stands against the first method."""
     suite = summary.suite
-    columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in (IQM, MEAN, TENTH, FINAL)}
+    columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in IN_MAIN}
+    columns = {name: frame for name, frame in columns.items() if frame["center"].notna().any()}
     words = [_estimates(frame) for frame in columns.values()]
     rows = [
         [arm, *cells, f"{rank:.2f}", *_against(summary, arm)]
@@ -114,13 +117,15 @@ def pairwise(summary: Summary) -> Table:
     rows: list[list[str]] = []
     for row in records(frame):
         shift = text.interval(row["shift"], row["shift_low"], row["shift_high"], 3)
+        truly = text.interval(row["inference"], row["inference_low"], row["inference_high"], 3)
         chance = text.interval(row["improvement"], row["improvement_low"], row["improvement_high"], 2)
         shares = " / ".join(f"{row[part]:.2f}" for part in ("better", "equal", "worse"))
         wins = f"{row['wins']}–{row['ties']}–{row['losses']}"
         said = [row["verdict"], row["practically"], text.number(row["detectable"])]
-        rows.append([row["first"], row["second"], shift, chance, wins, _p(row["holm"]), shares, *said])
-    head = ["first", "second", "shift of the anytime score [95 %]", "P(first is better) [95 %]", "wins–ties–losses"]
-    head += ["Holm p", "P(better / equal / worse)", "verdict", "practically", "detectable"]
+        rows.append([row["first"], row["second"], shift, truly, chance, wins, _p(row["holm"]), shares, *said])
+    head = ["first", "second", "shift of the anytime score [95 %]", "difference of the inference score [95 %]"]
+    head += ["P(first is better) [95 %]", "wins–ties–losses", "Holm p", "P(better / equal / worse)", "verdict"]
+    head += ["practically", "detectable"]
     design = (
         f" {summary.suite.impossible[:1].upper()}{summary.suite.impossible[1:]}." if summary.suite.impossible else ""
     )
