@@ -17,11 +17,14 @@ import pandas as pd
 
 from reports import pairs as pair_statements
 from reports.incumbent import DEFAULT_RULE, Finals, Floats, Key, Trajectory, trajectories
-from reports.intervals import mean
+from reports.intervals import Interval, mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
-from reports.regret import measure, ranks, scale
+from reports.regret import counted, measure, ranks, scale
+from reports.statistics.scores import random_search_equivalent
 from reports.suite.suite import Suite, over_benchmarks
 
+ROUNDING = 1e-12
+"""By so much, as a share of it, a config's mean over seeds may differ from the same in the table."""
 HELD = {
     "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
     "not_applicable", "test", "family", "optimum_is",
@@ -148,10 +151,11 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
 
     wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back;
     regret, inference, inference_test: geometric means of normalised regrets, clipped: as observed, and of the selected
-    config without the luck of a seed, on the validation and on the test metric; all with a 95 % t interval; loss_mean:
-    the plain mean; overtuned: studies of which an earlier incumbent was better on test; at_floor, at_median: studies
-    whose regret was clipped; trials, reports, seconds, real_seconds, outside (the share of its configs that lie where
-    the data says little, NaN where that is not known): means per study.
+    config without the luck of a seed, on the validation and on the test metric; equivalent: how many random configs,
+    each trained to the end, it takes on average until one is as good as that, a geometric mean; all with a 95 % t
+    interval; loss_mean: the plain mean; overtuned: studies of which an earlier incumbent was better on test; at_floor,
+    at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds, outside (the share of its
+    configs that lie where the data says little, NaN where that is not known): means per study.
     """
     ran = mine[mine["state"] != MISSING]
     counts = mine["state"].value_counts()
@@ -172,6 +176,7 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
         **_geometric("regret", regrets),
         **_geometric("inference", ran["inference"].to_numpy(dtype=float)),
         **_geometric("inference_test", ran["inference_test"].to_numpy(dtype=float)),
+        **_equivalent(ran, facts),
         "overtuned": int(np.sum(ran["overtuned"] > 0)),
         "at_floor": 0 if ruler is None else int(np.sum(regrets <= ruler.floor)),
         "at_median": 0 if ruler is None else int(np.sum(regrets >= 1)),
@@ -186,8 +191,22 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
 def _geometric(name: str, regrets: Floats) -> dict[str, float]:
     """The geometric mean of normalised regrets with its t interval, which ends at 1."""
     found = mean(np.log(regrets)).exp()
-    high = float(min(found.high, 1.0)) if found.high == found.high else np.nan
-    return {name: float(found.center), f"{name}_low": float(found.low), f"{name}_high": high}
+    return _columns(name, found._replace(high=np.minimum(found.high, 1.0)))
+
+
+def _equivalent(ran: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, float]:
+    """How many random configs are worth the selected one; NaN where that is not known."""
+    worth = np.empty(0)
+    if facts.get("final_losses") and ran["inference"].notna().all():
+        finals = np.where(ran["state"] == DONE, ran["final"].to_numpy(dtype=float), np.nan)
+        finals = counted(finals, facts.get("median"))
+        worth = random_search_equivalent(finals + ROUNDING * np.abs(finals), np.array(facts["final_losses"]))
+    found = mean(np.log(worth)).exp()
+    return _columns("equivalent", found._replace(low=np.maximum(found.low, 1.0)))
+
+
+def _columns(name: str, found: Interval) -> dict[str, float]:
+    return {name: float(found.center), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
 
 
 def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:

@@ -32,6 +32,7 @@ LEFT_OUT = (
     f"{INFERENCE_FINAL} [95 %]",
     "P(equal)",
     "inference regret [95 %]",
+    "random configs [95 %]",
     "on test [95 %]",
     "test [95 %]",
     "reports",

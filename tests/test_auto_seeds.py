@@ -16,7 +16,7 @@ from toys import toy_data
 import harness
 from harness.comparison import Arm, Comparison, Endpoint, Outcome, Until, in_blocks
 from harness.compose import comparisons
-from harness.compose.declarations import comparison_from_toml, comparison_of, name_of
+from harness.compose.declarations import Declared, comparison_from_toml, comparison_of, name_of
 from harness.compose.studies import model_of
 from harness.store import Store
 from reports import contrasts, declared, intervals, page

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 from toys import ending, run_on, study, toy_data
 
 from harness.compose import lookups
@@ -113,10 +114,14 @@ def test_inference_regret_is_on_the_rulers_of_the_table_and_never_the_best_so_fa
         assert row.final_test == path.final_tests[-1]
         assert row.overtuned == pytest.approx(path.final_tests[-1] - path.final_tests.min())
     assert (found.studies["overtuned"] > 0).any()
+    table = np.array(known["final_losses"])
     for row in found.table.itertuples():
         mine = found.studies[found.studies["arm"] == row.arm]
         assert row.inference_test == pytest.approx(np.exp(np.log(mine["inference_test"]).mean()))
         assert row.inference_test_low < row.inference_test < row.inference_test_high <= 1
+        shares = [np.mean(table <= final + 1e-9) for final in mine["final"]]
+        assert row.equivalent == pytest.approx(stats.gmean(1 / np.array(shares)))
+        assert 1 <= row.equivalent_low <= row.equivalent <= row.equivalent_high
         assert row.overtuned == (mine["overtuned"] > 0).sum()
 
 

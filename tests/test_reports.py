@@ -472,7 +472,7 @@ def test_a_method_more_changes_no_number_of_the_others() -> None:
     whole = summary().table[summary().table["arm"] != "rs"].drop(columns=shared).reset_index(drop=True)
     pd.testing.assert_frame_equal(fewer.table.drop(columns=shared), whole)
     pair = summary().pairs[(summary().pairs["first"] != "rs") & (summary().pairs["second"] != "rs")]
-    told = ["holm", "verdict", "statement"]
+    told = ["holm", "flip", "verdict", "statement"]
     pd.testing.assert_frame_equal(fewer.pairs.drop(columns=told), pair.drop(columns=told).reset_index(drop=True))
 
 
