@@ -31,6 +31,8 @@ Key = tuple[str, str, int]
 """A study: its arm, benchmark and seed."""
 Finals = Mapping[int, tuple[float, float]]
 """What the configs of trials end with, looked up without the luck of a seed: on validation and on test."""
+Rows = slice | NDArray[np.int64]
+"""Places in arrays of events."""
 
 DEFAULT_RULE = "maxfid"
 UNKNOWN = (np.nan, np.nan)
@@ -178,18 +180,24 @@ def trajectories(
     return found
 
 
-def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
-    """The places of each study's events, studies by their first: as a groupby gives them, in little memory."""
+def rows_of_studies(events: pd.DataFrame) -> dict[Key, Rows]:
+    """The places of each study's events, studies by their first: as a groupby gives them, in little memory.
+
+    A slice where they stand together, so that arrays of them are views.
+    """
     if events.empty:
         return {}
     (arms, arm), (benchmarks, benchmark) = (_coded(events[name]) for name in ("arm", "benchmark"))
     seed = events["seed"].to_numpy()
     another = np.any([part[1:] != part[:-1] for part in (arm, benchmark, seed)], axis=0)
-    stretches: dict[Key, list[NDArray[np.int64]]] = {}
+    stretches: dict[Key, list[tuple[int, int]]] = {}
     for start, end in pairwise([0, *(np.flatnonzero(another) + 1).tolist(), len(events)]):
         key = (str(arms[arm[start]]), str(benchmarks[benchmark[start]]), int(seed[start]))
-        stretches.setdefault(key, []).append(np.arange(start, end))
-    return {key: np.concatenate(parts) for key, parts in stretches.items()}
+        stretches.setdefault(key, []).append((start, end))
+    return {
+        key: slice(*parts[0]) if len(parts) == 1 else np.concatenate([np.arange(*part) for part in parts])
+        for key, parts in stretches.items()
+    }
 
 
 def _coded(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

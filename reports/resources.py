@@ -30,15 +30,16 @@ def levels(events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     told = (events["kind"] == "report").to_numpy()
     found: dict[str, dict[str, list[Floats]]] = {}
     for (arm, benchmark, _), rows in rows_of_studies(events).items():
-        here = rows[told[rows]]
-        if not len(here):
+        here = told[rows]
+        if not here.any():
             continue
-        level = resource[here] / max(facts[benchmark]["levels"])
-        furthest = np.zeros(int(trial[here].max()) + 1)
-        np.maximum.at(furthest, trial[here], level)
+        level = resource[rows][here] / max(facts[benchmark]["levels"])
+        trials, costs = trial[rows][here], cost[rows][here]
+        furthest = np.zeros(int(trials.max()) + 1)
+        np.maximum.at(furthest, trials, level)
         trained = np.sort(furthest[furthest > 0])
         order = np.argsort(level, kind="stable")
-        spent = np.concatenate([[0.0], np.cumsum(cost[here][order])])
+        spent = np.concatenate([[0.0], np.cumsum(costs[order])])
         reached = 1 - np.searchsorted(trained, shares - 1e-12) / len(trained)
         used = spent[np.searchsorted(level[order], shares + 1e-12)] / (spent[-1] or 1.0)
         found.setdefault(arm, {}).setdefault(benchmark, []).append(np.stack([reached, used]))

@@ -173,7 +173,8 @@ def looked_up(frames: Frames, on_test: Callable[[float], float] | None = None) -
     studies, events, facts = frames
     whole = events[(events["kind"] == "report") & (events["resource"] == TOP)]
     ends: dict[Any, dict[int, tuple[float, float]]] = {}
-    for arm, benchmark, seed, trial, loss in whole[["arm", "benchmark", "seed", "trial", "loss"]].itertuples(index=False):
+    columns = (whole[name].tolist() for name in ("arm", "benchmark", "seed", "trial", "loss"))
+    for arm, benchmark, seed, trial, loss in zip(*columns, strict=True):
         ends.setdefault((arm, benchmark, seed), {})[trial] = (loss, on_test(loss) if on_test else np.nan)
     keys = studies[["arm", "benchmark", "seed"]].itertuples(index=False, name=None)
     test = {"test": {"optimum": 1.0, "median": 4.0, "noise": 0.002}} if on_test else {}
@@ -202,7 +203,8 @@ def test_who_only_looked_good_is_found_out_by_inference_regret() -> None:
     assert pair["shift"] < 0 < pair["inference"]
     assert "fast is better than slow over benchmarks: anytime score higher by" in pair["statement"]
     assert f"inference score by {text.number(-pair['inference'])} [" in pair["statement"]
-    assert [said for said in caveats(summary) if "fast ranks best by the losses that were observed, but slow by" in said]
+    said = "Over benchmarks fast ranks best by the losses that were observed, but slow by inference regret"
+    assert [caveat for caveat in caveats(summary) if caveat.startswith(said)]
     path = summary.suite.selection.paths["fast"][0]
     assert path.inference == pytest.approx((4 - path.losses - 1) / 3)
 
@@ -242,7 +244,8 @@ def test_speed_ups_are_ratios_of_medians_against_the_first_method() -> None:
     every = frame[frame["benchmark"] == "all"].set_index(["target", "arm"])
     for (target, _), row in every.iterrows():
         medians = every.loc[(target, "slow"), "median"], row["median"]
-        assert row["speed_up"] == pytest.approx(np.divide(*medians), nan_ok=True)
+        with np.errstate(invalid="ignore"):  # where half of the studies of neither reach it
+            assert row["speed_up"] == pytest.approx(np.divide(*medians), nan_ok=True)
     easy = every.loc[("best 10 %", "fast")]
     assert 1 < easy["speed_up"] and easy["speed_up_low"] <= easy["speed_up"] <= easy["speed_up_high"]
     single = frame[frame["benchmark"] != "all"]

@@ -43,7 +43,8 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         took, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
         found = kinds(out)
-    print(f"{used.ru_utime + used.ru_stime:.1f} s of processor time in {took:.1f} s, {used.ru_maxrss * 1024 / MB:.0f} MB")
+    seconds, most = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / MB
+    print(f"{seconds:.1f} s of processor time in {took:.1f} s, {most:.0f} MB")
     for kind, size in found.most_common():
         print(f"{size / MB:8.3f} MB  {kind}")
     print(f"{(found.total() - found[SCRIPT]) / MB:8.3f} MB  all beside {SCRIPT}")
