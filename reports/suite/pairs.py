@@ -17,7 +17,7 @@ import pandas as pd
 from reports.incumbent import Floats
 from reports.intervals import Interval
 from reports.statistics.aggregates import mean, superiority
-from reports.statistics.bootstrap import Resampled, over_families, over_seeds, resample
+from reports.statistics.bootstrap import over_families, resample, resample_each
 from reports.statistics.detectable import by_design, by_signed_rank
 from reports.statistics.practical import EQUAL, Practical, practical
 from reports.statistics.wilcoxon_holm import Tested, bars, wilcoxon_holm
@@ -59,15 +59,16 @@ def table(selection: Selection, scores: Floats, inferred: Floats) -> pd.DataFram
     means = selection.where.per_benchmark(scores)
     tested = wilcoxon_holm(-means)
     pairs = list(combinations(range(len(scores)), 2))
-    levels = [_resampled(selection, scores, scheme) for scheme in (over_seeds, over_families)]
-    truly = _resampled(selection, inferred, over_seeds)
-    one_seed, one_family = int(selection.where.seeds.min()) < 2, selection.families < 2
+    where, drawn = selection.where, [(scores, mean), (inferred, mean)]
+    suite, truly = resample_each(drawn, where, np.random.default_rng(SEED))
+    families = resample(scores, where, mean, np.random.default_rng(SEED), scheme=over_families)
+    one_seed, one_family = int(where.seeds.min()) < 2, selection.families < 2
     chances = _improvements(selection, scores, pairs)
     rows: list[dict[str, Any]] = []
     for test, (first, second), chance in zip(tested, pairs, chances, strict=True):
         apart = means[second] - means[first]  # lower is better
         equal = practical(apart, REGION, np.random.default_rng(SEED))
-        intervals = [level.difference(first, second) for level in levels]
+        intervals = [level.difference(first, second) for level in (suite, families)]
         row = {"first": selection.arms[first], "second": selection.arms[second]}
         row |= _numbers(test, apart, intervals, equal, len(pairs)) | chance
         row |= dict(zip(INFERENCE, map(float, truly.difference(first, second)), strict=True))
@@ -91,10 +92,6 @@ def impossible(selection: Selection) -> str:
     if len(selection.benchmarks) < FEWEST or count < 2:
         return ""
     return by_design(len(selection.benchmarks), count * (count - 1) // 2, "benchmark")
-
-
-def _resampled(selection: Selection, scores: Floats, scheme: Any) -> Resampled:
-    return resample(scores, selection.where, mean, np.random.default_rng(SEED), scheme=scheme)
 
 
 def _improvements(selection: Selection, scores: Floats, pairs: list[tuple[int, int]]) -> list[dict[str, float]]:
