@@ -253,7 +253,8 @@ def _sooner(row: dict[str, Any], first: str) -> str:
         return text.NONE
     if speed == 0 or np.isinf(speed):
         return f"only {row['arm'] if speed else first}"
-    return f"×{text.number(speed)}" + (f" [{text.number(low)}, {text.number(high)}]" if low == low else "")
+    ends = "" if np.isnan(low) else f" [{text.number(low)}, {text.number(high)}]"
+    return f"×{text.number(speed)}{ends}"
 
 
 def _several(column: pd.Series[Any]) -> str:

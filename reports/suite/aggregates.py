@@ -66,9 +66,7 @@ def table(selection: Selection, quantities: Sequence[Quantity]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def intervals(
-    each: Sequence[Floats], where: Blocks, quantities: Sequence[Quantity], scheme: Scheme
-) -> list[Interval]:
+def intervals(each: Sequence[Floats], where: Blocks, quantities: Sequence[Quantity], scheme: Scheme) -> list[Interval]:
     """Each quantity of each arm over all blocks, with the interval that a scheme of resampling gives.
 
     each: of every quantity, shape (arms, blocks). NaN ends where the scheme can give none: one seed, one family, or a

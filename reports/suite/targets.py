@@ -51,16 +51,19 @@ def table(selection: Selection) -> pd.DataFrame:
     draws = {target: _draws(selection, target) for target in wanted}
     return pd.DataFrame(
         [
-            _row(*key, np.array(studies), np.array(found[*key[:2], selection.arms[0]]), draws[key[1]])
+            _row(key, np.array(studies), np.array(found[*key[:2], selection.arms[0]]), draws[key[1]])
             for key, studies in found.items()
         ],
         columns=COLUMNS,
     )
 
 
-def _row(benchmark: str, target: str, arm: str, studies: Floats, first: Floats, draws: Floats) -> dict[str, Any]:
-    """studies, and those of the first arm: times and ends, shape (studies, 2); draws: of all benchmarks' studies."""
-    times, ends = studies.T
+def _row(key: tuple[str, str, str], studies: Floats, first: Floats, draws: Floats) -> dict[str, Any]:
+    """A row of the table: of studies and of those of the first arm, times and ends, shape (studies, 2).
+
+    key: benchmark, target, arm; draws: of the studies on all benchmarks.
+    """
+    (benchmark, target, arm), (times, ends) = key, studies.T
     pair = ((times, ends), (first[:, 0], first[:, 1]))
     low, high = _interval(speed_up(*pair, draws)) if benchmark == EVERY and len(draws) else (np.nan, np.nan)
     return {
