@@ -111,13 +111,13 @@ def _events(one: Record) -> Columns:
 
 def _resources(one: Record) -> np.ndarray[Any, Any]:
     """The level of a report, where a started job shall go, where the trial stands at an end."""
+    order = np.argsort(one.trial, kind="stable")  # by trial, and in order within each
+    kind, resource, places = one.kind[order], one.resource[order], np.arange(len(order))
+    begins = np.maximum.accumulate(np.where(np.diff(one.trial[order], prepend=-1) != 0, places, 0))
+    reported = np.maximum.accumulate(np.where(kind == KINDS.index("report"), places, -1))
+    stands = np.where(reported >= begins, resource[reported], 0)
     resources = one.resource.copy()
-    stands: dict[int, int] = {}
-    for place, (kind, trial) in enumerate(zip(one.kind.tolist(), one.trial.tolist(), strict=True)):
-        if KINDS[kind] == "report":
-            stands[trial] = int(resources[place])
-        elif KINDS[kind] == "ended":
-            resources[place] = stands.get(trial, 0)
+    resources[order] = np.where(kind == KINDS.index("ended"), stands, resource)
     return resources
 
 

@@ -179,6 +179,7 @@ def _compact(svg: bytes) -> bytes:
     svg = re.sub(rb"<!--.*?-->", b"", svg, flags=re.DOTALL)
     svg = re.sub(rb'(?<= [xy]=")[^"]*|(?<=translate\()[^)]*', _hundredths, svg)
     svg = re.sub(rb'(?<= d=")[^"]*', _path, svg)
+    svg = re.sub(rb'(?<= style=")[^"]*', lambda style: re.sub(rb"([:;]) ", rb"\1", style[0]), svg)
     return re.sub(rb"\n\s+", b"\n", svg)
 
 

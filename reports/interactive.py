@@ -220,7 +220,7 @@ def _panel(study: Study, top: float, room: int) -> dict[str, Any]:
         "note": ", ".join(said),
         "thinned": f"{_left_out(len(done), 'job', step)} {between}".strip(),
         "columns": columns(shown),
-        "marks": columns(ended.loc[ended["trial"] % step == 0, ["trial", "end", "loss", "reason"]]),
+        "marks": columns(ended.loc[ended["trial"] % step == 0, ["end", "loss", "reason"]]),
     }
 
 

@@ -37,15 +37,16 @@ def compare(outcomes: pd.DataFrame, ruler: Scale | None) -> pd.DataFrame:
     p, holm, flip (the p of the sign-flip test, Holm's too), seeds (blocks that both arms have), statement.
     """
     ran = outcomes[outcomes["state"] != MISSING]
-    blocks = {str(arm): mine.set_index("seed")["counted"].astype(float) for arm, mine in ran.groupby("arm", sort=False)}
-    known = ran.assign(data=["" if pd.isna(digest) else str(digest) for digest in ran["data"]])
-    data = {str(arm): mine.set_index("seed")["data"] for arm, mine in known.groupby("arm", sort=False)}
+    blocks: dict[str, dict[int, tuple[float, str]]] = {}
+    for arm, seed, loss, data in zip(*(ran[name].tolist() for name in ("arm", "seed", "counted", "data")), strict=True):
+        blocks.setdefault(arm, {})[seed] = (loss, "" if pd.isna(data) else str(data))
     found: list[dict[str, Any]] = []
     for first, second in combinations(unique(outcomes["arm"]), 2):
-        one, other = (blocks.get(arm, pd.Series(dtype=float)) for arm in (first, second))
-        both = one.index.intersection(other.index)
-        common = both[[data[first][seed] == data[second][seed] for seed in both]]
-        pair = _pair(first, np.asarray(one[common], dtype=float), second, np.asarray(other[common], dtype=float), ruler)
+        one, other = (blocks.get(arm, {}) for arm in (first, second))
+        both = [seed for seed in one if seed in other]
+        common = [seed for seed in both if one[seed][1] == other[seed][1]]
+        losses = (np.array([known[seed][0] for seed in common], dtype=float) for known in (one, other))
+        pair = _pair(first, next(losses), second, next(losses), ruler)
         found.append({"benchmark": outcomes["benchmark"].iloc[0], **pair, "apart": len(both) - len(common)})
     adjusted, flips = (holm(np.array([pair[name] for pair in found], dtype=float)) for name in ("p", "flip"))
     for pair, p, flip in zip(found, adjusted, flips, strict=True):
