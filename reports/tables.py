@@ -43,9 +43,9 @@ def benchmarks(summary: Summary) -> list[str]:
 def completeness(summary: Summary) -> Table:
     """What became of the studies of each method on each benchmark; of one that cannot run there, why."""
     rows: list[list[str]] = []
+    known = Counter(zip(*(summary.studies[name].tolist() for name in ("benchmark", "arm", "why")), strict=True))
     for row in records(summary.table):
-        mine = (summary.studies["benchmark"] == row["benchmark"]) & (summary.studies["arm"] == row["arm"])
-        reasons = Counter(str(why) for why in summary.studies.loc[mine, "why"] if why)
+        reasons = {why: count for (*of, why), count in known.items() if why and of == [row["benchmark"], row["arm"]]}
         ended = ", ".join(f"{why} {reasons[why]}" for why in sorted(reasons))
         counts = [str(row[name]) for name in ("wanted", DONE, FAILED, MISSING)]
         rows.append([str(row["benchmark"]), str(row["arm"]), *counts, ended])

@@ -36,9 +36,10 @@ def jobs(events: pd.DataFrame) -> pd.DataFrame:
             row["loss"] = loss
         elif kind == "ended" and trial in under_way:
             under_way.pop(trial).update(end=time, reason=reason)
-    frame = pd.DataFrame(rows, columns=JOBS).astype({"start": float, "end": float, "loss": float})
-    frame["reached"] = frame["trial"].map(stands).fillna(0).astype(int)
-    return frame
+    for row in rows:
+        row["reached"] = stands.get(row["trial"], 0)
+    frame = pd.DataFrame({name: [row[name] for row in rows] for name in JOBS})
+    return frame.astype({"start": float, "end": float, "loss": float, "reached": int})
 
 
 def points(events: pd.DataFrame) -> pd.DataFrame:
@@ -62,8 +63,9 @@ def points(events: pd.DataFrame) -> pd.DataFrame:
             rows.append((job[trial], trial, resource, time, loss if finite else np.inf))
             if finite:
                 held[trial] = (resource, loss)
-    frame = pd.DataFrame(rows, columns=POINTS).astype({"time": float, "loss": float})
-    return frame.sort_values(["job", "time"], kind="stable", ignore_index=True)
+    table = np.array(rows, dtype=float).reshape(-1, len(POINTS))
+    table = table[np.lexsort((table[:, POINTS.index("time")], table[:, POINTS.index("job")]))]
+    return pd.DataFrame(table, columns=POINTS).astype({"job": int, "trial": int, "level": int})
 
 
 def limits(losses: Floats) -> tuple[float, float]:
