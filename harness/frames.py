@@ -63,7 +63,8 @@ def _frame(events: dict[str, Any], studies: pd.DataFrame, lengths: Sequence[int]
     for name in ("arm", "benchmark"):
         codes, known = pd.factorize(studies[name])
         events[name] = categories.from_codes(np.repeat(codes.astype(np.int16), lengths), [*known])
-    events["seed"] = np.repeat(studies["seed"].to_numpy(dtype=np.int64), lengths)
+    seeds = studies["seed"].to_numpy(dtype=np.int64)
+    events["seed"] = np.repeat(seeds.astype(np.min_scalar_type(-1 - int(seeds.max()))), lengths)  # a byte where few
     return pd.DataFrame(events, copy=False)
 
 
