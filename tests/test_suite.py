@@ -363,6 +363,7 @@ def test_every_number_over_benchmarks_is_in_the_json_and_every_table_has_its_fil
     files = suite_tables.files(whole())
     names = ("completeness", "methods", "differences", "main", "benchmarks", "targets", "pairs", "environment")
     assert set(files) == {f"tables/{name}.{suffix}" for name in names for suffix in ("csv", "tex")}
+    assert len(set(files.values())) == len(files)  # no table stands there twice
     pairs = pd.read_csv(io.BytesIO(files["tables/pairs.csv"]))
     assert pairs["holm"].tolist() == pytest.approx(whole().suite.pairs["holm"].tolist())
     regrets = pd.read_csv(io.BytesIO(files["tables/benchmarks.csv"]))
