@@ -37,12 +37,14 @@ class Arm:
 class Endpoint:
     """What the statements of a comparison are about, declared before it runs; whatever else is looked at explores.
 
-    rule: says which trial is the incumbent; metric: what is taken of it; time: when.
+    rule: says which trial is the incumbent; metric: what is taken of it; time: when; beside: what stands beside it, of
+    the same config, and leads to no verdict of its own; empty in what was declared without it.
     """
 
     rule: str = "maxfid"
     metric: str = "observed regret"
     time: str = "budget"
+    beside: str = "inference regret"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class Comparison:
             Arm(arm["label"], arm["method"], arm["overrides"], tuple(arm["points"])) for arm in plain["arms"]
         )
         fields["benchmarks"], fields["seeds"] = tuple(plain["benchmarks"]), tuple(plain["seeds"])
-        fields["endpoint"] = Endpoint(**plain.get("endpoint", {}))
+        if "endpoint" in plain:
+            fields["endpoint"] = Endpoint(**{"beside": "", **plain["endpoint"]})
         if until := plain.get("until"):
             contrasts = tuple((one, other) for one, other in until["contrasts"])
             fields["until"] = Until(until["width"], tuple(until["looks"]), contrasts)

@@ -69,7 +69,8 @@ def _frame(events: dict[str, Any], studies: pd.DataFrame, lengths: Sequence[int]
     for name in ("arm", "benchmark"):
         codes, known = pd.factorize(studies[name])
         events[name] = categories.from_codes(np.repeat(codes.astype(np.int16), lengths), [*known])
-    events["seed"] = np.repeat(studies["seed"].to_numpy(dtype=np.int64), lengths)
+    seeds = studies["seed"].to_numpy(dtype=np.int64)
+    events["seed"] = np.repeat(seeds.astype(np.min_scalar_type(-1 - int(seeds.max()))), lengths)  # a byte where few
     return pd.DataFrame(events, copy=False)
 
 
@@ -120,13 +121,13 @@ def _events(one: Record) -> Columns:
 
 def _resources(one: Record) -> np.ndarray[Any, Any]:
     """The level of a report, where a started job shall go, where the trial stands at an end."""
+    order = np.argsort(one.trial, kind="stable")  # by trial, and in order within each
+    kind, resource, places = one.kind[order], one.resource[order], np.arange(len(order))
+    begins = np.maximum.accumulate(np.where(np.diff(one.trial[order], prepend=-1) != 0, places, 0))
+    reported = np.maximum.accumulate(np.where(kind == KINDS.index("report"), places, -1))
+    stands = np.where(reported >= begins, resource[reported], 0)
     resources = one.resource.copy()
-    stands: dict[int, int] = {}
-    for place, (kind, trial) in enumerate(zip(one.kind.tolist(), one.trial.tolist(), strict=True)):
-        if KINDS[kind] == "report":
-            stands[trial] = int(resources[place])
-        elif KINDS[kind] == "ended":
-            resources[place] = stands.get(trial, 0)
+    resources[order] = np.where(kind == KINDS.index("ended"), stands, resource)
     return resources
 
 

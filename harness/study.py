@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Study:
         fields["past"] = tuple(fields.get("past", ()))
         return Study(**fields)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The hash of all ingredients."""
         return key_of(self.spec())
@@ -129,7 +130,7 @@ class Record:
     real_seconds: float
     failures: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key of the study."""
         return key_of(self.spec)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -198,12 +198,12 @@ class Benchmark:
         return {
             "name": self.name,
             "space": self.space.to_json(),
-            "objectives": [asdict(objective) for objective in self.objectives],
-            "fidelity": asdict(self.fidelity) | {"levels": list(self.fidelity.levels)},
+            "objectives": [dict(vars(objective)) for objective in self.objectives],
+            "fidelity": vars(self.fidelity) | {"levels": list(self.fidelity.levels)},
             "budget": self.budget,
             "workers": self.workers,
             "test_metric": self.test_metric,
-            "constraints": [asdict(constraint) for constraint in self.constraints],
+            "constraints": [dict(vars(constraint)) for constraint in self.constraints],
             "delays": self.delays.to_json(),
             "table_miss": self.table_miss,
             "resumable": self.resumable,

@@ -41,7 +41,7 @@ def caveats(summary: Summary) -> list[str]:
         said += _several(name, facts)
         if facts.get("optimum") is None or facts.get("median") is None:
             said.append(f"{name}: the best and the median config are not known, so there is no regret, only losses.")
-    return [*_seeds(summary), *dict.fromkeys(said)]
+    return [*_seeds(summary), *_by_inference(summary), *dict.fromkeys(said)]
 
 
 def _on_one(summary: Summary, name: str) -> str:
@@ -175,6 +175,20 @@ def _seeds(summary: Summary) -> list[str]:
     if few[0] == 1:
         return ["One seed: it tells nothing of how much is luck, so there are no intervals and no tests."]
     return [f"{few[0]} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
+
+
+def _by_inference(summary: Summary) -> list[str]:
+    """That another arm ranks best by what its selected configs are truly worth."""
+    ranks = summary.suite.ranks
+    if not len(summary.suite.pairs) or ranks["inference_rank"].isna().any():
+        return []
+    seen, true = (records(ranks.sort_values(of, kind="stable"))[0] for of in ("rank", "inference_rank"))
+    if seen["inference_rank"] == true["inference_rank"]:
+        return []
+    return [
+        f"Over benchmarks {seen['arm']} ranks best by the losses that were observed, but {true['arm']} by inference "
+        "regret, by what the selected configs are truly worth."
+    ]
 
 
 def _unequal(name: str, ran: Any) -> list[str]:

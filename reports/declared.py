@@ -8,11 +8,13 @@ from typing import Any
 from reports import text
 
 
-def endpoint(rule: str, metric: str, time: str) -> str:
-    """What the statements are about."""
+def endpoint(rule: str, metric: str, time: str, beside: str) -> str:
+    """What the statements are about; beside: what was declared to stand beside it, nothing where that is empty."""
+    also = f"; beside it the {beside} of the same config, on test where there is a test metric" if beside else ""
     return (
         f"Declared before the studies ran: the {metric} of the incumbent (rule {rule}) at the {time}, its loss where "
-        "no best is known. All else that is shown, other times and rules, test values, ranks, is exploratory."
+        f"no best is known{also}. All else that is shown, other times and rules, observed test values, ranks, is "
+        "exploratory."
     )
 
 

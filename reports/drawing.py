@@ -172,8 +172,9 @@ def save(figure: Figure) -> dict[str, bytes]:
     """The figure as SVG, PDF and PNG, by suffix."""
     files: dict[str, bytes] = {}
     _room_for_legends(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not again for each format
+    if layout := figure.get_layout_engine():  # laid out once, not again for each format
+        layout.execute(figure)
+    figure.set_layout_engine(None)
     for axes in figure.axes:  # the solver's last digits vary from run to run, and names in an SVG follow from them
         axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
     for suffix, options in FORMATS.items():
@@ -190,9 +191,22 @@ def _room_for_legends(figure: Figure) -> None:
     figure.set_figheight(max(figure.get_figheight(), tallest + AROUND_LEGEND))
 
 
-def _few_digits(svg: bytes) -> bytes:
-    """An SVG whose paths are in hundredths of a point, finer than any screen or printer."""
-    return re.sub(rb' d="[^"]*"', lambda path: re.sub(rb"(\.\d\d)\d+", rb"\1", path[0]), svg)
+def _compact(svg: bytes) -> bytes:
+    """An SVG in hundredths of a point, finer than any screen or printer, without comments and indents."""
+    svg = re.sub(rb"<!--.*?-->", b"", svg, flags=re.DOTALL)
+    svg = re.sub(rb'(?<= [xy]=")[^"]*|(?<=translate\()[^)]*', _hundredths, svg)
+    svg = re.sub(rb'(?<= d=")[^"]*', _path, svg)
+    svg = re.sub(rb'(?<= style=")[^"]*', lambda style: re.sub(rb"([:;]) ", rb"\1", style[0]), svg)
+    return re.sub(rb"\n\s+", b"\n", svg)
+
+
+def _hundredths(places: re.Match[bytes]) -> bytes:
+    return re.sub(rb"(\.\d\d)\d+", rb"\1", places[0])
+
+
+def _path(path: re.Match[bytes]) -> bytes:
+    """A path without spaces around its letters: a line a step would be a fifth of a figure's bytes."""
+    return re.sub(rb"\s*([A-Za-z])\s*", rb"\1", _hundredths(path)).strip()
 
 
 def _few_colours(png: bytes) -> bytes:
@@ -203,7 +217,7 @@ def _few_colours(png: bytes) -> bytes:
     return buffer.getvalue()
 
 
-_SMALLER: dict[str, Callable[[bytes], bytes]] = {"svg": _few_digits, "png": _few_colours}
+_SMALLER: dict[str, Callable[[bytes], bytes]] = {"svg": _compact, "png": _few_colours}
 
 
 def figure_of(width: float, height: float) -> Figure:

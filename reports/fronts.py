@@ -40,9 +40,10 @@ def held(events: pd.DataFrame) -> dict[Key, Held]:
     times, shares = (events[name].to_numpy(dtype=float) for name in ("time", COLUMN))
     found: dict[Key, Held] = {}
     for key, rows in rows_of_studies(events).items():
-        changes = rows[~np.isnan(shares[rows])]
-        if len(changes):
-            found[key] = Held(times[changes], shares[changes])
+        when, share = times[rows], shares[rows]
+        changes = ~np.isnan(share)
+        if changes.any():
+            found[key] = Held(when[changes], share[changes])
     return found
 
 

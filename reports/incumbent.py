@@ -18,7 +18,7 @@ level is reached: it is then another, harder-earned number, and hiding that woul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -29,9 +29,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Key = tuple[str, str, int]
 """A study: its arm, benchmark and seed."""
+Finals = Mapping[int, tuple[float, float]]
+"""What the configs of trials end with, looked up without the luck of a seed: on validation and on test."""
+Rows = slice | NDArray[np.int64]
+"""Places in arrays of events."""
 
 DEFAULT_RULE = "maxfid"
-LOOKED_UP = ("final", "final_test")
+UNKNOWN = (np.nan, np.nan)
 
 
 class Events(NamedTuple):
@@ -149,28 +153,34 @@ def at(times: Floats, values: Floats, grid: Floats) -> Floats:
     return np.append(values, np.nan)[index]  # index -1, before the first step, is the NaN
 
 
-def trajectories(events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT_RULE) -> dict[Key, Trajectory]:
+def trajectory(events: Events, top: int, rule: str = DEFAULT_RULE) -> Trajectory:
+    """The incumbent of one study; top: the highest level of its benchmark."""
+    return walk(candidates_of(events, top, rule))
+
+
+def trajectories(
+    events: pd.DataFrame, tops: dict[str, int], rule: str = DEFAULT_RULE, finals: Mapping[Key, Finals] | None = None
+) -> dict[Key, Trajectory]:
     """The incumbent of every study in a frame of events.
 
-    events: columns as of `Events`, arm, benchmark and seed; final and final_test, where they were looked up, are the
-    same at all events of a trial; tops: the highest level of each benchmark.
+    events: columns as of `Events`, arm, benchmark and seed; tops: the highest level of each benchmark; finals: what was
+    looked up of the trials of studies.
     """
     rule = _known(rule)
     time, trial, resource, loss, test = (
         events[name].to_numpy() for name in ("time", "trial", "resource", "loss", "test")
     )
     (kinds, kind), (reasons, reason) = (_coded(events[name]) for name in ("kind", "reason"))
-    looked_up = [events[name].to_numpy() for name in LOOKED_UP] if {*LOOKED_UP} <= {*events} else []
     found: dict[Key, Trajectory] = {}
-    for (arm, benchmark, seed), rows in rows_of_studies(events).items():
+    for key, rows in rows_of_studies(events).items():
         study = Events(
             kinds[kind[rows]], time[rows], trial[rows], resource[rows], loss[rows], test[rows], reasons[reason[rows]]
         )
-        path = walk(candidates_of(study, tops[benchmark], rule))
-        if looked_up:
-            first = rows[np.array([np.argmax(study.trial == trial) for trial in path.trials], dtype=np.int64)]
-            path = path._replace(finals=looked_up[0][first], final_tests=looked_up[1][first])
-        found[arm, benchmark, seed] = path
+        path = trajectory(study, tops[key[1]], rule)
+        if known := (finals or {}).get(key):
+            worth = np.array([known.get(trial, UNKNOWN) for trial in path.trials.tolist()]).reshape(-1, 2)
+            path = path._replace(finals=worth[:, 0], final_tests=worth[:, 1])
+        found[key] = path
     return found
 
 
@@ -182,18 +192,24 @@ def silent(events: pd.DataFrame, rule: str) -> list[str]:
     return [str(arm) for arm in events["arm"].unique() if arm not in said]
 
 
-def rows_of_studies(events: pd.DataFrame) -> dict[Key, NDArray[np.int64]]:
-    """The places of each study's events, studies by their first: as a groupby gives them, in little memory."""
+def rows_of_studies(events: pd.DataFrame) -> dict[Key, Rows]:
+    """The places of each study's events, studies by their first: as a groupby gives them, in little memory.
+
+    A slice where they stand together, so that arrays of them are views.
+    """
     if events.empty:
         return {}
     (arms, arm), (benchmarks, benchmark) = (_coded(events[name]) for name in ("arm", "benchmark"))
     seed = events["seed"].to_numpy()
     another = np.any([part[1:] != part[:-1] for part in (arm, benchmark, seed)], axis=0)
-    stretches: dict[Key, list[NDArray[np.int64]]] = {}
+    stretches: dict[Key, list[tuple[int, int]]] = {}
     for start, end in pairwise([0, *(np.flatnonzero(another) + 1).tolist(), len(events)]):
         key = (str(arms[arm[start]]), str(benchmarks[benchmark[start]]), int(seed[start]))
-        stretches.setdefault(key, []).append(np.arange(start, end))
-    return {key: np.concatenate(parts) for key, parts in stretches.items()}
+        stretches.setdefault(key, []).append((start, end))
+    return {
+        key: slice(*parts[0]) if len(parts) == 1 else np.concatenate([np.arange(*part) for part in parts])
+        for key, parts in stretches.items()
+    }
 
 
 def _known(rule: str) -> str:

@@ -6,6 +6,7 @@ benchmarks stays small; where it is thinned, the figure says so. Losses that are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from reports.regret import scale
 from reports.study_page import Study
 from reports.summary import Summary
 
+DIGITS = 5
+"""Significant ones of a number: a ten-thousandth of a figure is less than a pixel, and hovering shows no more."""
 CLASSES = len(style.SHADES)
 """Groups of levels that a reader can tell apart by their shade."""
 BEGIN = 0.01
@@ -47,7 +50,7 @@ class Room(NamedTuple):
 
 
 def columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """A frame as lists by column: numbers of six digits, None for what is not known, infinities as text."""
+    """A frame as lists by column: numbers of few digits, None for what is not known, infinities as text."""
     return {str(name): [_plain(value) for value in frame[name].tolist()] for name in frame}
 
 
@@ -246,7 +249,7 @@ def _panel(study: Study, top: float, room: int) -> dict[str, Any]:
         "note": ", ".join(said),
         "thinned": f"{_left_out(len(done), 'job', step)} {between}".strip(),
         "columns": columns(shown),
-        "marks": columns(ended.loc[ended["trial"] % step == 0, ["trial", "end", "loss", "reason"]]),
+        "marks": columns(ended.loc[ended["trial"] % step == 0, ["end", "loss", "reason"]]),
     }
 
 
@@ -304,6 +307,6 @@ def _ordinal(number: int) -> str:
 def _plain(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    if np.isfinite(value):
-        return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
-    return None if np.isnan(value) else "inf" if value > 0 else "-inf"
+    if math.isfinite(value):
+        return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{DIGITS}g}")
+    return None if math.isnan(value) else "inf" if value > 0 else "-inf"

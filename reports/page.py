@@ -7,7 +7,7 @@ script beside them; `static` pages hold pictures instead, as files too, and no s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,8 +106,10 @@ def write(
 
 
 def _numbers(summary: Summary) -> dict[str, Any]:
-    """Every number but those of single studies, which are the store's and `report --json` prints."""
-    return {name: value for name, value in summary.numbers().items() if name != "studies"}
+    """Every number but those of single studies, which are the store's and `report --json` prints; no statements."""
+    plain = replace(summary, studies=summary.studies.iloc[:0]).numbers()
+    pairs = [{name: value for name, value in row.items() if name != "statement"} for row in plain["pairs"]]
+    return {name: value for name, value in plain.items() if name != "studies"} | {"pairs": pairs}
 
 
 def _scripts() -> dict[str, bytes]:

@@ -27,7 +27,7 @@ OVER_TIME = {
 }
 """The figures over benchmarks that are curves, with what stands on their axis."""
 DIGITS = 6
-"""Of the numbers in the CSV of a figure, as in what the browser draws: more than any figure shows."""
+"""Of the numbers in the CSV of a figure: more than any figure shows."""
 WIDE = 6
 """More panels than this stand in three columns instead of two."""
 

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from reports.incumbent import Floats
-from reports.intervals import ALPHA, Difference, holm, paired, smallest_detectable
+from reports.intervals import ALPHA, holm, paired, smallest_detectable
 from reports.outcomes import MISSING, unique
 from reports.regret import Scale, measure
+from reports.statistics.sign_flip import sign_flip
 from reports.text import number, p_value, plural
 
 BETTER, ALIKE, NO_DATA = "better", "not told apart", "not enough data"
@@ -24,7 +25,7 @@ BETTER, ALIKE, NO_DATA = "better", "not told apart", "not enough data"
 
 COLUMNS = [
     *("benchmark", "first", "second", "verdict", "measure", "effect", "low", "high", "detectable"),
-    *("p", "holm", "seeds", "statement"),
+    *("p", "holm", "flip", "seeds", "statement"),
 ]
 
 
@@ -33,22 +34,23 @@ def compare(outcomes: pd.DataFrame, ruler: Scale | None) -> pd.DataFrame:
 
     Columns: benchmark, first, second (where one is better, it is `first`), verdict, measure (`regret` or `loss`: then
     effect, low, high and detectable are ratios first / second; or `difference`: then they are differences of losses),
-    p, holm, seeds (blocks that both arms have), statement.
+    p, holm, flip (the p of the sign-flip test, Holm's too), seeds (blocks that both arms have), statement.
     """
     ran = outcomes[outcomes["state"] != MISSING]
-    blocks = {str(arm): mine.set_index("seed")["counted"].astype(float) for arm, mine in ran.groupby("arm", sort=False)}
-    known = ran.assign(data=["" if pd.isna(digest) else str(digest) for digest in ran["data"]])
-    data = {str(arm): mine.set_index("seed")["data"] for arm, mine in known.groupby("arm", sort=False)}
+    blocks: dict[str, dict[int, tuple[float, str]]] = {}
+    for arm, seed, loss, data in zip(*(ran[name].tolist() for name in ("arm", "seed", "counted", "data")), strict=True):
+        blocks.setdefault(arm, {})[seed] = (loss, "" if pd.isna(data) else str(data))
     found: list[dict[str, Any]] = []
     for first, second in combinations(unique(outcomes["arm"]), 2):
-        one, other = (blocks.get(arm, pd.Series(dtype=float)) for arm in (first, second))
-        both = one.index.intersection(other.index)
-        common = both[[data[first][seed] == data[second][seed] for seed in both]]
-        pair = _pair(first, np.asarray(one[common], dtype=float), second, np.asarray(other[common], dtype=float), ruler)
+        one, other = (blocks.get(arm, {}) for arm in (first, second))
+        both = [seed for seed in one if seed in other]
+        common = [seed for seed in both if one[seed][1] == other[seed][1]]
+        losses = (np.array([known[seed][0] for seed in common], dtype=float) for known in (one, other))
+        pair = _pair(first, next(losses), second, next(losses), ruler)
         found.append({"benchmark": outcomes["benchmark"].iloc[0], **pair, "apart": len(both) - len(common)})
-    adjusted = holm(np.array([pair["p"] for pair in found], dtype=float))
-    for pair, p in zip(found, adjusted, strict=True):
-        pair["holm"] = float(p)
+    adjusted, flips = (holm(np.array([pair[name] for pair in found], dtype=float)) for name in ("p", "flip"))
+    for pair, p, flip in zip(found, adjusted, flips, strict=True):
+        pair["holm"], pair["flip"] = float(p), float(flip)
         pair["verdict"] = NO_DATA if np.isnan(p) else BETTER if p <= ALPHA else ALIKE
         pair["statement"] = _statement(pair)
     return pd.DataFrame(found, columns=COLUMNS)
@@ -61,29 +63,26 @@ def told_apart(pairs: pd.DataFrame, best: str) -> set[str]:
 
 def _pair(first: str, one: Floats, second: str, other: Floats, ruler: Scale | None) -> dict[str, Any]:
     """The difference of two arms, the better one first; one, other: losses as counted, shape (seeds,)."""
-    kind, difference = _difference(one, other, ruler)
-    if difference.mean > 0:
-        first, second = second, first
-        kind, difference = _difference(other, one, ruler)
-    shown = float if kind == "difference" else np.exp
+    scale = measure(np.concatenate([one, other]), ruler)
+    if ruler is not None:  # nothing counts as worse than the median config
+        one, other = np.minimum(one, ruler.median), np.minimum(other, ruler.median)
+    one, other = scale.of(one), scale.of(other)
+    if one.size and np.mean(one - other) > 0:
+        first, one, second, other = second, other, first, one
+    difference = paired(one, other)
+    shown = float if scale.kind == "difference" else np.exp
     return {
         "first": first,
         "second": second,
-        "measure": kind,
+        "measure": scale.kind,
         "effect": float(shown(difference.mean)),
         "low": float(shown(difference.low)),
         "high": float(shown(difference.high)),
         "detectable": float(shown(-smallest_detectable(difference.deviation, difference.n))),
         "p": difference.p,
+        "flip": np.nan if np.isnan(difference.p) else sign_flip(one - other),
         "seeds": difference.n,
     }
-
-
-def _difference(one: Floats, other: Floats, ruler: Scale | None) -> tuple[str, Difference]:
-    scale = measure(np.concatenate([one, other]), ruler)
-    if ruler is not None:  # nothing counts as worse than the median config
-        one, other = np.minimum(one, ruler.median), np.minimum(other, ruler.median)
-    return scale.kind, paired(scale.of(one), scale.of(other))
 
 
 def _statement(pair: dict[str, Any]) -> str:

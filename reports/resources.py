@@ -30,15 +30,16 @@ def levels(events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     told = (events["kind"] == "report").to_numpy()
     found: dict[str, dict[str, list[Floats]]] = {}
     for (arm, benchmark, _), rows in rows_of_studies(events).items():
-        here = rows[told[rows]]
-        if not len(here):
+        here = told[rows]
+        if not here.any():
             continue
-        level = resource[here] / max(facts[benchmark]["levels"])
-        furthest = np.zeros(int(trial[here].max()) + 1)
-        np.maximum.at(furthest, trial[here], level)
+        level = resource[rows][here] / max(facts[benchmark]["levels"])
+        trials, costs = trial[rows][here], cost[rows][here]
+        furthest = np.zeros(int(trials.max()) + 1)
+        np.maximum.at(furthest, trials, level)
         trained = np.sort(furthest[furthest > 0])
         order = np.argsort(level, kind="stable")
-        spent = np.concatenate([[0.0], np.cumsum(cost[here][order])])
+        spent = np.concatenate([[0.0], np.cumsum(costs[order])])
         reached = 1 - np.searchsorted(trained, shares - 1e-12) / len(trained)
         used = spent[np.searchsorted(level[order], shares + 1e-12)] / (spent[-1] or 1.0)
         found.setdefault(arm, {}).setdefault(benchmark, []).append(np.stack([reached, used]))
@@ -77,8 +78,8 @@ def workers(studies: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
 def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """What this machine took for a simulated study over the jobs that it started.
 
-    studies: outcomes. A row a study: columns arm, benchmark, jobs, seconds (a job). Real ones are left out, since their
-    seconds are those of trainings.
+    studies: outcomes. A row for each arm on each benchmark, medians over its studies: columns arm, benchmark, jobs,
+    seconds (a job). Real ones are left out, since their seconds are those of trainings.
     """
     started = (events["kind"] == "started").to_numpy()
     counts = [(*key, int(started[rows].sum())) for key, rows in rows_of_studies(events).items()]
@@ -86,7 +87,8 @@ def decisions(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts) -> pd.D
     real = [name for name in facts if facts[name].get("real")]
     simulated = studies[~studies["benchmark"].isin(real) & (studies["real_seconds"] > 0)]
     frame = simulated.merge(jobs[jobs["jobs"] > 0], on=["arm", "benchmark", "seed"])
-    return frame.assign(seconds=frame["real_seconds"] / frame["jobs"])[["arm", "benchmark", "jobs", "seconds"]]
+    each = frame[["arm", "benchmark"]].assign(jobs=frame["jobs"], seconds=frame["real_seconds"] / frame["jobs"])
+    return each.groupby(["arm", "benchmark"], sort=False, as_index=False).median()
 
 
 def _shares(facts: Any) -> Floats:

@@ -38,7 +38,7 @@ def shown(summary: Summary, events: pd.DataFrame) -> list[Study]:
     for benchmark, here in summary.studies.groupby("benchmark", sort=False):
         seed, arms = outcomes.shown(here)
         for row in records(here[(here["seed"] == seed) & here["arm"].isin(arms)]):
-            mine = events.iloc[of.get((row["arm"], str(benchmark), seed), [])]
+            mine = events.iloc[of.get((row["arm"], str(benchmark), seed), slice(0))]
             names = (str(benchmark), str(row["arm"]), seed)
             found.append(Study(*names, row, mine, trials.jobs(mine), trials.points(mine)))
     return found

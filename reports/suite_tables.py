@@ -14,11 +14,13 @@ from reports.outcomes import records, unique
 from reports.regret import scale
 from reports.suite import targets
 from reports.suite.pairs import BETTER, REGION
-from reports.suite.suite import FINAL, IQM, MEAN, TENTH
+from reports.suite.suite import FINAL, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
 from reports.summary import Summary
 from reports.table import Table, bold_rows, csv, latex
 from reports.tables import completeness, differences, methods
 
+IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL)
+"""The quantities of the main table, those that are known."""
 MOST = 10
 """Statements about pairs that a reader takes in at once."""
 
@@ -56,7 +58,8 @@ def files(summary: Summary) -> dict[str, bytes]:
 def main(summary: Summary) -> Table:
     """A row a method: its numbers over all benchmarks, and how it stands against the first method."""
     suite = summary.suite
-    columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in (IQM, MEAN, TENTH, FINAL)}
+    columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in IN_MAIN}
+    columns = {name: frame for name, frame in columns.items() if frame["center"].notna().any()}
     words = [_estimates(frame) for frame in columns.values()]
     rows = [
         [arm, *cells, f"{rank:.2f}", *_against(summary, arm)]
@@ -75,31 +78,43 @@ def main(summary: Summary) -> Table:
 def per_benchmark(summary: Summary) -> Table:
     """A row a benchmark, a column a method: the regret at the budget, in bold the best and all that are like it."""
     arms, rows, bold = unique(summary.studies["arm"]), list[list[str]](), set[tuple[int, int]]()
+    numbers: list[dict[str, Any]] = []
     for row, name in enumerate(unique(summary.table["benchmark"])):
         known = {entry["arm"]: entry for entry in records(summary.table[summary.table["benchmark"] == name])}
         shown = "loss" if scale(summary.facts[name]) is None else "regret"
+        of = shown if shown == "regret" else str(summary.facts[name].get("metric", "loss"))
         cells = [text.number(known[arm][shown]) if arm in known else text.NONE for arm in arms]
-        rows.append([name, shown if shown == "regret" else str(summary.facts[name].get("metric", "loss")), *cells])
+        rows.append([name, of, *cells])
         bold |= {(row, 2 + column) for column, arm in enumerate(arms) if arm in known and known[arm]["best"]}
+        for arm, entry in known.items():
+            ends = {end: entry[f"{shown}_{end}"] for end in ("low", "high")}
+            about = {"benchmark": name, "of": of, "arm": arm}
+            numbers.append({**about, "mean": entry[shown], **ends, "best": entry["best"]})
     caption = (
         "Regret at the budget on each benchmark (0 the best final loss, 1 the median random config; the loss where "
         "these are not known). Bold: the best, and all that could not be told apart from it."
     )
-    return Table(["benchmark", "of", *arms], rows, frozenset(bold), caption, summary.table)
+    return Table(["benchmark", "of", *arms], rows, frozenset(bold), caption, pd.DataFrame(numbers))
 
 
 def time_to_target(summary: Summary) -> Table:
-    """A row a method, a column a target: the expected running time, with the share of studies that reached it."""
+    """A row a method, two columns a target: the expected running time, and how much sooner than by the first method."""
     frame = summary.suite.targets
     whole = frame[frame["benchmark"] == targets.EVERY]
-    names = unique(whole["target"])
+    names, (first, *others) = unique(whole["target"]), summary.suite.selection.arms
     known = {(row["arm"], row["target"]): row for row in records(whole)}
-    rows = [[arm, *(_reached(known[arm, name]) for name in names)] for arm in summary.suite.selection.arms]
+    rows = [
+        [arm, *(_reached(known[arm, name]) for name in names), *(_sooner(known[arm, name], first) for name in names)]
+        for arm in (first, *others)
+    ]
     caption = (
         "Expected running time to a target, in budgets, over all benchmarks that have it, with the share of studies "
-        "that reached it. A target is the final loss that the best so many of a benchmark's configs reach."
+        "that reached it; and how many times sooner than by the first method half of the studies have reached it, with "
+        "95 % intervals for these benchmarks (only: by the other less than half do). A target is the final loss that "
+        "the best so many of a benchmark's configs reach."
     )
-    return Table(["method", *names], rows, caption=caption, numbers=frame)
+    head = ["method", *names, *(f"sooner than {first}: {name}" for name in names)]
+    return Table(head, rows, caption=caption, numbers=frame)
 
 
 def pairwise(summary: Summary) -> Table:
@@ -108,13 +123,15 @@ def pairwise(summary: Summary) -> Table:
     rows: list[list[str]] = []
     for row in records(frame):
         shift = text.interval(row["shift"], row["shift_low"], row["shift_high"], 3)
+        truly = text.interval(row["inference"], row["inference_low"], row["inference_high"], 3)
         chance = text.interval(row["improvement"], row["improvement_low"], row["improvement_high"], 2)
         shares = " / ".join(f"{row[part]:.2f}" for part in ("better", "equal", "worse"))
         wins = f"{row['wins']}–{row['ties']}–{row['losses']}"
         said = [row["verdict"], row["practically"], text.number(row["detectable"])]
-        rows.append([row["first"], row["second"], shift, chance, wins, _p(row["holm"]), shares, *said])
-    head = ["first", "second", "shift of the anytime score [95 %]", "P(first is better) [95 %]", "wins–ties–losses"]
-    head += ["Holm p", "P(better / equal / worse)", "verdict", "practically", "detectable"]
+        rows.append([row["first"], row["second"], shift, truly, chance, wins, text.p_cell(row["holm"]), shares, *said])
+    head = ["first", "second", "shift of the anytime score [95 %]", "difference of the inference score [95 %]"]
+    head += ["P(first is better) [95 %]", "wins–ties–losses", "Holm p", "P(better / equal / worse)", "verdict"]
+    head += ["practically", "detectable"]
     design = (
         f" {summary.suite.impossible[:1].upper()}{summary.suite.impossible[1:]}." if summary.suite.impossible else ""
     )
@@ -122,7 +139,8 @@ def pairwise(summary: Summary) -> Table:
         f"Pairs of methods over {len(summary.suite.selection.benchmarks)} benchmarks: signed-rank tests of mean "
         f"anytime scores with Holm's correction; practically equal are those that differ by at most {REGION:g}.{design}"
     )
-    return Table(head, rows, bold_rows([row["verdict"] == BETTER for row in records(frame)]), caption, frame)
+    numbers = frame.drop(columns="statement")
+    return Table(head, rows, bold_rows([row["verdict"] == BETTER for row in records(frame)]), caption, numbers)
 
 
 def environment(summary: Summary) -> Table:
@@ -220,16 +238,23 @@ def _against(summary: Summary, arm: str) -> list[str]:
     if arm == first:
         return [text.NONE] * 3
     row = records(suite.pairs[(suite.pairs["first"] == first) & (suite.pairs["second"] == arm)])[0]
-    return [f"{row['losses']}–{row['ties']}–{row['wins']}", _p(row["holm"]), f"{row['equal']:.2f}"]
-
-
-def _p(value: float) -> str:
-    return text.p_value(value).removeprefix("= ")
+    return [f"{row['losses']}–{row['ties']}–{row['wins']}", text.p_cell(row["holm"]), f"{row['equal']:.2f}"]
 
 
 def _reached(row: dict[str, Any]) -> str:
     share = text.share(row["reached"] / row["studies"])
     return f"{text.number(row['expected'])} ({share})" if np.isfinite(row["expected"]) else f"> budget ({share})"
+
+
+def _sooner(row: dict[str, Any], first: str) -> str:
+    """How many times sooner a target is reached than by the first method."""
+    speed, low, high = (row[f"speed_up{end}"] for end in ("", "_low", "_high"))
+    if row["arm"] == first or np.isnan(speed):
+        return text.NONE
+    if speed == 0 or np.isinf(speed):
+        return f"only {row['arm'] if speed else first}"
+    ends = "" if np.isnan(low) else f" [{text.number(low)}, {text.number(high)}]"
+    return f"×{text.number(speed)}{ends}"
 
 
 def _several(column: pd.Series[Any]) -> str:

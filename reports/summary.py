@@ -17,12 +17,15 @@ import pandas as pd
 
 from reports import fronts
 from reports import pairs as pair_statements
-from reports.incumbent import DEFAULT_RULE, Floats, Key, Trajectory, silent, trajectories
-from reports.intervals import mean
+from reports.incumbent import DEFAULT_RULE, Finals, Floats, Key, Trajectory, silent, trajectories
+from reports.intervals import Interval, mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
-from reports.regret import measure, ranks, scale
+from reports.regret import counted, measure, ranks, scale
+from reports.statistics.scores import random_search_equivalent
 from reports.suite.suite import Suite, over_benchmarks
 
+ROUNDING = 1e-12
+"""By so much, as a share of it, a config's mean over seeds may differ from the same in the table."""
 HELD = {
     "optimum", "median", "noise", "metric", "unit", "levels", "configs", "table", "real", "verdict", "full_seconds",
     "not_applicable", "test", "family", "optimum_is", "objectives", "front",
@@ -90,7 +93,7 @@ def observed(studies: pd.DataFrame, events: pd.DataFrame, facts: Facts, rule: st
     unknown = [name for name in names if not facts.get(name, {}).get("levels")]
     if unknown:
         raise ValueError(f"benchmarks without levels in their facts: {', '.join(unknown)}")
-    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule)
+    found = trajectories(events, {name: int(max(facts[name]["levels"])) for name in names}, rule, _finals(studies))
     wanted = outcomes(studies, found, facts)
     here = [(name, wanted[wanted["benchmark"] == name]) for name in names]
     said = [pair_statements.compare(mine, scale(facts[name])) for name, mine in here]
@@ -106,9 +109,9 @@ def summarise(
 ) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
-    facts: of each benchmark; `levels` must be there, all else may be missing; declared: what was before the studies
-    ran, in words. Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark
-    has no levels.
+    studies: a row each; in `finals`, where that was looked up, what the configs of its trials end with; facts: of each
+    benchmark; `levels` must be there, all else may be missing; declared: what was before the studies ran, in words.
+    Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark has no levels.
     """
     seen, hypervolumes = observed(studies, events, facts, rule), fronts.held(events)
     wanted = seen.studies
@@ -133,6 +136,14 @@ def summarise(
     )
 
 
+def _finals(studies: pd.DataFrame) -> dict[Key, Finals] | None:
+    """What was looked up of the trials of each study, where the frame has it."""
+    if "finals" not in studies:
+        return None
+    columns = (studies[name].tolist() for name in ("arm", "benchmark", "seed", "finals"))
+    return {(str(arm), str(benchmark), int(seed)): known for arm, benchmark, seed, known in zip(*columns, strict=True)}
+
+
 def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses."""
     whole = here.groupby("seed")["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
@@ -150,11 +161,12 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
 
     wanted, done, failed, missing: studies; loss (low, high): the mean on the benchmark's scale, transformed back;
     regret, inference, inference_test: geometric means of normalised regrets, clipped: as observed, and of the selected
-    config without the luck of a seed, on the validation and on the test metric; all with a 95 % t interval; loss_mean:
-    the plain mean; overtuned: studies of which an earlier incumbent was better on test; at_floor, at_median: studies
-    whose regret was clipped; trials, reports, seconds, real_seconds, outside (the share of its configs that lie where
-    the data says little, NaN where that is not known): means per study; hypervolume (low, high): the mean share of that
-    of the front, NaN where there is none, only in comparisons of several objectives.
+    config without the luck of a seed, on the validation and on the test metric; equivalent: how many random configs,
+    each trained to the end, it takes on average until one is as good as that, a geometric mean; all with a 95 % t
+    interval; loss_mean: the plain mean; overtuned: studies of which an earlier incumbent was better on test; at_floor,
+    at_median: studies whose regret was clipped; trials, reports, seconds, real_seconds, outside (the share of its
+    configs that lie where the data says little, NaN where that is not known): means per study; hypervolume (low, high):
+    the mean share of that of the front, NaN where there is none, only in comparisons of several objectives.
     """
     ran = mine[mine["state"] != MISSING]
     counts = mine["state"].value_counts()
@@ -175,6 +187,7 @@ def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
         **_geometric("regret", regrets),
         **_geometric("inference", ran["inference"].to_numpy(dtype=float)),
         **_geometric("inference_test", ran["inference_test"].to_numpy(dtype=float)),
+        **_equivalent(ran, facts),
         "overtuned": int(np.sum(ran["overtuned"] > 0)),
         "at_floor": 0 if ruler is None else int(np.sum(regrets <= ruler.floor)),
         "at_median": 0 if ruler is None else int(np.sum(regrets >= 1)),
@@ -198,8 +211,22 @@ def _hypervolume(ran: pd.DataFrame) -> dict[str, float]:
 def _geometric(name: str, regrets: Floats) -> dict[str, float]:
     """The geometric mean of normalised regrets with its t interval, which ends at 1."""
     found = mean(np.log(regrets)).exp()
-    high = float(min(found.high, 1.0)) if found.high == found.high else np.nan
-    return {name: float(found.center), f"{name}_low": float(found.low), f"{name}_high": high}
+    return _columns(name, found._replace(high=np.minimum(found.high, 1.0)))
+
+
+def _equivalent(ran: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, float]:
+    """How many random configs are worth the selected one; NaN where that is not known."""
+    worth = np.empty(0)
+    if facts.get("final_losses") and ran["inference"].notna().all():
+        finals = np.where(ran["state"] == DONE, ran["final"].to_numpy(dtype=float), np.nan)
+        finals = counted(finals, facts.get("median"))
+        worth = random_search_equivalent(finals + ROUNDING * np.abs(finals), np.array(facts["final_losses"]))
+    found = mean(np.log(worth)).exp()
+    return _columns("equivalent", found._replace(low=np.maximum(found.low, 1.0)))
+
+
+def _columns(name: str, found: Interval) -> dict[str, float]:
+    return {name: float(found.center), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
 
 
 def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:

@@ -55,7 +55,7 @@ def csv(table: Table) -> str:
     return frame_csv(frame)
 
 
-def frame_csv(frame: pd.DataFrame, digits: int = 10) -> str:
+def frame_csv(frame: pd.DataFrame, digits: int = 8) -> str:
     """A frame as CSV, in which no text is taken for a formula; digits: significant ones of a number."""
     guarded = {
         name: frame[name] if pd.api.types.is_numeric_dtype(frame[name]) else frame[name].map(_guarded)

@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 
 from reports import fronts, text
-from reports.intervals import ALPHA, POWER
+from reports.intervals import ALPHA, POWER, benchmarks_needed
 from reports.outcomes import DONE, FAILED, MISSING, not_applicable, records
-from reports.statistics.scores import ROUNDING
+from reports.pairs import BETTER
 from reports.summary import Summary
 from reports.table import Table, bold_rows
 
+ROUNDING = 1e-9
+"""So little below the optimum, as a share of its size, is not below it."""
 HOW_TO_READ = (
     "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the "
     "loss where the best of the table is not known) and transformed back, with a 95 % t interval. "
     "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
     "noise of the final loss; geometric mean. "
     "Inference regret: that of the selected config, looked up at full resource without the luck of a seed, which no "
-    "user sees; on the validation metric, and on the test metric. A failed study counts as the median random config. "
+    "user sees; on the validation metric, and on the test metric. Over benchmarks it is on test where there is a test "
+    "metric, and where a config that was held could not be looked up there is no number. "
+    "Random configs: so many it takes on average, each trained to the end, until one is as good as the selected one. "
+    "A failed study counts as the median random config. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
     "Outside: the share of a study's configs that lie further from every measured config than those from each other, "
     "where a surrogate's answer is a guess. "
@@ -38,9 +43,9 @@ def benchmarks(summary: Summary) -> list[str]:
 def completeness(summary: Summary) -> Table:
     """What became of the studies of each method on each benchmark; of one that cannot run there, why."""
     rows: list[list[str]] = []
+    known = Counter(zip(*(summary.studies[name].tolist() for name in ("benchmark", "arm", "why")), strict=True))
     for row in records(summary.table):
-        mine = (summary.studies["benchmark"] == row["benchmark"]) & (summary.studies["arm"] == row["arm"])
-        reasons = Counter(str(why) for why in summary.studies.loc[mine, "why"] if why)
+        reasons = {why: count for (*of, why), count in known.items() if why and of == [row["benchmark"], row["arm"]]}
         ended = ", ".join(f"{why} {reasons[why]}" for why in sorted(reasons))
         counts = [str(row[name]) for name in ("wanted", DONE, FAILED, MISSING)]
         rows.append([str(row["benchmark"]), str(row["arm"]), *counts, ended])
@@ -73,6 +78,7 @@ def numbers(summary: Summary, benchmark: str) -> Table:
         f"{metric} [95 %]": "loss",
         "regret [95 %]": "regret",
         "inference regret [95 %]": "inference",
+        "random configs [95 %]": "equivalent",
         "on test [95 %]": "inference_test",
         "test [95 %]": "test",
     }
@@ -124,20 +130,18 @@ def differences(summary: Summary) -> Table:
     for row in records(summary.pairs):
         times = "" if row["measure"] == "difference" else "×"
         effect, low, high, limit = (text.number(row[name]) for name in ("effect", "low", "high", "detectable"))
-        holm = text.NONE if row["holm"] != row["holm"] else text.p_value(row["holm"]).removeprefix("= ")
-        known = row["holm"] == row["holm"]
-        said = [
-            f"{times}{effect} [{low}, {high}]" if known else text.NONE,
-            holm,
-            f"{times}{limit}" if known else text.NONE,
-        ]
+        chances = [text.p_cell(row[name]) for name in ("holm", "flip")]
+        said = [f"{times}{effect} [{low}, {high}]", *chances, f"{times}{limit}"]
+        said = said if row["holm"] == row["holm"] else [text.NONE] * len(said)
         pair = [str(row[name]) for name in ("benchmark", "first", "second", "measure")]
         rows.append([*pair, *said, str(row["seeds"]), str(row["verdict"])])
-    head = ["benchmark", "first", "second", "measure", "effect [95 %]", "Holm p", "detectable", "seeds", "verdict"]
+    head = ["benchmark", "first", "second", "measure", "effect [95 %]", "Holm p", "sign-flip p", "detectable", "seeds"]
     caption = (
-        "Pairs of methods on each benchmark: paired t tests over seeds, ratios of the first to the second on logs."
+        "Pairs of methods on each benchmark: paired t tests over seeds, ratios of the first to the second on logs, and "
+        "sign-flip permutation tests of the same differences, which assume nothing of how they are spread; both with "
+        "Holm's correction."
     )
-    return Table(head, rows, caption=caption, numbers=summary.pairs)
+    return Table([*head, "verdict"], rows, caption=caption, numbers=summary.pairs.drop(columns="statement"))
 
 
 def notes(summary: Summary) -> list[str]:
@@ -161,6 +165,7 @@ def notes(summary: Summary) -> list[str]:
             *_searched(summary),
             _weighed(summary),
             *(_beaten(summary, benchmark) for benchmark in benchmarks(summary)),
+            _flipped(summary),
             *summary.declared,
             _totals(summary),
         )
@@ -202,6 +207,21 @@ def _beaten(summary: Summary, benchmark: str) -> str:
     return (
         f"{text.plural(beaten, 'study')} on {benchmark} hold a config that is better than the best known one: that is "
         "no optimum, and regrets are larger than they look."
+    )
+
+
+def _flipped(summary: Summary) -> str:
+    """How many of the differences that t tests find sign flips do not, and for how many there are too few seeds."""
+    told = summary.pairs[summary.pairs["verdict"] == BETTER]
+    lost = told[told["flip"] > ALPHA]
+    if lost.empty:
+        return ""
+    tests = summary.pairs.groupby("benchmark")["holm"].count()
+    few = sum(row["seeds"] < benchmarks_needed(int(tests[row["benchmark"]])) for row in records(lost))
+    why = f", {few} of them for want of seeds" if few else ""
+    return (
+        f"Of {text.plural(len(told), 'pair')} of methods that t tests tell apart on a benchmark, sign-flip tests, "
+        f"which assume nothing of how differences are spread, do not tell apart {len(lost)}{why}."
     )
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reports import text
 from reports.pairs import BETTER
-from reports.suite.suite import IQM, TENTH
+from reports.suite.suite import INFERENCE, INFERENCE_FINAL, IQM, TENTH
 from reports.suite_tables import over_benchmarks, statements
 from reports.summary import Summary
 from reports.survival import Told
@@ -28,8 +28,11 @@ LEGEND = (
 LEFT_OUT = (
     f"{IQM} [95 %]",
     f"{TENTH} [95 %]",
+    f"{INFERENCE} [95 %]",
+    f"{INFERENCE_FINAL} [95 %]",
     "P(equal)",
     "inference regret [95 %]",
+    "random configs [95 %]",
     "on test [95 %]",
     "test [95 %]",
     "reports",

@@ -51,6 +51,11 @@ def p_value(p: float) -> str:
     return f"= {shown.removeprefix('0')}"
 
 
+def p_cell(p: float) -> str:
+    """A p as a cell of a table shows it: ".012", ".35" or "< .001"."""
+    return p_value(p).removeprefix("= ")
+
+
 def seconds(value: float) -> str:
     """A time in the unit that fits: "0.21 s", "42 s", "12 min", "2.5 h", "33 d"."""
     if math.isnan(value):

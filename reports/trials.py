@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,15 @@ def jobs(events: pd.DataFrame) -> pd.DataFrame:
             row = {"job": len(rows), "trial": trial, "worker": worker, "start": time, "end": np.nan}
             under_way[trial] = row | {"level": stands.get(trial, 0), "loss": np.nan, "reason": ""}
             rows.append(under_way[trial])
-        elif kind == "report" and trial in under_way:
-            stands[trial] = max(stands.get(trial, 0), resource)
-            under_way[trial] |= {"level": stands[trial], "loss": loss}
+        elif kind == "report" and (row := under_way.get(trial)) is not None:
+            row["level"] = stands[trial] = max(stands.get(trial, 0), resource)
+            row["loss"] = loss
         elif kind == "ended" and trial in under_way:
             under_way.pop(trial).update(end=time, reason=reason)
-    frame = pd.DataFrame(rows, columns=JOBS).astype({"start": float, "end": float, "loss": float})
-    frame["reached"] = frame["trial"].map(stands).fillna(0).astype(int)
-    return frame
+    for row in rows:
+        row["reached"] = stands.get(row["trial"], 0)
+    frame = pd.DataFrame({name: [row[name] for row in rows] for name in JOBS})
+    return frame.astype({"start": float, "end": float, "loss": float, "reached": int})
 
 
 def points(events: pd.DataFrame) -> pd.DataFrame:
@@ -57,11 +59,13 @@ def points(events: pd.DataFrame) -> pd.DataFrame:
             if trial in held:
                 rows.append((job[trial], trial, held[trial][0], time, held[trial][1]))
         elif kind == "report" and trial in job:
-            rows.append((job[trial], trial, resource, time, loss if np.isfinite(loss) else np.inf))
-            if np.isfinite(loss):
+            finite = math.isfinite(loss)
+            rows.append((job[trial], trial, resource, time, loss if finite else np.inf))
+            if finite:
                 held[trial] = (resource, loss)
-    frame = pd.DataFrame(rows, columns=POINTS).astype({"time": float, "loss": float})
-    return frame.sort_values(["job", "time"], kind="stable", ignore_index=True)
+    table = np.array(rows, dtype=float).reshape(-1, len(POINTS))
+    table = table[np.lexsort((table[:, POINTS.index("time")], table[:, POINTS.index("job")]))]
+    return pd.DataFrame(table, columns=POINTS).astype({"job": int, "trial": int, "level": int})
 
 
 def limits(losses: Floats) -> tuple[float, float]:
@@ -82,6 +86,7 @@ def every(of: pd.DataFrame, room: int) -> int:
 
 def thinned(curves: pd.DataFrame, room: int) -> pd.DataFrame:
     """Of each job's learning curve the first and the last point and as many between that about `room` rows are left."""
-    places, lengths = curves.groupby("job").cumcount(), curves.groupby("job")["time"].transform("size")
-    step = max(1, -(-len(curves) // room))
-    return curves[(places % step == 0) | (places == lengths - 1)]
+    another, step = np.diff(curves["job"].to_numpy(), prepend=-1) != 0, max(1, -(-len(curves) // room))
+    rows = np.arange(len(curves))
+    places = rows - np.maximum.accumulate(np.where(another, rows, 0))
+    return curves[(places % step == 0) | np.append(another[1:], True)[: len(curves)]]

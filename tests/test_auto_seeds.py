@@ -16,7 +16,7 @@ from toys import toy_data
 import harness
 from harness.comparison import Arm, Comparison, Endpoint, Outcome, Until, in_blocks
 from harness.compose import comparisons
-from harness.compose.declarations import comparison_from_toml, comparison_of, name_of
+from harness.compose.declarations import Declared, comparison_from_toml, comparison_of, name_of
 from harness.compose.studies import model_of
 from harness.store import Store
 from reports import contrasts, declared, intervals, page
@@ -189,6 +189,14 @@ def test_an_older_declaration_has_the_endpoint_of_today() -> None:
     assert Endpoint().rule == DEFAULT_RULE
 
 
+def test_what_was_declared_without_inference_regret_does_not_claim_it() -> None:
+    comparison = Comparison((Arm("rs", "rs"),), ("toy",), (0,))
+    plain = comparison.to_json()
+    assert "inference regret" in Declared(Comparison.from_json(plain), "", ()).said()[0]
+    del plain["endpoint"]["beside"]
+    assert "inference regret" not in Declared(Comparison.from_json(plain), "", ()).said()[0]
+
+
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +300,9 @@ def test_the_endpoint_stands_there_before_the_first_study(problem: str, tmp_path
     with pytest.raises(KeyboardInterrupt):
         run(comparison_of({}, methods=["rs"], benchmarks=[problem], seeds=[0]), tmp_path, interrupt)
     plain = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
-    assert plain["comparison"]["endpoint"] == {"rule": "maxfid", "metric": "observed regret", "time": "budget"}
+    assert plain["comparison"]["endpoint"] == {
+        "rule": "maxfid", "metric": "observed regret", "time": "budget", "beside": "inference regret"
+    }  # fmt: skip
 
 
 def test_from_python(problem: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 from toys import ending, run_on, study, toy_data
 
 from harness.compose import lookups
@@ -59,14 +61,33 @@ def test_the_facts_of_the_test_metric_are_those_of_the_table(data: TableData) ->
 
 
 def test_incumbents_are_looked_up_and_nothing_else_changes(data: TableData) -> None:
-    _, events = frames(data)
-    plain = trajectories(events.drop(columns=["final", "final_test"]), {"toy": 4})
-    for key, path in trajectories(events, {"toy": 4}).items():
-        arm, _, seed = key
-        mine = events[(events["arm"] == arm) & (events["seed"] == seed)]
-        assert path.trials.tolist() == plain[key].trials.tolist()
-        assert set(mine.loc[mine["final"].notna(), "trial"]) == set(path.trials.tolist())
-        assert np.isnan(plain[key].finals).all()
+    studies, events = frames(data)
+    found, plain = summarise(studies, events, {"toy": {"levels": [1, 2, 3, 4]}}), trajectories(events, {"toy": 4})
+    for arm, seed, finals in studies[["arm", "seed", "finals"]].itertuples(index=False):
+        path = found.trajectories[arm, "toy", seed]
+        assert path.trials.tolist() == plain[arm, "toy", seed].trials.tolist()
+        assert set(finals) == set(path.trials.tolist())
+        assert list(zip(path.finals, path.final_tests, strict=True)) == [finals[trial] for trial in path.trials]
+        assert np.isnan(plain[arm, "toy", seed].finals).all()
+
+
+def test_an_incumbent_whose_curve_ended_early_is_looked_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, early = noisy(), range(0, 24, 2)
+    for row in early:
+        table = ending(table, row, 2, End.EARLY)
+    monkeypatch.setattr(lookups, "model_of", lambda *_: Table(table))
+    lookups._models.cache_clear()
+    records = [run_on(table, study(arm, seed, table.benchmark).spec()) for arm in ARMS for seed in range(4)]
+    studies, events = lookups.frames(records)
+    lookups._models.cache_clear()
+    paths = trajectories(events, {"toy": 4})
+    ended = 0
+    for record, finals in zip(records, studies["finals"], strict=True):
+        held = set(paths[record.spec["arm"], "toy", record.spec["seed"]].trials.tolist())
+        assert set(finals) == held
+        rows = {trial: Table(table).row(config) for trial, config in map(json.loads, record.configs)}
+        ended += sum(rows[trial] in early for trial in held)
+    assert ended > 0
 
 
 def test_a_training_that_ended_early_is_looked_up_where_it_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,17 +114,13 @@ def test_what_is_looked_up_follows_the_rule(data: TableData) -> None:
 
 def test_a_final_loss_is_the_mean_over_the_replicates_of_the_config(data: TableData) -> None:
     records = [run_on(data, study("rs", seed, data.benchmark).spec()) for seed in range(3)]
-    _, events = lookups.frames(records)
+    studies, _ = lookups.frames(records)
     seen = 0
-    for record in records:
-        mine = events[(events["seed"] == record.spec["seed"]) & events["final"].notna()]
-        configs = {trial: Table(data).row(config) for trial, config in map(lookups.json.loads, record.configs)}
-        for trial, rows in mine.groupby("trial"):
-            replicates = data.values[configs[trial], :, -1]
-            assert rows[["final", "final_test"]].to_numpy() == pytest.approx(
-                np.tile(replicates.mean(axis=0), (len(rows), 1))
-            )
-            seen += 1
+    for record, finals in zip(records, studies["finals"], strict=True):
+        rows = {trial: Table(data).row(config) for trial, config in map(json.loads, record.configs)}
+        for trial, known in finals.items():
+            assert known == pytest.approx(tuple(data.values[rows[trial], :, -1].mean(axis=0)))
+        seen += len(finals)
     assert seen > 3
 
 
@@ -119,10 +136,14 @@ def test_inference_regret_is_on_the_rulers_of_the_table_and_never_the_best_so_fa
         assert row.final_test == path.final_tests[-1]
         assert row.overtuned == pytest.approx(path.final_tests[-1] - path.final_tests.min())
     assert (found.studies["overtuned"] > 0).any()
+    table = np.array(known["final_losses"])
     for row in found.table.itertuples():
         mine = found.studies[found.studies["arm"] == row.arm]
         assert row.inference_test == pytest.approx(np.exp(np.log(mine["inference_test"]).mean()))
         assert row.inference_test_low < row.inference_test < row.inference_test_high <= 1
+        shares = [np.mean(table <= final + 1e-9) for final in mine["final"]]
+        assert row.equivalent == pytest.approx(stats.gmean(1 / np.array(shares)))
+        assert 1 <= row.equivalent_low <= row.equivalent <= row.equivalent_high
         assert row.overtuned == (mine["overtuned"] > 0).sum()
 
 
@@ -134,11 +155,10 @@ def test_failures_count_as_the_median_config_and_what_was_not_looked_up_as_unkno
     found = summarise(studies, events[~nothing], known).studies
     assert found.loc[0, ["inference", "inference_test"]].tolist() == [1, 1]
     assert found.loc[1, ["inference", "inference_test"]].tolist() == [1, 1]
-    for column in ("final", "final_test"):
-        events.loc[(events["arm"] == "rs") & (events["seed"] == 2), column] = np.nan
+    studies["finals"] = [{} if place == 2 else finals for place, finals in enumerate(studies["finals"])]
     found = summarise(studies, events, known).studies
     assert found.loc[2, ["inference", "inference_test"]].isna().all()
-    without = summarise(studies, events.drop(columns=["final", "final_test"]), known)
+    without = summarise(studies.drop(columns="finals"), events, known)
     assert without.studies[["final", "inference", "inference_test", "overtuned"]].isna().all(axis=None)
     assert not any("inference" in head for head in tables.numbers(without, "toy").head)
 

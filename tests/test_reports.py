@@ -15,6 +15,7 @@ from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -471,7 +472,7 @@ def test_a_method_more_changes_no_number_of_the_others() -> None:
     whole = summary().table[summary().table["arm"] != "rs"].drop(columns=shared).reset_index(drop=True)
     pd.testing.assert_frame_equal(fewer.table.drop(columns=shared), whole)
     pair = summary().pairs[(summary().pairs["first"] != "rs") & (summary().pairs["second"] != "rs")]
-    told = ["holm", "verdict", "statement"]
+    told = ["holm", "flip", "verdict", "statement"]
     pd.testing.assert_frame_equal(fewer.pairs.drop(columns=told), pair.drop(columns=told).reset_index(drop=True))
 
 
@@ -620,6 +621,25 @@ def test_the_anytime_figure_holds_the_curves_and_names_its_rule() -> None:
     assert drawn == pytest.approx(summary().table["loss"].tolist())
 
 
+def test_an_svg_in_fewer_bytes_draws_the_same() -> None:
+    figure = drawing.figure_of(4, 3)
+    panel = figure.add_subplot()
+    panel.plot(np.linspace(0, 1, 50), np.sin(np.arange(50)), marker="o")
+    panel.scatter([0.5], [0.123456], rasterized=True)
+    panel.set_xlabel('a -- b & <c> " d="1.23456"')
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", **drawing.FORMATS["svg"])
+    whole, few = buffer.getvalue(), drawing._compact(buffer.getvalue())
+    assert len(few) < 0.9 * len(whole)
+    for one, other in zip(ElementTree.fromstring(whole).iter(), ElementTree.fromstring(few).iter(), strict=True):
+        assert one.tag == other.tag and one.keys() == other.keys()
+        for name, value in one.items():
+            mine, theirs = (re.findall(r"-?\d+(?:\.\d+)?|[^\s\d]", words) for words in (value, other.get(name) or ""))
+            assert len(mine) == len(theirs)
+            for part, same in zip(mine, theirs, strict=True):
+                assert part == same or abs(float(part) - float(same)) < 0.01
+
+
 def test_a_method_has_the_same_style_whoever_is_added_behind_it() -> None:
     names = [f"arm{i}" for i in range(20)]
     assert style.styles(names[:3]).items() <= style.styles(names).items()
@@ -727,8 +747,8 @@ def test_the_browser_is_given_what_the_static_figures_draw(tmp_path: Path) -> No
     whole = curves.anytime(summary(), "lm")
     for group in overall["groups"]:
         curve = whole[whole["arm"] == group["name"]]
-        assert group["columns"]["loss"][-1] == pytest.approx(curve["loss"].iloc[-1], rel=1e-5)
-        assert set(group["columns"]["time"]) <= {float(f"{time:.6g}") for time in curve["time"]}
+        assert group["columns"]["loss"][-1] == pytest.approx(curve["loss"].iloc[-1], rel=1e-4)
+        assert set(group["columns"]["time"]) <= {float(f"{time:.{interactive.DIGITS}g}") for time in curve["time"]}
     assert [known["kind"] for known in overall["references"]] == ["law", "line", "strip"]
     assert data_of(tmp_path / "index.html")[0] == overall
     assert [panel["name"] for panel in panels["panels"]] == list(SMALL)
@@ -768,7 +788,7 @@ def test_the_page_tells_what_failed_and_holds_its_figures(tmp_path: Path) -> Non
     assert html.count('<figure class="interactive"') == 1
     assert html.index("Completeness") < html.index("regret [95 %]")
     numbers = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
-    assert numbers["table"][0]["loss"] == pytest.approx(summary().table["loss"][0], rel=1e-9)
+    assert numbers["table"][0]["loss"] == pytest.approx(summary().table["loss"][0], rel=1e-7)
     markdown = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert markdown.index("## Completeness") < markdown.index("## lm")
     assert all(statement in markdown for statement in summary().statements("lm"))

@@ -88,6 +88,10 @@ def test_frames_are_the_same_however_the_records_come(tmp_path: Path, records: l
     for one, (start, end) in zip(records, pairwise(np.cumsum([0, *(len(one.kind) for one in records)])), strict=True):
         whole = frames(records)[1].iloc[start:end]
         assert whole["trial"].tolist() == one.trial.tolist() and set(whole["seed"]) <= {one.spec["seed"]}
+        stands: dict[int, int] = {}
+        for kind, trial, resource in zip(whole["kind"], whole["trial"], whole["resource"], strict=True):
+            assert kind != "ended" or resource == stands.get(trial, 0)
+            stands |= {trial: resource} if kind == "report" else {}
     kept = {one.key: lengths[one.key] for one in records}
     for mine, wanted in zip(frames(store.each(kept), lengths=kept), frames(records), strict=True):
         pd.testing.assert_frame_equal(mine, wanted)

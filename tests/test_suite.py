@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,14 +14,17 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
+from scipy import stats
 
-from reports import drawing, resources, style, suite_figures, suite_tables, table
+from reports import drawing, resources, style, suite_figures, suite_tables, table, text
+from reports.answer import caveats
 from reports.figures import critical_difference, decision_overhead, heat_map, pairwise
 from reports.outcomes import unique
 from reports.statistics.scores import anytime_score
 from reports.suite import curves
-from reports.suite.suite import MEAN, Suite
+from reports.suite.suite import FINAL, INFERENCE, INFERENCE_FINAL, MEAN, Suite
 from reports.summary import Summary, summarise
+from reports.tables import notes
 from reports.terminal import terminal
 
 TOP, BUDGET = 9, 900.0
@@ -163,13 +168,65 @@ def test_nothing_is_pooled_that_must_not_be() -> None:
         assert said in words
 
 
+def looked_up(frames: Frames, on_test: Callable[[float], float] | None = None) -> Frames:
+    """The same comparison where the configs of all trials were looked up, and judged on test where that is a metric."""
+    studies, events, facts = frames
+    whole = events[(events["kind"] == "report") & (events["resource"] == TOP)]
+    ends: dict[Any, dict[int, tuple[float, float]]] = {}
+    columns = (whole[name].tolist() for name in ("arm", "benchmark", "seed", "trial", "loss"))
+    for arm, benchmark, seed, trial, loss in zip(*columns, strict=True):
+        ends.setdefault((arm, benchmark, seed), {})[trial] = (loss, on_test(loss) if on_test else np.nan)
+    keys = studies[["arm", "benchmark", "seed"]].itertuples(index=False, name=None)
+    test = {"test": {"optimum": 1.0, "median": 4.0, "noise": 0.002}} if on_test else {}
+    return studies.assign(finals=[ends[key] for key in keys]), events, {name: facts[name] | test for name in facts}
+
+
+def test_where_what_was_seen_is_the_truth_inference_regret_is_the_observed_one() -> None:
+    suite = suite_of(looked_up(made()))
+    assert suite.scores["inference"].equals(suite.scores["score"].rename("inference"))
+    assert suite.ranks["inference_rank"].tolist() == suite.ranks["rank"].tolist()
+    numbers = suite.aggregates.set_index(["quantity", "arm"])
+    for seen, true in ((MEAN, INFERENCE), (FINAL, INFERENCE_FINAL)):
+        pd.testing.assert_frame_equal(numbers.loc[seen], numbers.loc[true])
+    same = suite.pairs[["difference", "low", "high"]].to_numpy()
+    assert suite.pairs[["inference", "inference_low", "inference_high"]].to_numpy().tolist() == same.tolist()
+    assert whole().suite.aggregates.set_index("quantity").loc[[INFERENCE, INFERENCE_FINAL], "center"].isna().all()
+    assert not [head for head in suite_tables.main(whole()).head if "inference" in head]
+
+
+def test_who_only_looked_good_is_found_out_by_inference_regret() -> None:
+    """The lower the observed loss, the higher the loss on test."""
+    summary = summarise(*looked_up(made(("slow", "fast")), lambda loss: 4 - loss))
+    ranks = summary.suite.ranks.set_index("arm")
+    assert (ranks["rank"].idxmin(), ranks["inference_rank"].idxmin()) == ("fast", "slow")
+    (pair,) = summary.suite.pairs.to_dict("records")
+    assert pair["shift"] < 0 < pair["inference"]
+    assert "fast is better than slow over benchmarks: anytime score higher by" in pair["statement"]
+    assert f"inference score by {text.number(-pair['inference'])} [" in pair["statement"]
+    said = "Over benchmarks fast ranks best by the losses that were observed, but slow by inference regret"
+    assert [caveat for caveat in caveats(summary) if caveat.startswith(said)]
+    path = summary.suite.selection.paths["fast"][0]
+    assert path.inference == pytest.approx((4 - path.losses - 1) / 3)
+
+
+def test_what_was_not_looked_up_of_one_method_takes_no_number_of_another() -> None:
+    studies, events, facts = looked_up(made())
+    gone = [{} if arm == "middle" else finals for arm, finals in studies[["arm", "finals"]].itertuples(index=False)]
+    suite, known = suite_of((studies.assign(finals=gone), events, facts)), suite_of((studies, events, facts))
+    rows, before = (one.aggregates[one.aggregates["arm"] != "middle"] for one in (suite, known))
+    pd.testing.assert_frame_equal(rows, before, check_exact=True)
+    lost = suite.aggregates[(suite.aggregates["arm"] == "middle") & suite.aggregates["center"].isna()]
+    assert lost["quantity"].tolist() == [INFERENCE, INFERENCE_FINAL]
+    assert suite.ranks["inference_rank"].isna().all()
+
+
 def test_a_failed_study_holds_the_median_config_from_its_failure_on() -> None:
     studies, events, facts = made(("slow", "fast"))
     broken = (studies["arm"] == "fast") & (studies["seed"] == 0)
     failed = studies.assign(why=np.where(broken, "error", "budget"), seconds=np.where(broken, 450.0, BUDGET))
-    suite = suite_of((failed, events, facts))
+    suite = suite_of(looked_up((failed, events, facts)))
     path = suite.selection.paths["fast"][0]
-    assert (path.times[-1], path.regrets[-1], path.end) == (0.5, 1.0, 0.5)
+    assert (path.times[-1], path.regrets[-1], path.inference[-1], path.end) == (0.5, 1.0, 1.0, 0.5)
     assert suite.scores.groupby("arm")["failed"].sum().to_dict() == {"fast": 6, "slow": 0}
 
 
@@ -180,6 +237,45 @@ def test_one_seed_gives_no_interval_for_this_suite() -> None:
     assert suite.pairs[["low", "improvement_high", "low_families"]].isna().all(axis=None)
     assert curves.regrets(suite.selection)[["low", "high"]].isna().all(axis=None)
     assert "One seed a benchmark" in " ".join(suite_tables.statements(summary))
+
+
+def test_speed_ups_are_ratios_of_medians_against_the_first_method() -> None:
+    frame = whole().suite.targets
+    every = frame[frame["benchmark"] == "all"].set_index(["target", "arm"])
+    for (target, _), row in every.iterrows():
+        medians = every.loc[(target, "slow"), "median"], row["median"]
+        with np.errstate(invalid="ignore"):  # where half of the studies of neither reach it
+            assert row["speed_up"] == pytest.approx(np.divide(*medians), nan_ok=True)
+    easy = every.loc[("best 10 %", "fast")]
+    assert easy["speed_up_low"] <= easy["speed_up"] < easy["speed_up_high"]
+    single = frame[frame["benchmark"] != "all"]
+    assert single[["speed_up_low", "speed_up_high"]].isna().all(axis=None)
+    alone = suite_of(made(seeds=1)).targets
+    assert alone["speed_up"].notna().any() and alone["speed_up_low"].isna().all()
+    words = suite_tables.time_to_target(whole())
+    assert words.head[3:] == ["sooner than slow: best 10 %", "sooner than slow: best 1 %"]
+    assert words.rows[0][3:] == ["–", "–"] and words.rows[1][4] == "only fast"
+    assert words.rows[1][3].startswith(f"×{text.number(easy['speed_up'])} [")
+
+
+@pytest.mark.parametrize(("speed", "said"), [(np.nan, "–"), (np.inf, "only fast"), (0.0, "only slow"), (2.0, "×2.00")])
+def test_what_only_one_method_reaches_is_said(speed: float, said: str) -> None:
+    row = {"arm": "fast", "speed_up": speed, "speed_up_low": np.nan, "speed_up_high": np.nan}
+    assert suite_tables._sooner(row, "slow") == said
+
+
+def test_the_sign_flip_test_stands_beside_the_t_test() -> None:
+    summary = summarise(*made(("slow", "fast"), NAMES[:1], 12))
+    regrets = summary.studies.pivot(index="seed", columns="arm", values="regret")
+    apart = np.log(regrets["slow"] / regrets["fast"]).to_numpy()
+    known = stats.permutation_test((apart,), np.mean, permutation_type="samples", n_resamples=2**12)
+    assert summary.pairs["flip"].tolist() == pytest.approx([known.pvalue], rel=1e-9)
+    few = summarise(*made(("slow", "fast"), NAMES[:1], 4))
+    told = replace(few, pairs=few.pairs.assign(verdict="better", flip=0.125))
+    (said,) = [note for note in notes(told) if "sign-flip" in note]
+    assert said.startswith("Of 1 pair of methods that t tests tell apart on a benchmark, sign-flip tests")
+    assert said.endswith("do not tell apart 1, 1 of them for want of seeds.")
+    assert not [note for note in notes(replace(told, pairs=told.pairs.assign(flip=0.01))) if "sign-flip" in note]
 
 
 def test_with_one_benchmark_only_what_makes_sense_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +299,11 @@ def test_where_the_resource_went_adds_up() -> None:
     used = resources.levels(events, facts)
     assert used["trials"].to_numpy() == pytest.approx(1)  # every trial is trained to the end
     assert used.groupby("level")["time"].first().to_dict() == pytest.approx({1 / 9: 1 / 3, 1 / 3: 2 / 3, 1.0: 1.0})
+    studies = whole().studies
+    slow = studies.assign(real_seconds=np.where(studies["seed"] == 0, 9.0, 0.01))
+    overhead = resources.decisions(slow, events, facts)
+    assert len(overhead) == len(QUALITY) * len(NAMES) and (overhead["jobs"] == 20).all()
+    assert overhead["seconds"].to_numpy() == pytest.approx(0.01 / 20)  # of the median study
 
 
 def test_figures_show_what_they_are_given() -> None:
@@ -262,8 +363,14 @@ def test_every_number_over_benchmarks_is_in_the_json_and_every_table_has_its_fil
     files = suite_tables.files(whole())
     names = ("completeness", "methods", "differences", "main", "benchmarks", "targets", "pairs", "environment")
     assert set(files) == {f"tables/{name}.{suffix}" for name in names for suffix in ("csv", "tex")}
+    assert len(set(files.values())) == len(files)  # no table stands there twice
     pairs = pd.read_csv(io.BytesIO(files["tables/pairs.csv"]))
     assert pairs["holm"].tolist() == pytest.approx(whole().suite.pairs["holm"].tolist())
+    regrets = pd.read_csv(io.BytesIO(files["tables/benchmarks.csv"]))
+    assert regrets[["mean", "low", "high"]].to_numpy() == pytest.approx(
+        whole().table[["regret", "regret_low", "regret_high"]].to_numpy()
+    )
+    assert regrets["best"].tolist() == whole().table["best"].tolist()
 
 
 def test_the_terminal_says_it_over_benchmarks() -> None:

@@ -296,7 +296,8 @@ def compared_frame(
         comparison, store = declared(folder).comparison, Store(folder / STUDIES)
         records, (kept, refused) = store.records(), wanted(comparison, store)
         studies, events = frames([records[study.key] for study in kept])
-    return studies.merge(summarise(studies, events, facts_of(comparison, refused)).studies)
+    told = summarise(studies, events, facts_of(comparison, refused)).studies
+    return studies.drop(columns="finals").merge(told)
 
 
 def verify(folder: Path) -> dict[str, str]:

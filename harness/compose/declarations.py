@@ -208,7 +208,7 @@ class Declared(NamedTuple):
         from reports import declared
 
         endpoint, until = self.comparison.endpoint, self.comparison.until
-        said = declared.endpoint(endpoint.rule, endpoint.metric, endpoint.time)
+        said = declared.endpoint(endpoint.rule, endpoint.metric, endpoint.time, endpoint.beside)
         return (said, declared.looks(until.width, until.looks, self.looks)) if until else (said,)
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from harness.compose.studies import SURROGATE, model_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from harness.compose.fronts import Ruler
     from harness.frames import Columns
+    from harness.space import Config
     from harness.study import Record
     from harness.types import CurveModel
 
@@ -33,10 +33,9 @@ def frames(
     lengths: as there, of records that come one at a time; rule: says which trial is the incumbent, by default as in
     reports.
 
-    Studies have `outside`, the share of their configs that lie where the data says little. Events have `final` and
-    `final_test`, the losses that the config of their trial ends with, the test metric in the direction of the loss;
-    NaN for trials that never were the incumbent or went on from another's checkpoint, for real studies, and where there
-    is no test metric.
+    Studies have `outside`, the share of their configs that lie where the data says little, and `finals`: of each trial
+    that was ever the incumbent the losses that its config ends with, on validation and on test (NaN where there is no
+    test metric). Not in it are trials that went on from another's checkpoint, and those of real studies.
     Where a study has several objectives events have `hypervolume`: see `fronts.Ruler.shares`.
     """
     from harness import frames
@@ -50,38 +49,39 @@ def _looked_up(record: Record, columns: Columns, rule: str) -> tuple[dict[str, A
 
     from harness.frames import SAID, loss_columns
     from harness.study import KINDS
-    from reports.incumbent import Events, candidates_of, walk
+    from reports.incumbent import Events, trajectory
 
     words = {"kind": np.array(KINDS)[columns["kind"]], "reason": np.array(SAID)[columns["reason"]]}
     events = Events(**{name: {**columns, **words}[name] for name in Events._fields})
     benchmark = record.spec["benchmark"]
     top = max(benchmark["fidelity"]["levels"])
-    steps = walk(candidates_of(events, top, rule))
-    final = _finals(record, sorted(set(steps.trials.tolist())))
-    found = {"final": final[:, 0], "final_test": final[:, 1]}
+    held = trajectory(events, top, rule).trials
+    about = {"outside": _outside(record), "finals": _finals(record, set(held.tolist()))}
     ruler = _ruler(record.spec)
-    if ruler is not None:
-        losses = [columns[name] for name in loss_columns(len(benchmark["objectives"]))]
-        found["hypervolume"] = ruler.shares(events, losses, top, rule)
-    return {"outside": _outside(record.spec, record.configs)}, found
+    if ruler is None:
+        return about, {}
+    losses = [columns[name] for name in loss_columns(len(benchmark["objectives"]))]
+    return about, {"hypervolume": ruler.shares(events, losses, top, rule)}
 
 
-def _finals(record: Record, trials: Sequence[int]) -> np.ndarray[Any, Any]:
-    """What the configs of some trials end with, at each event of such a trial: validation and test, (events, 2)."""
-    import numpy as np
-
+def _finals(record: Record, trials: set[int]) -> dict[int, tuple[float, float]]:
+    """What the configs of some trials end with, on validation and on test."""
     from harness.study import KINDS
 
-    if record.spec["data"] == "real" or not len(record.trial):
-        return np.full((len(record.kind), 2), math.nan)
-    configs = dict(map(json.loads, record.configs))
-    copies = set(record.trial[(record.kind == KINDS.index("started")) & (record.code >= 0)].tolist())
-    trials = [trial for trial in trials if trial not in copies]
-    found = np.full((int(record.trial.max()) + 1, 2), math.nan)
-    for place, model in enumerate(_models(record.spec["source"], json.dumps(record.spec["benchmark"]))):
-        if model is not None:
-            found[trials, place] = [model.final_loss(configs[trial]) for trial in trials]
-    return found[record.trial]
+    if record.spec["data"] == "real":
+        return {}
+    copies = record.trial[(record.kind == KINDS.index("started")) & (record.code >= 0)]
+    model, judged = _models(record.spec["source"], json.dumps(record.spec["benchmark"]))
+    return {
+        trial: (model.final_loss(config), math.nan if judged is None else judged.final_loss(config))
+        for trial, config in _configs(record, trials - set(copies.tolist())).items()
+    }
+
+
+def _configs(record: Record, trials: Collection[int]) -> dict[int, Config]:
+    """The configs of some trials; those of all others, hundreds a study, are not parsed."""
+    wanted = (text for text in record.configs if int(text[1 : text.index(",")]) in trials)
+    return dict(map(json.loads, wanted))
 
 
 @cache
@@ -106,8 +106,10 @@ def _ruler(spec: Mapping[str, Any]) -> Ruler | None:
     return fronts.ruler(spec["source"], benchmark["table_miss"], objectives)
 
 
-def _outside(spec: Mapping[str, Any], configs: Sequence[str]) -> float:
-    if spec["data"] == "real" or spec["benchmark"]["table_miss"] != SURROGATE or not configs:
+def _outside(record: Record) -> float:
+    """The share of a study's configs that lie where its surrogate guesses; NaN where nothing is guessed."""
+    spec = record.spec
+    if spec["data"] == "real" or spec["benchmark"]["table_miss"] != SURROGATE or not record.configs:
         return math.nan
     model, _ = _models(spec["source"], json.dumps(spec["benchmark"]))
-    return sum(model.outside(config) for _, config in map(json.loads, configs)) / len(configs)
+    return sum(model.outside(config) for _, config in map(json.loads, record.configs)) / len(record.configs)

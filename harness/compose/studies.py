@@ -6,6 +6,7 @@ import gc
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -126,13 +127,13 @@ def history_of(past: tuple[str, ...], own: str) -> History:
 
 
 def studies_of(comparison: Comparison, *, real: bool = False) -> list[Study]:
-    """Every study that a comparison wants."""
-    return [
-        study_of(comparison, arm, name, seed, real=real)
+    """Every study that a comparison wants; all seeds of an arm share one benchmark."""
+    first = [
+        study_of(comparison, arm, name, comparison.seeds[0], real=real)
         for name in comparison.benchmarks
         for arm in comparison.arms
-        for seed in comparison.seeds
     ]
+    return [replace(study, seed=seed) for study in first for seed in comparison.seeds]
 
 
 def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Scheduler]:

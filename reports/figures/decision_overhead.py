@@ -1,6 +1,6 @@
 """What the machine that ran the simulated studies took for each, over the jobs that it started: the method's decisions
-together with the simulation itself, which is a few millionths of a second an event. A point a study. It is of that
-machine on that day, and no part of simulated time unless a study declared it.
+together with the simulation itself, which is a few millionths of a second an event. A point is the median study of a
+method on a benchmark. It is of that machine on that day, and no part of simulated time unless a study declared it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CROWDED = 500
 
 
 def draw(frame: pd.DataFrame, axes: Axes, *, styles: Mapping[str, style.Style]) -> None:
-    """Draw a point for each study.
+    """Draw a point for each row.
 
     frame: columns arm, jobs, seconds (a job).
     """

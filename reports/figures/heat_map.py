@@ -45,7 +45,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
         best = score >= np.nanmax(scores[row])
         axes.text(column, row, f"{score:.2f}".lstrip("0") if score < 0.995 else "1", ha="center", va="center",
                   fontsize=size, color="white" if score > DARK * top else style.INK,
-                  fontweight="bold" if best else "normal")  # fmt: skip
+                  fontweight="bold" if best else "normal", in_layout=False)  # fmt: skip
     families = frame.drop_duplicates("benchmark")["family"].astype(str).tolist()
     for row in range(1, len(names)):
         if families[row] != families[row - 1]:

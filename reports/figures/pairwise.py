@@ -39,7 +39,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
             chance[y, x] = share
             colour = "white" if abs(share - 0.5) > DARK else style.INK
             axes.text(x, y, f"{share:.2f}".lstrip("0") if share < 1 else "1", ha="center", va="center", fontsize=size,
-                      color=colour)  # fmt: skip
+                      color=colour, in_layout=False)  # fmt: skip
             if verdict == "better":
                 axes.add_patch(
                     Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.1)

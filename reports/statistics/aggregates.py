@@ -104,12 +104,3 @@ def profile(values: Floats, thresholds: Floats, weights: Floats) -> Floats:
     2002; Agarwal et al., NeurIPS 2021).
     """
     return mean((values[:, None] > thresholds[None, :]).astype(float), weights)
-
-
-def distribution_band(runs: int, level: float = 0.95) -> float:
-    """How far the share of so many independent runs may lie from the true one, at all thresholds at once.
-
-    The half-width of the band of Dvoretzky, Kiefer and Wolfowitz with Massart's constant (1990): a check on pointwise
-    bands.
-    """
-    return float(np.sqrt(np.log(2 / (1 - level)) / (2 * runs)))

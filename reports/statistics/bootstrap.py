@@ -9,7 +9,7 @@ narrow (measured coverage is printed beside it); a single benchmark with few see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,16 +90,27 @@ def resample(
     values: shape (methods, blocks), or (methods, blocks, ...) as the statistic takes those of one method. A method with
     a missing block (NaN) has no number: leave the block out for all who are compared, and say so.
     """
-    plain = blocks.suite_weights() if scheme is over_seeds else blocks.family_weights()
-    center = np.stack([statistic(row, plain[None, :])[0] for row in values])
-    draws = np.concatenate(
-        [
+    (found,) = resample_each([(values, statistic)], blocks, rng, scheme=scheme, replicates=replicates)
+    return found
+
+
+def resample_each(
+    of: Sequence[tuple[Floats, Statistic]],
+    blocks: Blocks,
+    rng: np.random.Generator,
+    *,
+    scheme: Scheme = over_seeds,
+    replicates: int = REPLICATES,
+) -> list[Resampled]:
+    """Several statistics, each of values of its own, with their bootstrap draws: all on the same draws."""
+    plain = (blocks.suite_weights() if scheme is over_seeds else blocks.family_weights())[None, :]
+    draws: list[list[Floats]] = [[] for _ in of]
+    for chunk in weights(blocks, scheme, rng, replicates):
+        for found, (values, statistic) in zip(draws, of, strict=True):
             # method by method: a product over all of them at once may round differently with their number
-            np.stack([statistic(row, chunk) for row in values], axis=1)
-            for chunk in weights(blocks, scheme, rng, replicates)
-        ]
-    )
-    return Resampled(center, draws)
+            found.append(np.stack([statistic(row, chunk) for row in values], axis=1))
+    centers = [np.stack([statistic(row, plain)[0] for row in values]) for values, statistic in of]
+    return [Resampled(center, np.concatenate(found)) for center, found in zip(centers, draws, strict=True)]
 
 
 def percentile(center: Floats, draws: Floats) -> Interval:

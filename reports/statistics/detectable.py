@@ -14,8 +14,6 @@ from reports.text import plural
 
 EFFICIENCY = 3 / np.pi
 """Pairs that a t test needs for each one of the signed-rank test, at normal differences (Hodges & Lehmann 1956)."""
-MANY = 60
-"""Pairs with which a test has any level, up to rounding."""
 
 
 def by_design(pairs: int, tests: int, unit: str) -> str:
@@ -33,25 +31,14 @@ def by_design(pairs: int, tests: int, unit: str) -> str:
     )
 
 
-def by_sign_flip(deviation: float, pairs: int, tests: int = 1) -> float:
-    """The smallest mean shift that the sign-flip test detects, infinite where it can detect none.
-
-    deviation: standard deviation of the paired differences, in whose unit the shift is. The test has the power of the
-    t test (Hoeffding 1952) at the level that it has, a whole number of 2^(pairs - 1) flips: with few pairs that is
-    approximate (measured: a power of 0.75 to 0.81).
-    """
-    flips = 2.0 ** (min(pairs, MANY) - 1)
-    return _shift(deviation, pairs, 1.0, float(np.floor(ALPHA / tests * flips) / flips))
-
-
 def by_signed_rank(deviation: float, pairs: int, tests: int = 1) -> float:
-    """The smallest shift that the signed-rank test detects, infinite where it can detect none; as `by_sign_flip`."""
-    return _shift(deviation, pairs, EFFICIENCY, rejected(pairs, ALPHA / tests)[1])
+    """The smallest shift that the signed-rank test detects, infinite where it can detect none.
 
-
-def _shift(deviation: float, pairs: int, efficiency: float, level: float) -> float:
+    deviation: standard deviation of the paired differences, in whose unit the shift is.
+    """
+    _, level = rejected(pairs, ALPHA / tests)
     if not level:
         return np.inf
     if level == 2.0 ** (1 - pairs):  # it rejects only where all differences have one sign, whose chance is known
         return deviation * normal_quantile(POWER ** (1 / pairs))
-    return smallest_detectable(deviation, pairs * efficiency, level)
+    return smallest_detectable(deviation, pairs * EFFICIENCY, level)

@@ -1,4 +1,4 @@
-"""What a study is worth: inference regret, a bounded score, its mean over log time, and random-search equivalents.
+"""What a study is worth: a bounded score, its mean over log time, overtuning, and random-search equivalents.
 
 All of it is computed from one study and its benchmark's facts; the normalisation itself is `reports.regret`.
 """
@@ -8,33 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.regret import Scale
-from reports.statistics.steps import mean_over_log_time, mean_over_time
+from reports.statistics.steps import mean_over_log_time
 
 Floats = NDArray[np.float64]
 
 SINCE = 100
 """The anytime score counts from this fraction of the budget: budget / 100."""
-
-ROUNDING = 1e-9
-
-
-def inference_regret(trials: NDArray[np.int64], finals: Floats, ruler: Scale) -> Floats:
-    """How far the selected configs truly are from the optimum, whatever was seen of them when they were selected.
-
-    trials: shape (steps,), the incumbent's trial at each step; finals: shape (trials,), each trial's config looked up
-    noise-free at full resource on the test metric, as a loss; ruler: of the same metric. Returns shape (steps,):
-    normalised regret, neither clipped nor made monotone (the least so far would be a selection on test); 1, the median
-    random config, where the config diverges. Raises ValueError where a config beats the optimum of the table.
-    """
-    held = finals[trials]
-    if np.any(held < ruler.optimum - ROUNDING * max(1.0, abs(ruler.optimum))):
-        raise ValueError(
-            f"a config's final loss {np.min(held):.9g} is below the table's optimum {ruler.optimum:.9g}: the optimum "
-            "is not one; correct the benchmark's facts and compute everything again"
-        )
-    regret = np.maximum(held - ruler.optimum, 0) / ruler.span
-    return np.where(np.isfinite(regret), regret, 1.0)
 
 
 def overtuning(regrets: Floats) -> Floats:
@@ -67,14 +46,6 @@ def anytime_score(times: Floats, regrets: Floats, budget: float, floor: float) -
     Stein et al. 2024), on log time.
     """
     return mean_over_log_time(times, score(regrets, floor), budget / SINCE, budget, before=0.0)
-
-
-def linear_score(times: Floats, regrets: Floats, budget: float, floor: float) -> float:
-    """The mean score over plain time from 0 to the budget: the end of a study weighs most.
-
-    times: shape (steps,), seconds, rising; regrets: shape (steps,), normalised.
-    """
-    return mean_over_time(times, score(regrets, floor), 0.0, budget, before=0.0)
 
 
 def share_as_good(losses: Floats, table: Floats) -> Floats:

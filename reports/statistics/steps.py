@@ -6,8 +6,6 @@ also where the method ended early. Looking values up is `reports.incumbent.at`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,31 +23,15 @@ def grid(budget: float) -> Floats:
     return budget / 10.0 ** (np.arange(DECADES * PER_DECADE, -1, -1) / PER_DECADE)
 
 
-def mean_over_time(times: Floats, values: Floats, start: float, end: float, before: float) -> float:
-    """The mean of a step function over time from `start` to `end`.
-
-    times: shape (steps,), seconds, rising; values: shape (steps,); before: what holds until the first step.
-    """
-    return _mean(times, values, start, end, before=before, clock=np.asarray)
-
-
 def mean_over_log_time(times: Floats, values: Floats, start: float, end: float, before: float) -> float:
     """The mean of a step function over log time from `start` to `end`: each doubling of time counts the same.
 
     times: shape (steps,), seconds, rising; values: shape (steps,); before: what holds until the first step; start:
     above 0.
     """
-    if start <= 0:
-        raise ValueError(f"a mean over log time from {start:g} s: start above 0, log time has no beginning")
-    return _mean(times, values, start, end, before=before, clock=np.log)
-
-
-def _mean(
-    times: Floats, values: Floats, start: float, end: float, *, before: float, clock: Callable[[Floats], Floats]
-) -> float:
-    if not start < end:
-        raise ValueError(f"a mean over time from {start:g} to {end:g} s: the end must come after the start")
-    edges = clock(np.concatenate([[start], np.clip(times, start, end), [end]]))
+    if not 0 < start < end:
+        raise ValueError(f"a mean over log time from {start:g} to {end:g} s: the end must come after a start above 0")
+    edges = np.log(np.concatenate([[start], np.clip(times, start, end), [end]]))
     lengths = np.diff(edges)
     held = lengths > 0  # a step that comes after the end changes not even the rounding
     return float(lengths[held] @ np.append(before, values)[held] / (edges[-1] - edges[0]))

@@ -63,24 +63,6 @@ def share_reached(times: Floats, grid: Floats) -> Floats:
     return np.searchsorted(np.sort(times, axis=None), grid, side="right") / max(times.size, 1)
 
 
-def restarted(times: Floats, ends: Floats, rng: np.random.Generator, draws: int = 1000) -> Floats:
-    """Times to a target of a method started anew until it reaches it: studies drawn with replacement and added up.
-
-    times, ends: shape (studies,), as for `expected_running_time`, which is the mean of these. Returns shape (draws,),
-    all infinite without a hit (COCO's simulated restarts).
-    """
-    hits, misses = np.flatnonzero(np.isfinite(times)), np.flatnonzero(~np.isfinite(times))
-    if not len(hits):
-        return np.full(draws, np.inf)
-    final = times[hits[(rng.random(draws) * len(hits)).astype(np.int64)]]
-    if not len(misses):
-        return final
-    share = len(misses) / len(times)
-    failures = np.floor(np.log1p(-rng.random(draws)) / np.log(share)).astype(np.int64)
-    lost = ends[misses[(rng.random(int(failures.sum())) * len(misses)).astype(np.int64)]]
-    return final + np.bincount(np.repeat(np.arange(draws), failures), weights=lost, minlength=draws)
-
-
 def median_time(times: Floats, ends: Floats, weights: Floats | None = None) -> Floats:
     """The median time to a target where some studies ended without it, infinite if fewer than half would reach it.
 

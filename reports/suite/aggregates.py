@@ -6,7 +6,7 @@ On a single benchmark the interval is the t interval over its seeds: no bootstra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from reports.incumbent import Floats
 from reports.intervals import Interval, mean
 from reports.statistics import aggregates
 from reports.statistics.blocks import Blocks
-from reports.statistics.bootstrap import Scheme, over_families, over_seeds, resample
+from reports.statistics.bootstrap import Scheme, over_families, over_seeds, resample_each
 from reports.suite.selection import Ground, Path, Selection
 
 SEED = 20_260
@@ -46,38 +46,46 @@ class Quantity:
 COLUMNS = ["arm", "quantity", "center", "low", "high", "low_families", "high_families"]
 
 
-def table(selection: Selection, quantities: tuple[Quantity, ...]) -> pd.DataFrame:
+def table(selection: Selection, quantities: Sequence[Quantity]) -> pd.DataFrame:
     """Every quantity of every arm: columns arm, quantity, center, low, high, low_families, high_families.
 
-    low and high are of this suite, NaN with one seed; those of families are NaN where there are fewer than two.
+    low and high are of this suite, NaN with one seed; those of families are NaN where there are fewer than two. All are
+    NaN where a quantity of one of the arm's studies is not known.
     """
+    if not selection.arms:
+        return pd.DataFrame(columns=COLUMNS)
+    values = [selection.each(quantity.of) for quantity in quantities]
+    suites, families = (intervals(values, selection.where, quantities, each) for each in (over_seeds, over_families))
     rows: list[dict[str, Any]] = []
-    for quantity in quantities if selection.arms else ():
-        values = selection.each(quantity.of)
-        suite = interval(values, selection.where, quantity, over_seeds)
-        families = interval(values, selection.where, quantity, over_families)
+    for quantity, suite, family in zip(quantities, suites, families, strict=True):
         for place, arm in enumerate(selection.arms):
             center, low, high = (float(quantity.back(part[place])) for part in suite)
             row = {"arm": arm, "quantity": quantity.name, "center": center, "low": low, "high": high}
-            row |= {f"{end}_families": float(quantity.back(part[place])) for end, part in _ends(families)}
+            row |= {f"{end}_families": float(quantity.back(part[place])) for end, part in _ends(family)}
             rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def interval(values: Floats, where: Blocks, quantity: Quantity, scheme: Scheme) -> Interval:
-    """The number of each arm over all blocks, with the interval that a scheme of resampling gives.
+def intervals(each: Sequence[Floats], where: Blocks, quantities: Sequence[Quantity], scheme: Scheme) -> list[Interval]:
+    """Each quantity of each arm over all blocks, with the interval that a scheme of resampling gives.
 
-    values: shape (arms, blocks). NaN ends where the scheme can give none: one seed, one family, or a single
-    benchmark with a statistic that is no plain mean.
+    each: of every quantity, shape (arms, blocks). NaN ends where the scheme can give none: one seed, one family, or a
+    single benchmark with a statistic that is no plain mean.
     """
     if int(where.seeds.min()) < FEWEST or (scheme is over_families and where.families < FEWEST):
-        return _unknown(values, where, quantity)
+        return [_unknown(values, where, quantity) for values, quantity in zip(each, quantities, strict=True)]
     if where.benchmarks == 1:
-        if not quantity.smooth:
-            return _unknown(values, where, quantity)
-        alone = [mean(row) for row in values]  # arm by arm: a sum over all at once may round with their number
-        return Interval(*(np.array(part) for part in zip(*alone, strict=True)))
-    return resample(values, where, quantity.statistic, np.random.default_rng(SEED), scheme=scheme).interval()
+        return [_alone(values, where, quantity) for values, quantity in zip(each, quantities, strict=True)]
+    of = [(values, quantity.statistic) for values, quantity in zip(each, quantities, strict=True)]
+    return [found.interval() for found in resample_each(of, where, np.random.default_rng(SEED), scheme=scheme)]
+
+
+def _alone(values: Floats, where: Blocks, quantity: Quantity) -> Interval:
+    """The t interval over the seeds of the only benchmark, where the statistic is a mean."""
+    if not quantity.smooth:
+        return _unknown(values, where, quantity)
+    found = [mean(row) for row in values]  # arm by arm: a sum over all at once may round with their number
+    return Interval(*(np.array(part) for part in zip(*found, strict=True)))
 
 
 def _unknown(values: Floats, where: Blocks, quantity: Quantity) -> Interval:

@@ -33,15 +33,20 @@ class Path(NamedTuple):
     """Normalised, within [floor, 1]; 1 from the failure on."""
     end: float
     """When the study ended."""
+    inference: Floats
+    """Of the configs that it held, looked up without luck: normalised, 1 from the failure on, NaN where not known."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What is known of a benchmark: its ruler, the losses that are its targets, its family."""
+    """What is known of a benchmark: its rulers, the losses that are its targets, its family."""
 
     ruler: Scale
     targets: Mapping[str, float]
     family: str
+    truth: Scale
+    """Of the metric on which the selected configs are looked up: test where the benchmark has that, else validation."""
+    on_test: bool
 
 
 @dataclass(frozen=True)
@@ -130,16 +135,23 @@ def _ground(name: str, facts: Mapping[str, Any]) -> Ground:
     ruler = scale(facts)
     assert ruler is not None
     finals = np.asarray(facts.get("final_losses") or [], dtype=float)
-    return Ground(ruler, named_levels(finals), str(facts.get("family") or name))
+    test = scale(facts.get("test", {}))
+    truth = ruler if test is None or test.floor >= 1 else test
+    family = str(facts.get("family") or name)
+    return Ground(ruler, named_levels(finals), family, truth, on_test=truth is test)
 
 
 def _path(study: Any, trajectory: Trajectory | None, ground: Ground) -> Path:
     """What a study held, on a clock on which its budget is 1."""
-    budget = float(study.budget)
-    times, losses = (trajectory.times, trajectory.losses) if trajectory else (np.empty(0), np.empty(0))
-    until = float(study.seconds) if study.state == FAILED else budget
-    held = times < until if study.state == FAILED else times <= until
-    times, losses = times[held], losses[held]
-    if study.state == FAILED:
-        times, losses = np.append(times, until), np.append(losses, np.inf)
-    return Path(times / budget, losses, normalised(losses, ground.ruler), min(float(study.seconds) / budget, 1.0))
+    budget, failed, nothing = float(study.budget), study.state == FAILED, np.empty(0)
+    until = float(study.seconds) if failed else budget
+    times, losses, worth = nothing, nothing, nothing
+    if trajectory:
+        held = trajectory.times < until if failed else trajectory.times <= until
+        looked_up = trajectory.final_tests if ground.on_test else trajectory.finals
+        times, losses, worth = trajectory.times[held], trajectory.losses[held], looked_up[held]
+    if failed:
+        times, losses, worth = np.append(times, until), np.append(losses, np.inf), np.append(worth, np.inf)
+    inference = np.where(np.isnan(worth), np.nan, normalised(worth, ground.truth))
+    end = min(float(study.seconds) / budget, 1.0)
+    return Path(times / budget, losses, normalised(losses, ground.ruler), end, inference)

@@ -1,8 +1,9 @@
 """All numbers over the benchmarks of a comparison, as frames.
 
 Every study counts with its anytime score: the mean over log time, from a hundredth of the budget to all of it, of its
-log regret, 0 as good as the median random config and 1 at the floor. It is the endpoint on which methods are compared;
-all else is there to look at.
+log regret, 0 as good as the median random config and 1 at the floor. It is the endpoint on which methods are compared.
+Beside it stands the same score of the inference regret: of the configs that the study held, looked up at full resource
+without the luck of a seed, on the test metric where there is one. All else is there to look at.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.incumbent import Floats, Key, Trajectory, at
+from reports.incumbent import Floats, Key, Trajectory
 from reports.outcomes import Facts
 from reports.statistics import ranks as ranking
 from reports.statistics.aggregates import interquartile_mean, mean, optimality_gap
@@ -33,9 +34,19 @@ def anytime(path: Path, ground: Ground) -> float:
     return anytime_score(path.times, path.regrets, 1.0, ground.ruler.floor)
 
 
+def inference(path: Path, ground: Ground) -> float:
+    """The anytime score of a study's inference regret; NaN where that is not known."""
+    return anytime_score(path.times, path.inference, 1.0, ground.truth.floor)
+
+
 def regret_at(path: Path, share: float) -> float:
     """The normalised regret of a study at a fraction of its budget; 1 before its first incumbent."""
-    return float(np.nan_to_num(at(path.times, path.regrets, np.array([share])), nan=1.0)[0])
+    return _held(path.times, path.regrets, share)
+
+
+def inference_at(path: Path, share: float) -> float:
+    """The inference regret of a study at a fraction of its budget; 1 before its first incumbent, NaN if not known."""
+    return _held(path.times, path.inference, share)
 
 
 def final_score(path: Path, ground: Ground) -> float:
@@ -43,8 +54,9 @@ def final_score(path: Path, ground: Ground) -> float:
     return float(score(np.array(regret_at(path, 1.0)), ground.ruler.floor))
 
 
-IQM, MEAN, GAP, TENTH, FINAL = (
+IQM, MEAN, GAP, TENTH, FINAL, INFERENCE, INFERENCE_FINAL = (
     "anytime score, IQM", "anytime score, mean", "optimality gap", "regret at a tenth", "regret at the budget",
+    "inference score, mean", "inference regret at the budget",
 )  # fmt: skip
 QUANTITIES = (
     Quantity(IQM, anytime, interquartile_mean, smooth=False),
@@ -52,6 +64,8 @@ QUANTITIES = (
     Quantity(GAP, final_score, optimality_gap),
     Quantity(TENTH, lambda path, _: float(np.log(regret_at(path, AT[0]))), mean, np.exp),
     Quantity(FINAL, lambda path, _: float(np.log(regret_at(path, AT[1]))), mean, np.exp),
+    Quantity(INFERENCE, inference, mean),
+    Quantity(INFERENCE_FINAL, lambda path, _: float(np.log(inference_at(path, AT[1]))), mean, np.exp),
 )
 
 
@@ -63,9 +77,10 @@ class Suite:
     aggregates: pd.DataFrame
     """A row per arm and quantity: see `aggregates.table`."""
     ranks: pd.DataFrame
-    """Columns arm, rank: the mean rank of the anytime score over benchmarks."""
+    """Columns arm, rank, inference_rank: mean ranks over benchmarks, of the anytime and of the inference score."""
     scores: pd.DataFrame
-    """A row per benchmark and arm: benchmark, family, arm, score and regret (geometric mean) over its seeds, failed."""
+    """A row per benchmark and arm: benchmark, family, arm; score, inference (its scores' means) and regret (geometric
+    mean at the budget) over its seeds; failed."""
     pairs: pd.DataFrame
     """A row per pair of arms: see `pairs.table`."""
     targets: pd.DataFrame
@@ -109,15 +124,15 @@ def over_benchmarks(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajector
     outcomes: a row per wanted study; trajectories: of each; facts: of each benchmark.
     """
     selection = select(outcomes, trajectories, facts)
-    scores = selection.each(anytime) if selection.arms else np.empty((0, 0))
-    means = selection.where.per_benchmark(scores) if selection.arms else scores
-    placed = ranking.ranks(-means).mean(axis=1) if selection.arms else np.empty(0)
+    scores, inferred = (selection.each(of) if selection.arms else np.empty((0, 0)) for of in (anytime, inference))
+    means, worth = (selection.where.per_benchmark(each) if selection.arms else each for each in (scores, inferred))
+    placed, truly = (ranking.ranks(-each).mean(axis=1) if selection.arms else np.empty(0) for each in (means, worth))
     return Suite(
         selection=selection,
         aggregates=aggregates.table(selection, QUANTITIES),
-        ranks=pd.DataFrame({"arm": selection.arms, "rank": placed}),
-        scores=_scores(selection, means, outcomes),
-        pairs=pairs.table(selection, scores),
+        ranks=pd.DataFrame({"arm": selection.arms, "rank": placed, "inference_rank": truly}),
+        scores=_scores(selection, means, worth, outcomes),
+        pairs=pairs.table(selection, scores, inferred),
         targets=targets.table(selection),
         cliques=tuple(pairs.cliques(selection, scores)),
         friedman=friedman(-means) if selection.arms else Friedman(np.nan, np.nan, np.nan),
@@ -125,10 +140,16 @@ def over_benchmarks(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajector
     )
 
 
-def _scores(selection: Selection, means: Floats, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """The mean score and the geometric mean regret of each arm on each benchmark, and how many studies failed."""
+def _held(times: Floats, values: Floats, share: float) -> float:
+    """The value of a step function at a fraction of the budget, 1 before its first step."""
+    step = int(np.searchsorted(times, share, side="right")) - 1
+    return float(values[step]) if step >= 0 else 1.0
+
+
+def _scores(selection: Selection, means: Floats, worth: Floats, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of each arm on each benchmark, and how many studies failed; means, worth: (arms, benchmarks)."""
     if not selection.arms:
-        return pd.DataFrame(columns=["benchmark", "family", "arm", "score", "regret", "failed"])
+        return pd.DataFrame(columns=["benchmark", "family", "arm", "score", "inference", "regret", "failed"])
     logs = selection.where.per_benchmark(selection.each(lambda path, _: np.log(regret_at(path, 1.0))))
     failed = outcomes[outcomes["state"] == "failed"].groupby(["benchmark", "arm"]).size()
     return pd.DataFrame(
@@ -138,6 +159,7 @@ def _scores(selection: Selection, means: Floats, outcomes: pd.DataFrame) -> pd.D
                 "family": selection.grounds[name].family,
                 "arm": arm,
                 "score": float(means[row, column]),
+                "inference": float(worth[row, column]),
                 "regret": float(np.exp(logs[row, column])),
                 "failed": int(failed.get((name, arm), 0)),
             }
