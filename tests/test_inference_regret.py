@@ -90,26 +90,13 @@ def test_an_incumbent_whose_curve_ended_early_is_looked_up_too(monkeypatch: pyte
     assert ended > 0
 
 
-def test_a_training_that_ended_early_is_looked_up_where_it_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    early = noisy()
-    for row in range(0, 24, 2):
-        early = ending(early, row, 3, End.EARLY)
-    monkeypatch.setattr(lookups, "model_of", lambda *_: Table(early))
-    lookups._models.cache_clear()
-    _, events = frames(early)
-    for (arm, _, seed), path in trajectories(events, {"toy": 4}).items():
-        mine = events[(events["arm"] == arm) & (events["seed"] == seed)]
-        assert set(mine.loc[mine["final"].notna(), "trial"]) == set(path.trials.tolist())
-    lookups._models.cache_clear()
-
-
 def test_what_is_looked_up_follows_the_rule(data: TableData) -> None:
     records = [run_on(data, study(ARMS[1], seed, data.benchmark).spec()) for seed in range(4)]
     for rule in RULES:
-        _, events = lookups.frames(records, rule=rule)
-        for (_, _, seed), path in trajectories(events, {"toy": 4}, rule).items():
-            known = events[(events["seed"] == seed) & events["final"].notna()]
-            assert set(known["trial"]) == set(path.trials.tolist())
+        studies, events = lookups.frames(records, rule=rule)
+        paths = trajectories(events, {"toy": 4}, rule)
+        for arm, seed, finals in studies[["arm", "seed", "finals"]].itertuples(index=False):
+            assert set(finals) == set(paths[arm, "toy", seed].trials.tolist())
 
 
 def test_a_final_loss_is_the_mean_over_the_replicates_of_the_config(data: TableData) -> None:
