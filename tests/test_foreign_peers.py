@@ -14,8 +14,10 @@ from foreign_oracle import NUMBERS, SEED, made
 
 from harness import catalog, checks
 from harness.foreign._environment import python_of
+from harness.foreign._process import THREADS
 from harness.loop import Started, run
 from harness.simulated import Simulated
+from harness.space import Space
 from harness.toys import Toy, toy_benchmark
 from harness.types import NANOSECONDS
 
@@ -30,6 +32,10 @@ CASES = {
     "syne-tune-rea": ("REA",),
     "smac-hpo:trials=24": ("HyperparameterOptimizationFacade",),
     "smac-multifidelity:trials=24": ("MultiFidelityFacade",),
+    "syne-tune-botorch": ("BOTorch",),
+    "ax": (),
+    "hebo": (),
+    "neps-priorband": (),
 }
 """Methods, and what the script of their library's own loop is told besides the seed."""
 
@@ -43,26 +49,39 @@ def python_for(text: str) -> Path:
     return python
 
 
-def their_jobs(text: str) -> list[Any]:
+def their_jobs(text: str, *also: str) -> list[Any]:
     """What a library's own loop trains, in order: configs, and until which level."""
     script = ORACLES / f"with_{catalog.parse_method(text).scheduler.path.stem}.py"
-    argv = [str(python_for(text)), str(script), str(SEED), *CASES[text]]
+    argv = [str(python_for(text)), str(script), str(SEED), *CASES[text], *also]
     # SMAC3 repeats its own loop only where strings have the same hashes; so it is started over the pipe too.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, **THREADS, "PYTHONHASHSEED": "0"}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def our_jobs(text: str, space: Space) -> list[Any]:
+    """The same over the pipe, in the loop that every method runs in."""
+    toy = Toy(toy_benchmark(space, workers=1))
+    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
+    scheduler = made(text, benchmark)
+    log = run(benchmark, scheduler, Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS, finished_trials=20)
+    assert not log.error
+    return [[dict(event.job.config), event.job.until] for event in log.events if isinstance(event, Started)]
+
+
 @pytest.mark.parametrize("text", CASES)
 def test_the_first_twenty_configs_are_those_of_its_own_loop(text: str) -> None:
     theirs = their_jobs(text)
-    toy = Toy(toy_benchmark(NUMBERS, workers=1))
-    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
-    log = run(benchmark, made(text, benchmark), Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS)
-    assert not log.error
-    ours = [[dict(event.job.config), event.job.until] for event in log.events if isinstance(event, Started)]
-    assert len(theirs) >= 20 and ours[:20] == theirs[:20]
+    assert len(theirs) >= 20 and our_jobs(text, NUMBERS)[:20] == theirs[:20]
+
+
+def test_who_takes_priors_is_given_them() -> None:
+    plain = NUMBERS.to_json()
+    told = Space.from_json(plain | {"rate": plain["rate"] | {"prior": {"value": 0.01, "spread": 0.1}}})
+    theirs = their_jobs("neps-priorband", "prior")
+    assert len(theirs) >= 20 and our_jobs("neps-priorband", told)[:20] == theirs[:20]
+    assert theirs[:20] != their_jobs("neps-priorband")[:20]
 
 
 @pytest.mark.slow

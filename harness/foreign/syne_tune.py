@@ -19,9 +19,9 @@ from syne_tune.optimizer import baselines
 
 from harness.foreign._spaces import active, refuse_priors, refuse_several_objectives
 
-__all__ = ["syne_tune_asha", "syne_tune_bore", "syne_tune_cqr", "syne_tune_rea"]
+__all__ = ["syne_tune_asha", "syne_tune_bore", "syne_tune_botorch", "syne_tune_cqr", "syne_tune_rea"]
 
-REQUIREMENTS = ("syne-tune==0.16.0", "fastparquet", "huggingface_hub")
+REQUIREMENTS = ("torch==2.13.0", "botorch==0.18.1", "syne-tune==0.16.0", "fastparquet", "huggingface_hub")
 LICENCE = "Apache-2.0"
 CITATION = "Salinas et al. 2022, Syne Tune: a library for large scale hyperparameter tuning, AutoML-Conf"
 
@@ -47,6 +47,11 @@ def syne_tune_asha(study: Study, *, eta: float = 3.0) -> SyneTune:
 def syne_tune_bore(study: Study) -> SyneTune:
     """Syne Tune's Bayesian optimisation by density-ratio estimation (Tiao et al. 2021, arXiv 2102.09009)."""
     return SyneTune(study, baselines.BORE, {})
+
+
+def syne_tune_botorch(study: Study) -> SyneTune:
+    """Syne Tune's Gaussian process with BoTorch's expected improvement (Balandat et al. 2020, NeurIPS 33)."""
+    return SyneTune(study, baselines.BOTorch, {})
 
 
 def syne_tune_cqr(study: Study) -> SyneTune:
