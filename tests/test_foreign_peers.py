@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from foreign_oracle import NUMBERS, SEED, made
+from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, made
 
 from harness import catalog, checks
 from harness.foreign._environment import python_of
 from harness.foreign._process import THREADS
+from harness.foreign._spaces import config_of_numbers, numbers_of
 from harness.loop import Started, run
 from harness.simulated import Simulated
 from harness.space import Space
@@ -103,3 +105,21 @@ def test_the_contract_is_kept(text: str, law: Callable[[catalog.Method], str]) -
 def test_it_keeps_to_rows(text: str) -> None:
     python_for(text)
     assert checks._keeps_to_rows(catalog.parse_method(text)) == ""
+
+
+def test_numbers_stand_for_configs_there_and_back() -> None:
+    space = EVERY_DOMAIN.to_json()
+    firsts = numbers_of(space, {}, None)
+    rest = {name: number + 1 for name, number in firsts.items()}
+    for config in EVERY_DOMAIN.sample(np.random.default_rng(0), 100):
+        numbers = numbers_of(space, config, rest)
+        # A table of a library may hold floats alone.
+        again = config_of_numbers(space, {name: float(number) for name, number in numbers.items()})
+        assert list(again) == [name for name in space if name in config]
+        for name, value in config.items():
+            assert again[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value)
+            assert type(again[name]) is type(value)
+        inactive = space.keys() - config.keys()
+        assert {name: numbers[name] for name in inactive} == {name: rest[name] for name in inactive}
+        assert {name: numbers_of(space, config, None)[name] for name in inactive} == {n: firsts[n] for n in inactive}
+    assert firsts["optimizer"] == firsts["batch"] == 0 and firsts["rate"] == 1e-4
