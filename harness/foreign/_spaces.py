@@ -62,7 +62,7 @@ def numbers_of(space: dict[str, Any], config: dict[str, Any], rest: dict[str, fl
 
 
 def config_of_numbers(space: dict[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """The config that such numbers stand for, without what is inactive; tables may have made floats of whole numbers."""
+    """The config that such numbers stand for, without what is inactive; whole ones may have become floats."""
     config: dict[str, Any] = {}
     for name, domain in space.items():
         if active(domain, config):

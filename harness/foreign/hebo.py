@@ -3,7 +3,7 @@
 What it cannot do: pause or stop a trial; use levels below the last; several objectives; priors; follow conditions
 (every hyperparameter has a value in its eyes, inactive ones are left out of what is trained); know of trials under way,
 so that side by side it may propose much the same; know that a trial failed, of which it never hears. Choices and
-ordinals are numbered. Its last release is of November 2024 and needs a numpy before 1.25.
+ordinals are numbered. Its last release is of November 2024, for Python 3.11 at most.
 """
 
 # The library is installed in its own environment, not where types are checked.
@@ -22,7 +22,11 @@ from harness.foreign._spaces import bounds, config_of_numbers, numbers_of, refus
 
 __all__ = ["hebo"]
 
-REQUIREMENTS = ("torch==2.13.0", "HEBO==0.3.6")
+REQUIREMENTS = (
+    "torch==2.13.0", "numpy==1.24.4", "scipy==1.12.0", "pandas==2.3.3", "matplotlib==3.10.9", "contourpy==1.3.2",
+    "GPy==1.13.2", "HEBO==0.3.6",
+)  # fmt: skip
+"""It needs a numpy before 1.25; without the others pip looks for minutes for releases that go with that."""
 LICENCE = "MIT"
 CITATION = "Cowen-Rivers et al. 2022, HEBO: pushing the limits of sample-efficient hyperparameter optimisation, JAIR 74"
 
@@ -30,7 +34,7 @@ Study = dict[str, Any]
 
 
 def hebo(study: Study) -> Hebo:
-    """HEBO: a warped Gaussian process and a front of three acquisitions (Cowen-Rivers et al. 2022, JAIR 74)."""
+    """HEBO: a Gaussian process of warped losses and a front of three acquisitions (Cowen-Rivers et al. 2022, JAIR 74)."""
     return Hebo(study)
 
 

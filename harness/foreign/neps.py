@@ -23,7 +23,9 @@ __all__ = ["neps_priorband"]
 
 REQUIREMENTS = ("torch==2.13.0", "neural-pipeline-search==0.17.0")
 LICENCE = "Apache-2.0"
-CITATION = "Mallik et al. 2023, PriorBand: practical hyperparameter optimization in the age of deep learning, NeurIPS 36"
+CITATION = (
+    "Mallik et al. 2023, PriorBand: practical hyperparameter optimization in the age of deep learning, NeurIPS 36"
+)
 
 Study = dict[str, Any]
 LEVEL = "level"

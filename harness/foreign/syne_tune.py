@@ -1,8 +1,10 @@
 """Syne Tune: schedulers of its release 0.16, told as its own tuner tells them.
 
 What it cannot do: several objectives; priors; follow conditions (every hyperparameter has a value in its eyes, inactive
-ones are left out of what is trained). Its ASHA is the one that stops. Choices and ordinals are numbered, since it casts
-all values to the type of the first.
+ones are left out of what is trained). Its ASHA is the one that stops. Its BoTorch takes losses in the order in which
+trials end for those of configs in the order in which they began, so where trials overtake each other it learns what is
+not so; one that failed is under way for ever in its eyes. Choices and ordinals are numbered, since it casts all values
+to the type of the first.
 """
 
 # The library is installed in its own environment, not where types are checked.
@@ -51,7 +53,7 @@ def syne_tune_bore(study: Study) -> SyneTune:
 
 def syne_tune_botorch(study: Study) -> SyneTune:
     """Syne Tune's Gaussian process with BoTorch's expected improvement (Balandat et al. 2020, NeurIPS 33)."""
-    return SyneTune(study, baselines.BOTorch, {})
+    return SyneTune(study, baselines.BOTorch, {}, by_order=True)
 
 
 def syne_tune_cqr(study: Study) -> SyneTune:
@@ -70,14 +72,18 @@ def syne_tune_rea(study: Study, *, population: int = 100, sample: int = 10) -> S
 
 
 class SyneTune:
-    """A scheduler of Syne Tune, asked and told."""
+    """A scheduler of Syne Tune, asked and told.
 
-    def __init__(self, study: Study, scheduler: Any, options: dict[str, Any]) -> None:
+    by_order: whether it learns from configs that it keeps itself, by the order in which it proposed them.
+    """
+
+    def __init__(self, study: Study, scheduler: Any, options: dict[str, Any], *, by_order: bool = False) -> None:
         refuse_priors(study, "Syne Tune")
         refuse_several_objectives(study, "Syne Tune's schedulers of one objective")
         self._space = study["space"]
         space = {name: domain_of(domain) for name, domain in self._space.items()}
         self._scheduler = scheduler(space, metric=METRIC, random_seed=study["seed"], **options)
+        self._by_order = by_order
         self._trials: dict[int, Any] = {}
 
     def ask(self, trial: int) -> dict[str, Any]:
@@ -95,7 +101,14 @@ class SyneTune:
             rest = self._trials[trial].config
         else:
             rest = {name: inside(domain, anything(domain)) for name, domain in self._space.items()}
-        self._add(trial, rest | {name: inside(self._space[name], value) for name, value in config.items()})
+        values = rest | {name: inside(self._space[name], value) for name, value in config.items()}
+        if self._by_order:
+            searcher = self._scheduler.searcher
+            if trial not in self._trials:
+                searcher.points_to_evaluate.append(values)
+                self._scheduler.suggest()
+            searcher.trial_configs[trial] = values
+        self._add(trial, values)
         return {}
 
     def _add(self, trial: int, values: dict[str, Any]) -> None:

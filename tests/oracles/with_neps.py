@@ -3,6 +3,7 @@
 import random
 import sys
 import tempfile
+from pathlib import Path
 
 import neps
 import numpy as np
@@ -31,5 +32,6 @@ seed = int(sys.argv[1])
 random.seed(seed)
 np.random.seed(seed)  # noqa: NPY002
 torch.manual_seed(seed)
-neps.run(objective, Space(), root_directory=tempfile.mkdtemp(), optimizer="priorband", evaluations_to_spend=24)
+folder = Path(tempfile.mkdtemp()) / "run"  # which it makes itself
+neps.run(objective, Space(), root_directory=folder, optimizer="priorband", total_evaluations_to_spend=24)
 say(tried)
