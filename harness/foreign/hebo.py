@@ -34,7 +34,7 @@ Study = dict[str, Any]
 
 
 def hebo(study: Study) -> Hebo:
-    """HEBO: a Gaussian process of warped losses and a front of three acquisitions (Cowen-Rivers et al. 2022, JAIR 74)."""
+    """HEBO: a Gaussian process and a front of three acquisitions (Cowen-Rivers et al. 2022, JAIR 74)."""
     return Hebo(study)
 
 
