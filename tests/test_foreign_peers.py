@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from harness.foreign._spaces import config_of_numbers, numbers_of
 from harness.loop import Started, run
 from harness.simulated import Simulated
 from harness.space import Space
-from harness.toys import Toy, toy_benchmark
-from harness.types import NANOSECONDS
+from harness.toys import Toy, falling, toy_benchmark
+from harness.types import NANOSECONDS, Objective
 
 ORACLES = Path(__file__).parent / "oracles"
 CASES = {
@@ -54,7 +55,7 @@ def python_for(text: str) -> Path:
 def their_jobs(text: str, *also: str) -> list[Any]:
     """What a library's own loop trains, in order: configs, and until which level."""
     script = ORACLES / f"with_{catalog.parse_method(text).scheduler.path.stem}.py"
-    argv = [str(python_for(text)), str(script), str(SEED), *CASES[text], *also]
+    argv = [str(python_for(text)), str(script), str(SEED), *CASES.get(text, ()), *also]
     # SMAC3 repeats its own loop only where strings have the same hashes; so it is started over the pipe too.
     environment = {**os.environ, **THREADS, "PYTHONHASHSEED": "0"}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
@@ -62,9 +63,9 @@ def their_jobs(text: str, *also: str) -> list[Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def our_jobs(text: str, space: Space) -> list[Any]:
-    """The same over the pipe, in the loop that every method runs in."""
-    toy = Toy(toy_benchmark(space, workers=1))
+def our_jobs(text: str, space: Space, scale: float = 1) -> list[Any]:
+    """The same over the pipe, in the loop that every method runs in, of losses so many times smaller."""
+    toy = Toy(toy_benchmark(space, workers=1), lambda place, level: falling(place, level) / scale)
     benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
     scheduler = made(text, benchmark)
     log = run(benchmark, scheduler, Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS, finished_trials=20)
@@ -86,6 +87,17 @@ def test_who_takes_priors_is_given_them() -> None:
     assert theirs[:20] != their_jobs("neps-priorband")[:20]
 
 
+def test_ifbo_runs_where_its_weights_are(tmp_path: Path) -> None:
+    python, benchmark = python_for("neps-ifbo"), toy_benchmark(NUMBERS)
+    with pytest.raises(ValueError, match=f"neps-ifbo cannot run on 'toy': weights absent from {tmp_path}"):
+        made(f"neps-ifbo:weights={tmp_path}", benchmark)
+    subprocess.run([python, ORACLES / "untrained_ifbo.py", tmp_path], capture_output=True, check=True)
+    theirs = their_jobs("neps-ifbo", "ifbo", str(tmp_path))
+    ours = our_jobs(f"neps-ifbo:weights={tmp_path}", NUMBERS, scale=4)
+    assert len(theirs) >= 20 and ours[:20] == theirs[:20]
+    assert any(level > 1 for _, level in theirs[:20])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("law", checks.LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("text", CASES)
@@ -105,6 +117,25 @@ def test_the_contract_is_kept(text: str, law: Callable[[catalog.Method], str]) -
 def test_it_keeps_to_rows(text: str) -> None:
     python_for(text)
     assert checks._keeps_to_rows(catalog.parse_method(text)) == ""
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_first_configs_of_every_domain_come_first(text: str) -> None:
+    python_for(text)
+    toy = Toy(toy_benchmark(EVERY_DOMAIN, epochs=30))
+    first = tuple(EVERY_DOMAIN.sample(np.random.default_rng(0), 4))
+    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
+    scheduler = made(text, benchmark, first)
+    log = run(benchmark, scheduler, Simulated(toy, 4, 0, benchmark.delays), 30 * NANOSECONDS)
+    started = [event.job.config for event in log.events if isinstance(event, Started)]
+    assert not log.error and tuple(started[:4]) == first and len(started) > 8
+
+
+def test_ax_takes_several_objectives() -> None:
+    python_for("ax")
+    objectives = (Objective("loss"), Objective("size"))
+    toy = Toy(replace(toy_benchmark(NUMBERS, epochs=30), objectives=objectives))
+    assert checks._study(catalog.parse_method("ax"), toy)[1] == ""
 
 
 def test_numbers_stand_for_configs_there_and_back() -> None:

@@ -1,8 +1,9 @@
-"""NePS: PriorBand, by its own authors.
+"""NePS: PriorBand by its own authors, and ifBO where the weights of its network are.
 
 What it cannot do: stop a trial; several objectives; follow conditions (every hyperparameter has a value in its eyes,
 inactive ones are left out of what is trained); learn from first configs, which are full trainings that it hears nothing
-of. Priors it takes, with a spread of .1, .25 or .5, whichever is nearest. Choices and ordinals are numbered.
+of. Priors it takes, with a spread of .1, .25 or .5, whichever is nearest. Choices and ordinals are numbered. Its ifBO
+breaks off at a loss outside [0, 1], and what failed has the loss 1 for it.
 """
 
 # The library is installed in its own environment, not where types are checked.
@@ -10,6 +11,8 @@ of. Priors it takes, with a spread of .1, .25 or .5, whichever is nearest. Choic
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 import neps
@@ -19,7 +22,7 @@ from neps.optimizers.ask_and_tell import AskAndTell
 from harness.foreign._promotions import Promotions
 from harness.foreign._spaces import bounds, config_of_numbers, number_of, numbers_of, refuse_several_objectives
 
-__all__ = ["neps_priorband"]
+__all__ = ["neps_ifbo", "neps_priorband"]
 
 REQUIREMENTS = ("torch==2.13.0", "neural-pipeline-search==0.17.0")
 LICENCE = "Apache-2.0"
@@ -33,6 +36,21 @@ CONFIDENCES = {0.1: "high", 0.25: "medium", 0.5: "low"}
 """What NePS calls a prior of this spread, a standard deviation on the axis [0, 1]."""
 
 
+def neps_ifbo(study: Study, *, weights: str = "") -> Neps:
+    """NePS's ifBO: a network that continues curves says what to train on (Rakotoarison et al. 2024, ICML 41).
+
+    weights: the folder of `python -m ifbo.download --path FOLDER/.model`, `ifbo` in NePS's environment unless given.
+    """
+    if len(study["fidelity"]["levels"]) == 1:
+        raise NotImplementedError("there is one level, so there is no curve to continue")
+    refuse_several_objectives(study, "NePS's ifBO")
+    folder = Path(weights or Path(sys.prefix) / "ifbo")
+    if not any(folder.glob(".model/*.pt")):
+        raise NotImplementedError(f"weights absent from {folder}")
+    priors = any("prior" in domain for domain in study["space"].values())
+    return Neps(study, algorithms.ifbo(space_of(study), use_priors=priors, surrogate_path=folder), 1.0)
+
+
 def neps_priorband(study: Study, *, eta: int = 3) -> Neps:
     """NePS's PriorBand: Hyperband that draws from priors and around the best (Mallik et al. 2023, arXiv 2306.12370).
 
@@ -43,15 +61,16 @@ def neps_priorband(study: Study, *, eta: int = 3) -> Neps:
     if eta < 2:
         raise ValueError(f"eta must be at least 2, given {eta}")
     refuse_several_objectives(study, "NePS's PriorBand")
-    return Neps(study, algorithms.priorband(space_of(study), eta=eta))
+    return Neps(study, algorithms.priorband(space_of(study), eta=eta), RuntimeError("the training broke off"))
 
 
 class Neps:
-    """An optimiser of NePS, asked and told."""
+    """An optimiser of NePS, asked and told; what failed is told as this."""
 
-    def __init__(self, study: Study, optimiser: Any) -> None:
+    def __init__(self, study: Study, optimiser: Any, failed: float | Exception) -> None:
         self._space = study["space"]
         self._neps = AskAndTell(optimiser)
+        self._failed = failed
         self._promotions = Promotions(study)
         self._proposed: dict[int, dict[str, Any]] = {}
 
@@ -86,7 +105,7 @@ class Neps:
 
     def _answer(self, theirs: Any, report: dict[str, Any]) -> None:
         loss = report["losses"][0]
-        self._neps.tell(theirs, loss if math.isfinite(loss) else RuntimeError("the training broke off"))
+        self._neps.tell(theirs, loss if math.isfinite(loss) else self._failed)
 
 
 def aliases(space: dict[str, Any]) -> dict[str, str]:
