@@ -6,18 +6,23 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from foreign_oracle import NUMBERS, SEED, made
+from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, made
 
 from harness import catalog, checks
 from harness.foreign._environment import python_of
+from harness.foreign._process import THREADS
+from harness.foreign._spaces import config_of_numbers, numbers_of
 from harness.loop import Started, run
 from harness.simulated import Simulated
-from harness.toys import Toy, toy_benchmark
-from harness.types import NANOSECONDS
+from harness.space import Space
+from harness.toys import Toy, falling, toy_benchmark
+from harness.types import NANOSECONDS, Objective
 
 ORACLES = Path(__file__).parent / "oracles"
 CASES = {
@@ -30,6 +35,10 @@ CASES = {
     "syne-tune-rea": ("REA",),
     "smac-hpo:trials=24": ("HyperparameterOptimizationFacade",),
     "smac-multifidelity:trials=24": ("MultiFidelityFacade",),
+    "syne-tune-botorch": ("BOTorch",),
+    "ax": (),
+    "hebo": (),
+    "neps-priorband": (),
 }
 """Methods, and what the script of their library's own loop is told besides the seed."""
 
@@ -43,26 +52,50 @@ def python_for(text: str) -> Path:
     return python
 
 
-def their_jobs(text: str) -> list[Any]:
+def their_jobs(text: str, *also: str) -> list[Any]:
     """What a library's own loop trains, in order: configs, and until which level."""
     script = ORACLES / f"with_{catalog.parse_method(text).scheduler.path.stem}.py"
-    argv = [str(python_for(text)), str(script), str(SEED), *CASES[text]]
+    argv = [str(python_for(text)), str(script), str(SEED), *CASES.get(text, ()), *also]
     # SMAC3 repeats its own loop only where strings have the same hashes; so it is started over the pipe too.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, **THREADS, "PYTHONHASHSEED": "0"}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def our_jobs(text: str, space: Space, scale: float = 1) -> list[Any]:
+    """The same over the pipe, in the loop that every method runs in, of losses so many times smaller."""
+    toy = Toy(toy_benchmark(space, workers=1), lambda place, level: falling(place, level) / scale)
+    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
+    scheduler = made(text, benchmark)
+    log = run(benchmark, scheduler, Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS, finished_trials=20)
+    assert not log.error
+    return [[dict(event.job.config), event.job.until] for event in log.events if isinstance(event, Started)]
+
+
 @pytest.mark.parametrize("text", CASES)
 def test_the_first_twenty_configs_are_those_of_its_own_loop(text: str) -> None:
     theirs = their_jobs(text)
-    toy = Toy(toy_benchmark(NUMBERS, workers=1))
-    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
-    log = run(benchmark, made(text, benchmark), Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS)
-    assert not log.error
-    ours = [[dict(event.job.config), event.job.until] for event in log.events if isinstance(event, Started)]
+    assert len(theirs) >= 20 and our_jobs(text, NUMBERS)[:20] == theirs[:20]
+
+
+def test_who_takes_priors_is_given_them() -> None:
+    plain = NUMBERS.to_json()
+    told = Space.from_json(plain | {"rate": plain["rate"] | {"prior": {"value": 0.01, "spread": 0.1}}})
+    theirs = their_jobs("neps-priorband", "prior")
+    assert len(theirs) >= 20 and our_jobs("neps-priorband", told)[:20] == theirs[:20]
+    assert theirs[:20] != their_jobs("neps-priorband")[:20]
+
+
+def test_ifbo_runs_where_its_weights_are(tmp_path: Path) -> None:
+    python, benchmark = python_for("neps-ifbo"), toy_benchmark(NUMBERS)
+    with pytest.raises(ValueError, match=f"neps-ifbo cannot run on 'toy': weights absent from {tmp_path}"):
+        made(f"neps-ifbo:weights={tmp_path}", benchmark)
+    subprocess.run([python, ORACLES / "untrained_ifbo.py", tmp_path], capture_output=True, check=True)
+    theirs = their_jobs("neps-ifbo", "ifbo", str(tmp_path))
+    ours = our_jobs(f"neps-ifbo:weights={tmp_path}", NUMBERS, scale=4)
     assert len(theirs) >= 20 and ours[:20] == theirs[:20]
+    assert any(level > 1 for _, level in theirs[:20])
 
 
 @pytest.mark.slow
@@ -84,3 +117,40 @@ def test_the_contract_is_kept(text: str, law: Callable[[catalog.Method], str]) -
 def test_it_keeps_to_rows(text: str) -> None:
     python_for(text)
     assert checks._keeps_to_rows(catalog.parse_method(text)) == ""
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_first_configs_of_every_domain_come_first(text: str) -> None:
+    python_for(text)
+    toy = Toy(toy_benchmark(EVERY_DOMAIN, epochs=30))
+    first = tuple(EVERY_DOMAIN.sample(np.random.default_rng(0), 4))
+    benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
+    scheduler = made(text, benchmark, first)
+    log = run(benchmark, scheduler, Simulated(toy, 4, 0, benchmark.delays), 30 * NANOSECONDS)
+    started = [event.job.config for event in log.events if isinstance(event, Started)]
+    assert not log.error and tuple(started[:4]) == first and len(started) > 8
+
+
+def test_ax_takes_several_objectives() -> None:
+    python_for("ax")
+    objectives = (Objective("loss"), Objective("size"))
+    toy = Toy(replace(toy_benchmark(NUMBERS, epochs=30), objectives=objectives))
+    assert checks._study(catalog.parse_method("ax"), toy)[1] == ""
+
+
+def test_numbers_stand_for_configs_there_and_back() -> None:
+    space = EVERY_DOMAIN.to_json()
+    firsts = numbers_of(space, {}, None)
+    rest = {name: number + 1 for name, number in firsts.items()}
+    for config in EVERY_DOMAIN.sample(np.random.default_rng(0), 100):
+        numbers = numbers_of(space, config, rest)
+        # A table of a library may hold floats alone.
+        again = config_of_numbers(space, {name: float(number) for name, number in numbers.items()})
+        assert list(again) == [name for name in space if name in config]
+        for name, value in config.items():
+            assert again[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value)
+            assert type(again[name]) is type(value)
+        inactive = space.keys() - config.keys()
+        assert {name: numbers[name] for name in inactive} == {name: rest[name] for name in inactive}
+        assert {name: numbers_of(space, config, None)[name] for name in inactive} == {n: firsts[n] for n in inactive}
+    assert firsts["optimizer"] == firsts["batch"] == 0 and firsts["rate"] == 1e-4

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Promotions:
-    """The trials of a library by its own keys, its jobs under way, and what came of those that are over."""
+    """The trials of a library by its own keys, its jobs under way, and what was told of each."""
 
     def __init__(self, study: dict[str, Any]) -> None:
         self._levels: list[int] = study["fidelity"]["levels"]
@@ -50,10 +50,12 @@ class Promotions:
     def end(self, report: dict[str, Any]) -> Any:
         """The library's job that a report ends; None where it goes on, or the library never asked for it."""
         trial = report["trial"]
-        if report["status"] == "running" or trial not in self._jobs:
+        if trial not in self._jobs:
+            return None
+        self._known[trial, report["resource"]] = report
+        if report["status"] == "running":
             return None
         job, level = self._jobs.pop(trial)
-        self._known[trial, level] = report
         if report["status"] == "failed" or report["resource"] < level:
             self._over[trial] = report
         return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -44,3 +45,30 @@ def on_axis(domain: dict[str, Any], value: Any) -> Any:
         return value
     lower, upper, _ = bounds(domain)
     return min(max(1 - value, lower), upper)
+
+
+def number_of(domain: dict[str, Any], value: Any) -> float:
+    """A value for a library that sees numbers alone: choices and ordinals counted from 0, numbers on their axes."""
+    if "values" in domain:
+        return domain["values"].index(value)
+    return value if domain["type"].endswith("randint") else float(on_axis(domain, value))
+
+
+def numbers_of(space: dict[str, Any], config: dict[str, Any], rest: dict[str, float] | None) -> dict[str, float]:
+    """A config in such numbers; what is inactive has those of the rest, or the first that there are."""
+    firsts = {name: domain["values"][0] if "values" in domain else domain["lower"] for name, domain in space.items()}
+    rest = rest or {name: number_of(space[name], value) for name, value in firsts.items()}
+    return rest | {name: number_of(space[name], value) for name, value in config.items()}
+
+
+def config_of_numbers(space: dict[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The config that such numbers stand for, without what is inactive; whole ones may have become floats."""
+    config: dict[str, Any] = {}
+    for name, domain in space.items():
+        if active(domain, config):
+            number = numbers[name]
+            if "values" in domain:
+                config[name] = domain["values"][int(number)]
+            else:
+                config[name] = from_axis(domain, int(number) if domain["type"].endswith("randint") else float(number))
+    return config

@@ -10,6 +10,7 @@ a random forest: what it promotes is a paused trial that goes on.
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ CITATION = (
 )
 
 Study = dict[str, Any]
+LARGEST = sys.float_info.max / 8
+"""What an infinite loss is told as: among infinite ones its forest breaks off, and sums of these must be finite too."""
 
 
 def smac_hpo(study: Study, *, trials: int = 100) -> Smac:
@@ -105,7 +108,7 @@ class Smac:
     def _answer(self, info: TrialInfo, report: dict[str, Any]) -> None:
         loss = report["losses"][0]
         status = StatusType.SUCCESS if math.isfinite(loss) else StatusType.CRASHED
-        self._smac.tell(info, TrialValue(cost=loss, time=report["cost"], status=status), save=False)
+        self._smac.tell(info, TrialValue(cost=min(loss, LARGEST), time=report["cost"], status=status), save=False)
 
 
 def unasked(config: Any, seed: int = 0, budget: float | None = None) -> float:

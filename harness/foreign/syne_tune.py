@@ -1,8 +1,10 @@
 """Syne Tune: schedulers of its release 0.16, told as its own tuner tells them.
 
 What it cannot do: several objectives; priors; follow conditions (every hyperparameter has a value in its eyes, inactive
-ones are left out of what is trained). Its ASHA is the one that stops. Choices and ordinals are numbered, since it casts
-all values to the type of the first.
+ones are left out of what is trained). Its ASHA is the one that stops. Its BoTorch takes losses in the order in which
+trials end for those of configs in the order in which they began, so where trials overtake each other it learns what is
+not so; one that failed is under way for ever in its eyes. Choices and ordinals are numbered, since it casts all values
+to the type of the first.
 """
 
 # The library is installed in its own environment, not where types are checked.
@@ -19,9 +21,9 @@ from syne_tune.optimizer import baselines
 
 from harness.foreign._spaces import active, refuse_priors, refuse_several_objectives
 
-__all__ = ["syne_tune_asha", "syne_tune_bore", "syne_tune_cqr", "syne_tune_rea"]
+__all__ = ["syne_tune_asha", "syne_tune_bore", "syne_tune_botorch", "syne_tune_cqr", "syne_tune_rea"]
 
-REQUIREMENTS = ("syne-tune==0.16.0", "fastparquet", "huggingface_hub")
+REQUIREMENTS = ("torch==2.13.0", "botorch==0.18.1", "syne-tune==0.16.0", "fastparquet", "huggingface_hub")
 LICENCE = "Apache-2.0"
 CITATION = "Salinas et al. 2022, Syne Tune: a library for large scale hyperparameter tuning, AutoML-Conf"
 
@@ -49,6 +51,11 @@ def syne_tune_bore(study: Study) -> SyneTune:
     return SyneTune(study, baselines.BORE, {})
 
 
+def syne_tune_botorch(study: Study) -> SyneTune:
+    """Syne Tune's Gaussian process with BoTorch's expected improvement (Balandat et al. 2020, NeurIPS 33)."""
+    return SyneTune(study, baselines.BOTorch, {}, by_order=True)
+
+
 def syne_tune_cqr(study: Study) -> SyneTune:
     """Syne Tune's conformal quantile regression (Salinas et al. 2023, arXiv 2305.03623)."""
     return SyneTune(study, baselines.CQR, {})
@@ -65,14 +72,18 @@ def syne_tune_rea(study: Study, *, population: int = 100, sample: int = 10) -> S
 
 
 class SyneTune:
-    """A scheduler of Syne Tune, asked and told."""
+    """A scheduler of Syne Tune, asked and told.
 
-    def __init__(self, study: Study, scheduler: Any, options: dict[str, Any]) -> None:
+    by_order: whether it learns from configs that it keeps itself, by the order in which it proposed them.
+    """
+
+    def __init__(self, study: Study, scheduler: Any, options: dict[str, Any], *, by_order: bool = False) -> None:
         refuse_priors(study, "Syne Tune")
         refuse_several_objectives(study, "Syne Tune's schedulers of one objective")
         self._space = study["space"]
         space = {name: domain_of(domain) for name, domain in self._space.items()}
         self._scheduler = scheduler(space, metric=METRIC, random_seed=study["seed"], **options)
+        self._by_order = by_order
         self._trials: dict[int, Any] = {}
 
     def ask(self, trial: int) -> dict[str, Any]:
@@ -90,7 +101,14 @@ class SyneTune:
             rest = self._trials[trial].config
         else:
             rest = {name: inside(domain, anything(domain)) for name, domain in self._space.items()}
-        self._add(trial, rest | {name: inside(self._space[name], value) for name, value in config.items()})
+        values = rest | {name: inside(self._space[name], value) for name, value in config.items()}
+        if self._by_order:
+            searcher = self._scheduler.searcher
+            if trial not in self._trials:
+                searcher.points_to_evaluate.append(values)
+                self._scheduler.suggest()
+            searcher.trial_configs[trial] = values
+        self._add(trial, values)
         return {}
 
     def _add(self, trial: int, values: dict[str, Any]) -> None:
