@@ -24,13 +24,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness import catalog
 from harness._toy_training import diverges
 from harness.command import Command
 from harness.history import History, PastTask
 from harness.known_answers import CHECKS as KNOWN_ANSWERS
 from harness.local import Local
 from harness.loop import Why, run
+from harness.methods import Method, build, method_from_json
+from harness.names import PROJECT
+from harness.plug_ins import PlugIn
 from harness.randomness import stream
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, loguniform, ordinal, randint, uniform
@@ -112,7 +114,7 @@ class _Watched:
         return recommended(self.scheduler)
 
 
-def _study(method: catalog.Method, toy: Toy, seed: int = 0, *, recommends: bool = False) -> tuple[Record, str]:
+def _study(method: Method, toy: Toy, seed: int = 0, *, recommends: bool = False) -> tuple[Record, str]:
     """One study of a method on a toy, and what is wrong with it; recommends: it is asked what it would hand over."""
     toy = _suited(method, toy)
     space = toy.restricted_space()
@@ -124,7 +126,7 @@ def _study(method: catalog.Method, toy: Toy, seed: int = 0, *, recommends: bool 
     return done, "; ".join(_wrong(done, space, watched))
 
 
-def _suited(method: catalog.Method, toy: Toy) -> Toy:
+def _suited(method: Method, toy: Toy) -> Toy:
     """The toy as the method can run it: with a second objective, or a constraint, where it asks for one."""
     if getattr(method.scheduler.load(), "NEEDS_STATE", False):
         toy = StatefulToy(toy.benchmark, toy.loss, toy.seconds, toy.ends)
@@ -142,12 +144,12 @@ def _suited(method: catalog.Method, toy: Toy) -> Toy:
     raise refusals[0]
 
 
-def _watched(method: catalog.Method, benchmark: Benchmark, rng: np.random.Generator) -> _Watched:
+def _watched(method: Method, benchmark: Benchmark, rng: np.random.Generator) -> _Watched:
     past = past_tasks(benchmark.space) if method.learns else None
     if method.sampler is None:
-        return _Watched(catalog.build(method, benchmark, rng, history=past), None)
+        return _Watched(build(method, benchmark, rng, history=past), None)
 
-    def made(plug_in: catalog.PlugIn, options: Mapping[str, Any], **given: Any) -> Any:
+    def made(plug_in: PlugIn, options: Mapping[str, Any], **given: Any) -> Any:
         known = {"history": past} if plug_in.learns else {}
         return plug_in.load()(benchmark, rng, **given, **known, **options)
 
@@ -180,12 +182,12 @@ def _wrong(done: Record, space: Space, watched: _Watched) -> Iterator[str]:
 # -- the laws ---------------------------------------------------------------------------------------------------------
 
 
-def _is_legal(method: catalog.Method) -> str:
+def _is_legal(method: Method) -> str:
     """configs lie in the space and meet its conditions, trials are fresh, resources rise"""
     return _study(method, Toy(toy_benchmark()))[1]
 
 
-def _repeats(method: catalog.Method) -> str:
+def _repeats(method: Method) -> str:
     """the same seed gives the same study, whatever the random state of others"""
     first = _study(method, Toy(toy_benchmark()))[0]
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
@@ -202,12 +204,12 @@ def _repeats(method: catalog.Method) -> str:
     return "" if first.digest() == second.digest() else "two runs with one seed differ"
 
 
-def _repeats_elsewhere(method: catalog.Method) -> str:
+def _repeats_elsewhere(method: Method) -> str:
     """the same seed gives the same study in another process with other string hashes"""
     code = "import json, sys; from harness import checks; print(checks.digest_of(json.loads(sys.argv[1])))"
     environment = os.environ | {
         "PYTHONHASHSEED": "12345",
-        "PYTHONPATH": os.pathsep.join([str(catalog.PROJECT), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),
     }
     here = digest_of(method.to_json())
     command = [sys.executable, "-c", code, json.dumps(method.to_json())]
@@ -223,10 +225,10 @@ def _repeats_elsewhere(method: catalog.Method) -> str:
 
 def digest_of(method: dict[str, Any]) -> str:
     """The digest of a method's study on the first toy, from what `Method.to_json` gave."""
-    return _study(catalog.method_from_json(method), Toy(toy_benchmark()))[0].digest()
+    return _study(method_from_json(method), Toy(toy_benchmark()))[0].digest()
 
 
-def _survives_failures(method: catalog.Method) -> str:
+def _survives_failures(method: Method) -> str:
     """failing trials, all of them failing, with many workers or one, and curves that end early are survived"""
     kinds: tuple[Callable[[float], End], ...] = (
         lambda place: End.DIVERGED if place < 0.5 else End.COMPLETE,
@@ -237,28 +239,28 @@ def _survives_failures(method: catalog.Method) -> str:
     return _first(_study(method, toy)[1] for toy in (*toys, Toy(toy_benchmark(workers=1), ends=kinds[1])))
 
 
-def _survives_infinite_losses(method: catalog.Method) -> str:
+def _survives_infinite_losses(method: Method) -> str:
     """losses that are infinite without an end of the trial are survived"""
     some = Toy(toy_benchmark(epochs=6), lambda place, level: math.inf if place < 0.5 else falling(place, level))
     return _first(_study(method, toy)[1] for toy in (some, Toy(some.benchmark, lambda place, level: math.inf)))
 
 
-def _survives_ties(method: catalog.Method) -> str:
+def _survives_ties(method: Method) -> str:
     """equal losses and equal durations are survived"""
     return _study(method, Toy(toy_benchmark(epochs=7), lambda place, level: 1.0, lambda place: 1.0))[1]
 
 
-def _works_alone(method: catalog.Method) -> str:
+def _works_alone(method: Method) -> str:
     """one worker is enough"""
     return _study(method, Toy(toy_benchmark(workers=1, epochs=40)))[1]
 
 
-def _works_with_many(method: catalog.Method) -> str:
+def _works_with_many(method: Method) -> str:
     """64 workers are kept apart"""
     return _study(method, Toy(toy_benchmark(workers=64, epochs=2.15, levels=(1, 2))))[1]
 
 
-def _works_on_every_space(method: catalog.Method) -> str:
+def _works_on_every_space(method: Method) -> str:
     """spaces of one hyperparameter, of a hundred, of choices only, are searched"""
     spaces = (
         Space({"x": uniform(0, 1)}),
@@ -268,7 +270,7 @@ def _works_on_every_space(method: catalog.Method) -> str:
     return _first(_study(method, Toy(toy_benchmark(space, epochs=7)))[1] for space in spaces)
 
 
-def _works_on_every_fidelity(method: catalog.Method) -> str:
+def _works_on_every_fidelity(method: Method) -> str:
     """levels that start high and have gaps; or a refusal in words: one level, no checkpoints, fresh trainings"""
     benchmark = toy_benchmark(epochs=10)
     if problem := _study(method, Toy(toy_benchmark(levels=(5, 6, 20, 50), epochs=60)))[1]:
@@ -288,13 +290,13 @@ def _works_on_every_fidelity(method: catalog.Method) -> str:
     return ""
 
 
-def _ends_with_the_space(method: catalog.Method) -> str:
+def _ends_with_the_space(method: Method) -> str:
     """a space with a dozen configs is exhausted without an error, and no worker waits while a config is free"""
     space = Space({"p": choice(["a", "b", "c"]), "q": ordinal([1, 2, 3, 4])})
     return _study(method, Toy(toy_benchmark(space, epochs=400)))[1]
 
 
-def _keeps_to_rows(method: catalog.Method) -> str:
+def _keeps_to_rows(method: Method) -> str:
     """restricted to the rows of a table it proposes rows only, and none twice"""
     rows = MIXED.sample(stream("rows"), 40)
     done, problem = _study(method, Toy(toy_benchmark(MIXED.restricted(rows), epochs=14)))
@@ -304,7 +306,7 @@ def _keeps_to_rows(method: catalog.Method) -> str:
     return problem or ("" if len(set(configs)) == len(configs) else "it proposes a row twice")
 
 
-def _recommends_what_it_knows(method: catalog.Method) -> str:
+def _recommends_what_it_knows(method: Method) -> str:
     """what it recommends, where it does, has reported, and being asked changes nothing that it does"""
     toy = Toy(toy_benchmark(epochs=40), ends=lambda place: End.DIVERGED if place > 0.6 else End.COMPLETE)
     toy = _suited(method, toy)  # who runs nowhere says so here too
@@ -348,7 +350,7 @@ class _Weighed:
         return decision
 
 
-def _holds_in_proportion(method: catalog.Method) -> str:
+def _holds_in_proportion(method: Method) -> str:
     """what it holds in memory grows no faster than the number of its reports"""
     toy = _suited(method, Toy(toy_benchmark()))
     benchmark = toy.benchmark.with_space(toy.restricted_space())
@@ -386,7 +388,7 @@ class _Noted:
         return decision
 
 
-def _decides_alike_for_real(method: catalog.Method) -> str:
+def _decides_alike_for_real(method: Method) -> str:
     """it decides the same whether a process trains or the clock is simulated"""
     square = Space({"x": uniform(0, 1), "y": uniform(0, 1)})
     toy = _suited(
@@ -404,7 +406,7 @@ def _decides_alike_for_real(method: catalog.Method) -> str:
     return ""
 
 
-def _decisions(method: catalog.Method, benchmark: Benchmark, executor: Executor) -> list[tuple[object, ...]]:
+def _decisions(method: Method, benchmark: Benchmark, executor: Executor) -> list[tuple[object, ...]]:
     """What a method decides where trials are trained one at a time, and how its study ends."""
     benchmark = benchmark.with_space(benchmark.space.opened())
     noted = _Noted(_watched(method, benchmark, stream("check")))
@@ -413,7 +415,7 @@ def _decisions(method: catalog.Method, benchmark: Benchmark, executor: Executor)
 
 
 # One small function a law; its docstring is the law in words.
-LAWS: tuple[Callable[[catalog.Method], str], ...] = (
+LAWS: tuple[Callable[[Method], str], ...] = (
     _is_legal,
     _repeats,
     _repeats_elsewhere,
@@ -436,7 +438,7 @@ def _first(problems: Iterator[str]) -> str:
     return next((problem for problem in problems if problem), "")
 
 
-def check_method(method: catalog.Method) -> list[Finding]:
+def check_method(method: Method) -> list[Finding]:
     """Whether a method keeps the contract: one finding a law."""
     findings: list[Finding] = []
     for law in LAWS:

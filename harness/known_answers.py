@@ -15,8 +15,8 @@ from math import comb, prod, sqrt
 import numpy as np
 
 from harness._parts.pareto import Ranks, hypervolume, ranks
-from harness.catalog import Method, build, parse_method
 from harness.loop import Log, Started, run
+from harness.methods import Method, build, parse_method
 from harness.randomness import number, stream
 from harness.simulated import Simulated
 from harness.space import Space, randint

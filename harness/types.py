@@ -317,7 +317,7 @@ class Scheduler(Protocol):
 
 
 class Sampler(Protocol):
-    """Proposes configs; composed into schedulers, injected by the catalog."""
+    """Proposes configs; composed into schedulers, injected by their text."""
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """A config to try while `pending` ones are under way; None where the space is exhausted."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import catalog
 from harness.loop import Ended, Started, run
+from harness.methods import build, parse_method
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, lograndint, loguniform, ordinal, randint, reverse_loguniform, uniform
 from harness.toys import Toy
@@ -36,7 +36,7 @@ Tried = list[tuple[Config, int]]
 
 
 def made(text: str, benchmark: Benchmark, first: tuple[Config, ...] = ()) -> Any:
-    return catalog.build(catalog.parse_method(text), benchmark, np.random.default_rng(7), first)
+    return build(parse_method(text), benchmark, np.random.default_rng(7), first)
 
 
 def our_loop(toy: Toy, text: str, n: int) -> Tried:

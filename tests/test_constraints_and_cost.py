@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from harness import catalog, checks
+from harness import checks
 from harness.loop import Started, run
+from harness.methods import build, parse_method
 from harness.randomness import stream
 from harness.schedulers.bo_constrained import BoConstrained, relative
 from harness.schedulers.bo_cost import BoCost
@@ -48,7 +49,7 @@ class Sized(Toy):
 def play(text: str, toy: Toy, seed: int = 0) -> tuple[list[Config], list[Event]]:
     """The configs in the order of their start, and all reports."""
     benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
-    scheduler: Scheduler = catalog.build(catalog.parse_method(text), benchmark, stream("play", seed))
+    scheduler: Scheduler = build(parse_method(text), benchmark, stream("play", seed))
     executor = Simulated(toy, benchmark.workers, seed, benchmark.delays)
     log = run(benchmark, scheduler, executor, round(benchmark.budget * NANOSECONDS))
     assert not log.error
@@ -63,12 +64,12 @@ HERE = [law for law in checks.LAWS if law is not checks._repeats_elsewhere]
 def test_the_contract_is_kept_under_constraints(law: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "toy_benchmark", constrained)
     monkeypatch.setattr(checks, "Toy", Sized)
-    assert law(catalog.parse_method("bo-constrained")) == ""  # type: ignore[operator]
+    assert law(parse_method("bo-constrained")) == ""  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("law", HERE)
 def test_the_contract_is_kept_by_cost(law: object) -> None:
-    assert law(catalog.parse_method("bo-cost")) == ""  # type: ignore[operator]
+    assert law(parse_method("bo-cost")) == ""  # type: ignore[operator]
 
 
 # -- constraints -------------------------------------------------------------------------------------------------------
@@ -126,21 +127,21 @@ def test_relative_excess_keeps_its_sign_and_has_a_scale_of_its_own() -> None:
 
 
 def test_what_cannot_be_constrained_is_refused() -> None:
-    rng, method = np.random.default_rng(0), catalog.parse_method("bo-constrained")
+    rng, method = np.random.default_rng(0), parse_method("bo-constrained")
     benchmark = toy_benchmark()
     with pytest.raises(ValueError, match="'toy' has no constraints"):
-        catalog.build(method, benchmark, rng)
+        build(method, benchmark, rng)
     with pytest.raises(ValueError, match="constrains its test metric 'test'"):
-        catalog.build(method, replace(benchmark, constraints=(Constraint("test"),)), rng)
+        build(method, replace(benchmark, constraints=(Constraint("test"),)), rng)
     with pytest.raises(ValueError, match="one objective, but 'toy' has 2"):
-        catalog.build(method, replace(constrained(), objectives=(Objective("loss"), Objective("size"))), rng)
+        build(method, replace(constrained(), objectives=(Objective("loss"), Objective("size"))), rng)
     with pytest.raises(ValueError, match="candidates >= 2, given 3 and 1"):
-        catalog.build(catalog.parse_method("bo-constrained:candidates=1"), constrained(), rng)
+        build(parse_method("bo-constrained:candidates=1"), constrained(), rng)
 
 
 def test_a_report_without_the_metric_of_a_constraint_is_named() -> None:
-    scheduler: BoConstrained = catalog.build(  # type: ignore[assignment]
-        catalog.parse_method("bo-constrained"), constrained(), np.random.default_rng(0)
+    scheduler: BoConstrained = build(  # type: ignore[assignment]
+        parse_method("bo-constrained"), constrained(), np.random.default_rng(0)
     )
     assert scheduler.ask() is not None and scheduler.ask() is not None
     with pytest.raises(ValueError, match=r"size <= 0.7: trial 0 reports \['loss'\]"):
@@ -170,8 +171,8 @@ def test_the_cheaper_of_two_equal_regions_is_preferred(seed: int) -> None:
 
 
 def test_seconds_are_predicted_from_all_that_a_trial_cost() -> None:
-    scheduler: BoCost = catalog.build(  # type: ignore[assignment]
-        catalog.parse_method("bo-cost"), toy_benchmark(SQUARE), np.random.default_rng(0)
+    scheduler: BoCost = build(  # type: ignore[assignment]
+        parse_method("bo-cost"), toy_benchmark(SQUARE), np.random.default_rng(0)
     )
     jobs = [scheduler.ask() for _ in range(12)]
     for job in jobs:
@@ -197,4 +198,4 @@ def test_costs_that_never_differ_change_nothing_and_all_may_fail() -> None:
 def test_several_objectives_have_no_cost_model() -> None:
     benchmark = replace(toy_benchmark(), objectives=(Objective("loss"), Objective("size")))
     with pytest.raises(ValueError, match="bo-cost models one objective, but 'toy' has 2"):
-        catalog.build(catalog.parse_method("bo-cost"), benchmark, np.random.default_rng(0))
+        build(parse_method("bo-cost"), benchmark, np.random.default_rng(0))

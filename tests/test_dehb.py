@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import catalog
 from harness._parts.brackets import hyperband
+from harness.methods import parse_method
 from harness.randomness import number, stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers import dehb as module
@@ -20,7 +20,7 @@ from harness.space import Space, choice, uniform
 from harness.toys import MIXED, toy_benchmark
 from harness.types import Benchmark, Objective, Report, Status
 
-METHOD = catalog.parse_method("dehb")
+METHOD = parse_method("dehb")
 LEVELS = (1, 3, 9, 27, 81)
 LINE = Space({"x": uniform(0, 1), "y": uniform(0, 1), "z": uniform(0, 1)})
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from harness import catalog, checks
+from harness import checks
 from harness._parts.curve_models import Pool, Surrogate, thinned
 from harness._parts.gp import Factor, Hyperparameters
 from harness._parts.pausing import Pausing, Trial
 from harness.known_answers import _play, _rows
 from harness.loop import Ended, Log, Reason, Started, Why, run
+from harness.methods import build, parse_method
 from harness.randomness import stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.dyhpo import DyHpo
@@ -132,7 +133,7 @@ def by_brute_force(
 
 def epochs_on_the_worse_half(method: str, seed: int) -> float:
     toy = _rows(100, LEVELS, 4, 30)
-    _, log = _play(catalog.parse_method(method), toy, seed)
+    _, log = _play(parse_method(method), toy, seed)
     configs = {event.job.trial: event.job.config for event in log.events if isinstance(event, Started)}
     rows = [int(configs[event.report.trial]["row"]) for event in log.events if isinstance(event, Event)]
     return sum(row >= 50 for row in rows) / len(rows)
@@ -158,7 +159,7 @@ def test_who_is_chosen_again_runs_on_without_a_restart() -> None:
 
 @pytest.mark.parametrize("method", ["dyhpo:step=4", "freeze-thaw:step=4"])
 def test_trials_pause_after_whole_steps_only(method: str) -> None:
-    _, log = _play(catalog.parse_method(method), _rows(60, LEVELS, 3, 60), 0)
+    _, log = _play(parse_method(method), _rows(60, LEVELS, 3, 60), 0)
     stands, paused = dict[int, int](), Counter[int]()
     for event in log.events:
         if isinstance(event, Event):
@@ -225,13 +226,13 @@ def test_the_books_of_a_trial() -> None:
 @pytest.mark.parametrize("method", ["dyhpo:step=2:halving=0.5:candidates=16", "freeze-thaw:step=2:initial=1"])
 def test_the_contract_is_kept_with_other_options(method: str) -> None:
     laws = (checks._is_legal, checks._survives_failures, checks._works_with_many, checks._ends_with_the_space)
-    assert [problem for law in laws if (problem := law(catalog.parse_method(method)))] == []
+    assert [problem for law in laws if (problem := law(parse_method(method)))] == []
 
 
 @pytest.mark.parametrize("name", ["dyhpo", "freeze-thaw"])
 def test_what_it_cannot_do_is_refused(name: str) -> None:
     def built(benchmark: Benchmark, options: str = "") -> None:
-        catalog.build(catalog.parse_method(name + options), benchmark, stream("refused"))
+        build(parse_method(name + options), benchmark, stream("refused"))
 
     benchmark = toy_benchmark()
     with pytest.raises(ValueError, match=f"a higher width of 'toy' is a fresh training.*{name} to pause"):

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import catalog
 from harness._parts.evolution import crossover, distinct, mutant, settled, standing, widths
+from harness.methods import parse_method
+from harness.plug_ins import find_plug_in
 from harness.randomness import stream
 from harness.samplers.de import DifferentialEvolution
 from harness.samplers.rea import RegularisedEvolution
@@ -33,7 +34,7 @@ def benchmark_of(space: Space) -> Benchmark:
 
 def sampler_of(text: str, space: Space, seed: int = 0) -> Sampler:
     """A sampler by the name and options that a user writes."""
-    method = catalog.parse_method(text)
+    method = parse_method(text)
     assert method.sampler is not None
     return method.sampler.load()(benchmark_of(space), stream("evolution", seed), **method.sampler_options)
 
@@ -328,4 +329,4 @@ def test_options_without_sense_are_refused(text: str, words: str) -> None:
 def test_several_objectives_are_refused(name: str) -> None:
     benchmark = replace(benchmark_of(CUBE), objectives=(Objective("loss"), Objective("size")))
     with pytest.raises(ValueError, match=r"one objective, but 'toy' has 2: \['loss', 'size'\]"):
-        catalog.find_plug_in(name).load()(benchmark, stream("none"))
+        find_plug_in(name).load()(benchmark, stream("none"))

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import catalog
 from harness.comparison import Arm, Comparison
 from harness.compose import comparisons, studies
 from harness.foreign import _process
 from harness.foreign._process import ForeignError, Program
 from harness.loop import Ended, Log, Reason, Started, Why, run
+from harness.methods import build, parse_method
+from harness.names import PROJECT
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, uniform
 from harness.study import Study, record
@@ -59,7 +60,7 @@ def program(path: Path, **parts: str) -> str:
 
 
 def foreign(command: str, benchmark: Benchmark, first: tuple[Config, ...] = (), patience: float = 60.0) -> Scheduler:
-    method = catalog.parse_method("foreign")
+    method = parse_method("foreign")
     load = method.scheduler.load()
     return load(benchmark, np.random.default_rng(7), first=first, command=command, patience=patience)
 
@@ -87,13 +88,13 @@ def starts(log: Log) -> list[Started]:
 
 @pytest.mark.parametrize("method", ["asha", "asha-stop", "freeze-thaw:initial=4", "hyperband"])
 def test_our_own_method_decides_the_same_over_the_pipe(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(catalog.PROJECT))
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     toy = Toy(toy_benchmark(epochs=14), ends=lambda place: End.DIVERGED if place > 0.8 else End.COMPLETE)
     command = shlex.join([sys.executable, str(SCRIPTS / "foreign_of_ours.py"), method])
     there = play(command, toy)
     benchmark = toy.benchmark.with_space(toy.restricted_space())
     seed = int(np.random.default_rng(7).integers(2**31))
-    here = played(catalog.build(catalog.parse_method(method), benchmark, np.random.default_rng(seed)), toy, benchmark)
+    here = played(build(parse_method(method), benchmark, np.random.default_rng(seed)), toy, benchmark)
     assert there.events == here.events and (there.why, there.time) == (here.why, here.time)
     reasons = {event.reason for event in here.events if isinstance(event, Ended)}
     if method in ("asha-stop", "freeze-thaw:initial=4"):
@@ -262,7 +263,7 @@ time.sleep(600)
 def test_no_program_outlives_a_process_of_ours_that_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "stubborn.py"
     path.write_text(STUBBORN)
-    environment = {**os.environ, "PYTHONPATH": str(catalog.PROJECT)}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     argv = [sys.executable, "-c", PARENT, str(path)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout and parent.stdout.readline() == "{'ready': True}\n"

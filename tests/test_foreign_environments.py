@@ -11,24 +11,24 @@ from pathlib import Path
 import pytest
 from test_cli import harness
 
-from harness import catalog
 from harness.comparison import Arm, Comparison
 from harness.compose import comparisons, fetching
 from harness.foreign import _environment, _scheduler
+from harness.plug_ins import find_plug_in, optimisers
 from harness.store import Store
 
 PROJECT = Path(__file__).resolve().parents[1]
-OPTIMISERS = catalog.optimisers()
+OPTIMISERS = optimisers()
 
 
 def test_listing_imports_no_library_and_cites_each_method() -> None:
     code = (
-        "import sys; from harness import catalog; names = catalog.method_names();"
+        "import sys; from harness import catalog; names = method_names();"
         "print(names['optuna-tpe']); assert not {'optuna', 'torch', 'numpy'} & set(sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert said.strip() == ("Optuna's tree-structured Parzen estimator. Watanabe 2023, arXiv 2304.11127, section 3")
-    assert all(catalog.find_plug_in(name).summary for one in OPTIMISERS.values() for name in one.methods)
+    assert all(find_plug_in(name).summary for one in OPTIMISERS.values() for name in one.methods)
 
 
 def test_an_extra_asks_for_what_the_file_asks_for() -> None:

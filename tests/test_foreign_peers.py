@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, made
 
-from harness import catalog, checks
+from harness import checks
 from harness.foreign._environment import python_of
 from harness.foreign._process import THREADS
 from harness.foreign._spaces import config_of_numbers, numbers_of
 from harness.loop import Started, run
+from harness.methods import Method, parse_method
 from harness.simulated import Simulated
 from harness.space import Space
 from harness.toys import Toy, falling, toy_benchmark
@@ -45,7 +46,7 @@ CASES = {
 
 def python_for(text: str) -> Path:
     """The Python that has a method's library, or a skip that says why there is none."""
-    plug_in = catalog.parse_method(text).scheduler
+    plug_in = parse_method(text).scheduler
     python = python_of(plug_in.optimiser, plug_in.requirements)
     if python is None:
         pytest.skip(f"{plug_in.name} is not installed: `python -m harness fetch {plug_in.optimiser}` makes its place")
@@ -54,7 +55,7 @@ def python_for(text: str) -> Path:
 
 def their_jobs(text: str, *also: str) -> list[Any]:
     """What a library's own loop trains, in order: configs, and until which level."""
-    script = ORACLES / f"with_{catalog.parse_method(text).scheduler.path.stem}.py"
+    script = ORACLES / f"with_{parse_method(text).scheduler.path.stem}.py"
     argv = [str(python_for(text)), str(script), str(SEED), *CASES.get(text, ()), *also]
     # SMAC3 repeats its own loop only where strings have the same hashes; so it is started over the pipe too.
     environment = {**os.environ, **THREADS, "PYTHONHASHSEED": "0"}
@@ -101,12 +102,12 @@ def test_ifbo_runs_where_its_weights_are(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("law", checks.LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("text", CASES)
-def test_the_contract_is_kept(text: str, law: Callable[[catalog.Method], str]) -> None:
+def test_the_contract_is_kept(text: str, law: Callable[[Method], str]) -> None:
     python_for(text)
     if text.startswith("smac") and law is checks._ends_with_the_space:
         pytest.skip("SMAC3 gives up on a finite space before it has tried all of it")
     try:
-        problem = law(catalog.parse_method(text))
+        problem = law(parse_method(text))
     except checks.Refusal as refusal:
         assert str(refusal)
     else:
@@ -116,7 +117,7 @@ def test_the_contract_is_kept(text: str, law: Callable[[catalog.Method], str]) -
 @pytest.mark.parametrize("text", CASES)
 def test_it_keeps_to_rows(text: str) -> None:
     python_for(text)
-    assert checks._keeps_to_rows(catalog.parse_method(text)) == ""
+    assert checks._keeps_to_rows(parse_method(text)) == ""
 
 
 @pytest.mark.parametrize("text", CASES)
@@ -135,7 +136,7 @@ def test_ax_takes_several_objectives() -> None:
     python_for("ax")
     objectives = (Objective("loss"), Objective("size"))
     toy = Toy(replace(toy_benchmark(NUMBERS, epochs=30), objectives=objectives))
-    assert checks._study(catalog.parse_method("ax"), toy)[1] == ""
+    assert checks._study(parse_method("ax"), toy)[1] == ""
 
 
 def test_numbers_stand_for_configs_there_and_back() -> None:

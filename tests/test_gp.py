@@ -25,7 +25,7 @@ from harness._parts.acquisition import (
 from harness._parts.config_model import thinned
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters, log_marginal_likelihood
 from harness._parts.observations import standardised
-from harness.catalog import read_plug_in
+from harness.plug_ins import read_plug_in
 from harness.samplers.gp import GaussianProcessSampler
 from harness.schedulers.asha import Asha
 from harness.space import Config, Space, choice, loguniform, randint, uniform

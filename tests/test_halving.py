@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from harness import catalog, checks
+from harness import checks
 from harness._parts.brackets import Brackets, Place, Plan, Step, halving, hyperband, ladder
 from harness._parts.quantile import RunningQuantile
 from harness.known_answers import _play, _rows
 from harness.loop import Ended, Log, Reason, Started, Why
+from harness.methods import parse_method
 from harness.randomness import number, stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.bohb import Bohb
@@ -82,7 +83,7 @@ def jobs_of(log: Log) -> dict[int, list[int]]:
 
 
 def play(text: str, toy: Toy, seed: int = 0) -> Log:
-    return _play(catalog.parse_method(text), toy, seed)[1]
+    return _play(parse_method(text), toy, seed)[1]
 
 
 # -- the contract -----------------------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ def play(text: str, toy: Toy, seed: int = 0) -> Log:
 
 @pytest.mark.parametrize("text", [text for text in METHODS if ":" in text])
 def test_the_contract_is_kept_with_options_too(text: str) -> None:
-    assert [finding for finding in checks.check_method(catalog.parse_method(text)) if finding.problem] == []
+    assert [finding for finding in checks.check_method(parse_method(text)) if finding.problem] == []
 
 
 @pytest.mark.parametrize("scheduler", [SuccessiveHalving, Hyperband, Bohb, Pasha, MedianStopping])
@@ -183,7 +184,7 @@ def test_where_the_ranking_never_changes_the_best_is_never_lost() -> None:
 def test_no_worker_waits_at_the_end_of_a_rung() -> None:
     for text in ("sh", "hyperband"):
         toy = Toy(toy_benchmark(workers=7, epochs=60), seconds=lambda place: 0.5 + number("duration", place))
-        log = _play(catalog.parse_method(text), toy, 0)[1]
+        log = _play(parse_method(text), toy, 0)[1]
         busy, now = 0, 0
         for event in log.events:
             if event.time > now:
@@ -506,7 +507,7 @@ def test_the_median_rule_is_the_papers_sentence(options: str) -> None:
     toy.loss = lambda place, level: 3 * place + number("noise", place, level)
     toy.seconds = lambda place: 0.5 + number("duration", place)
     toy.ends = lambda place: End.DIVERGED if number("end", place) < 0.1 else End.COMPLETE
-    log = _play(catalog.parse_method("median" + options), toy, 0)[1]
+    log = _play(parse_method("median" + options), toy, 0)[1]
     said: dict[int, list[float]] = defaultdict(list)
     completed: set[int] = set()
     stops = 0

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from harness import catalog
 from harness._parts.curve_models import Ensemble, leave_one_out, ranking_weights
 from harness._parts.gp import Factor, Hyperparameters
 from harness.known_answers import _play, _rows
 from harness.loop import Started, Why, run
+from harness.methods import parse_method
 from harness.randomness import stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.hypertune import HyperTune, _Bracket
@@ -123,7 +123,7 @@ def test_brackets_have_the_shares_of_hyperband_and_then_those_of_trust_by_cost(m
 
 
 def test_new_trials_begin_in_every_bracket() -> None:
-    _, log = _play(catalog.parse_method("hypertune"), _rows(200, (1, 3, 9), 4, 100), seed=1)
+    _, log = _play(parse_method("hypertune"), _rows(200, (1, 3, 9), 4, 100), seed=1)
     first = {}
     for event in log.events:
         if isinstance(event, Started):
@@ -177,7 +177,7 @@ def test_it_finds_what_random_search_does_not() -> None:
     for text in ("hypertune", "rs"):
         found: list[float] = []
         for seed in range(3):
-            _, log = _play(catalog.parse_method(text), _rows(200, (1, 3, 9), 4, 30), seed)
+            _, log = _play(parse_method(text), _rows(200, (1, 3, 9), 4, 30), seed)
             found.append(min(event.report.losses[0] for event in log.events if isinstance(event, Event)))
         best[text] = np.mean(found)
     assert best["hypertune"] < best["rs"]

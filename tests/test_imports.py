@@ -69,7 +69,11 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness._trial_process": (),
     "harness.study": (*GROUND, "harness.loop"),
     "harness.journal": RUNNING,
-    "harness.catalog": GROUND,
+    "harness.names": (),
+    "harness.plug_ins": ("harness.names",),
+    "harness.proposals": GROUND,
+    "harness.methods": (*GROUND, "harness.names", "harness.plug_ins", "harness.proposals"),
+    "harness.catalog": (*GROUND, "harness.names"),
     "harness.tabulate": (*GROUND, "harness._table_process"),
     "harness._table_process": ("harness.gpus",),
     "harness.store": RUNNING,
@@ -80,11 +84,12 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.weight": (),
     "harness.trace": RUNNING,
     "harness.known_answers": (
-        *RUNNING, "harness._parts", "harness.simulated", "harness.catalog", "harness.toys", "harness.trace",
+        *RUNNING, "harness._parts", "harness.simulated", "harness.methods", "harness.toys", "harness.trace",
     ),
     "harness.known_formulas": (*GROUND, "harness._parts"),
     "harness.checks": (
-        *RUNNING, "harness.simulated", "harness.local", "harness.command", "harness.catalog", "harness.store",
+        *RUNNING, "harness.simulated", "harness.local", "harness.command", "harness.methods", "harness.plug_ins",
+        "harness.names", "harness.store",
         "harness.toys", "harness._toy_training", "harness.trace", "harness.weight", "harness.known_answers",
         "harness.known_formulas",
     ),
@@ -103,6 +108,7 @@ RULES: dict[str, tuple[str, ...]] = {
 # Names that are found in folders are imported by a text made at run time; only these may do so.
 DYNAMIC = (
     "harness.catalog",
+    "harness.plug_ins",
     "harness.foreign._child",
     "harness.tabulate",
     "harness.compose",
@@ -244,7 +250,7 @@ def test_a_method_has_neither_a_clock_nor_luck_of_its_own(module: str) -> None:
         assert not strange, f"{module}, line {node.lineno}: {strange}"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("module", ["harness", "harness.report", "harness.catalog"])
+@pytest.mark.parametrize("module", ["harness", "harness.report", "harness.catalog", "harness.methods"])
 def test_what_a_script_or_a_listing_imports_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'numpy', 'pandas', 'torch', 'pyarrow'}} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -18,7 +18,6 @@ import pytest
 from toys import ending, toy_data
 from typer.testing import CliRunner
 
-from harness import catalog
 from harness.__main__ import app
 from harness.compose import trainings
 from harness.compose.replays import Trained, Training, replay_journal, what_if
@@ -27,6 +26,7 @@ from harness.compose.trainings import JOURNAL
 from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read
 from harness.lines import read_lines
 from harness.loop import Ended, Log, Reason, Started, run
+from harness.methods import parse_method
 from harness.simulated import Simulated
 from harness.space import uniform
 from harness.store import Store
@@ -60,7 +60,7 @@ DELAYS = Delays(start_up=0.3, restore=0.05, save=0.1, leave=0.25)
 
 
 def study(method: str, source: str = "", benchmark: Benchmark = BENCHMARK) -> Study:
-    return Study(method, catalog.parse_method(method).to_json(), benchmark, "real", 0, source=source)
+    return Study(method, parse_method(method).to_json(), benchmark, "real", 0, source=source)
 
 
 def scheduler(method: str, seed: int = 0) -> Scheduler:
@@ -292,7 +292,7 @@ def test_a_what_if_is_what_would_have_been(
     path = journal_with_a_table(tmp_path)
     imagined = what_if(path, lambda _: lambda _: None, **otherwise)  # type: ignore[arg-type]
     benchmark = replace(BENCHMARK, workers=workers_then)
-    as_it_was = replace(study("asha"), method=catalog.parse_method(method_then).to_json(), benchmark=benchmark)
+    as_it_was = replace(study("asha"), method=parse_method(method_then).to_json(), benchmark=benchmark)
     opened, then = prepared(as_it_was, None)
     delays = replace(DELAYS, warm="warm" in otherwise)
     truth = run(opened, then, Simulated(TABLE, workers_then, 0, delays), BUDGET)

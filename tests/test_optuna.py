@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, Tried, made, our_loop
 
-from harness import catalog, checks
+from harness import checks
 from harness.foreign import _process
 from harness.loop import Ended, Reason, Started, run
+from harness.methods import Method, parse_method
 from harness.simulated import Simulated
 from harness.space import Config, Space
 from harness.toys import MIXED, Toy, toy_benchmark
@@ -84,20 +85,20 @@ def test_gp_and_cmaes_try_what_optunas_own_loop_tries(name: str) -> None:
 
 
 @pytest.mark.parametrize("law", checks.LAWS, ids=lambda law: law.__name__)
-def test_tpe_with_a_pruner_keeps_the_contract(law: Callable[[catalog.Method], str]) -> None:
-    assert law(catalog.parse_method("optuna-tpe:pruner=hyperband")) == ""
+def test_tpe_with_a_pruner_keeps_the_contract(law: Callable[[Method], str]) -> None:
+    assert law(parse_method("optuna-tpe:pruner=hyperband")) == ""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["optuna-gp:pruner=halving", "optuna-cmaes:pruner=median"])
 def test_gp_and_cmaes_keep_the_contract(text: str) -> None:
-    findings = checks.check_method(catalog.parse_method(text))
+    findings = checks.check_method(parse_method(text))
     assert [finding for finding in findings if finding.problem] == []
 
 
 @pytest.mark.parametrize("text", ["optuna-gp", "optuna-cmaes"])
 def test_gp_and_cmaes_keep_to_rows(text: str) -> None:
-    assert checks._keeps_to_rows(catalog.parse_method(text)) == ""
+    assert checks._keeps_to_rows(parse_method(text)) == ""
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "cmaes"])
@@ -149,7 +150,7 @@ SEVERAL = (Objective("loss"), Objective("size"))
 
 def test_several_objectives_are_optimised_together() -> None:
     toy = Toy(replace(toy_benchmark(NUMBERS, epochs=100), objectives=SEVERAL))
-    assert checks._study(catalog.parse_method("optuna-tpe"), toy)[1] == ""
+    assert checks._study(parse_method("optuna-tpe"), toy)[1] == ""
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness import catalog
+from harness.methods import build, parse_method
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.pbt import Pbt, explored
 from harness.space import Config, Space, choice, ordinal, randint, reverse_loguniform, uniform
@@ -130,7 +131,7 @@ def test_nobody_copies_who_is_at_the_end_or_not_better() -> None:
 def test_what_cannot_be_copied_is_refused(change: dict[str, object], words: str) -> None:
     benchmark = replace(toy_benchmark(LINE), **change)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=words):
-        catalog.build(catalog.parse_method("pbt"), benchmark, np.random.default_rng(0))
+        build(parse_method("pbt"), benchmark, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

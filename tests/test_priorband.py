@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness import catalog, checks
+from harness import checks
 from harness._parts.brackets import hyperband
+from harness.methods import parse_method
 from harness.randomness import number, stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.priorband import PriorBand, log_density, place
@@ -19,7 +20,7 @@ from harness.space import Domain, Prior, Space, choice, loguniform, randint, uni
 from harness.toys import MIXED, toy_benchmark
 from harness.types import Benchmark, Objective, Report, Status
 
-METHOD = catalog.parse_method("priorband")
+METHOD = parse_method("priorband")
 LEVELS = (1, 3, 9)
 
 

@@ -14,15 +14,17 @@ import pytest
 from test_reports import SMALL, fake
 from toys import Scripted, play, toy_benchmark, toy_data
 
-from harness import catalog, checks
+from harness import checks
 from harness._parts.gp import Factor
 from harness._parts.observations import standardised
-from harness.catalog import FirstConfigs
 from harness.comparison import Arm, Comparison
 from harness.compose import comparisons, survival
 from harness.compose.studies import run_simulated, studies_of
 from harness.frames import frames
 from harness.loop import Ended, Why
+from harness.methods import parse_method
+from harness.names import ROOT
+from harness.proposals import FirstConfigs
 from harness.samplers.gp import GaussianProcessSampler
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
@@ -110,7 +112,7 @@ def test_what_is_recommended_stands_among_the_events_where_it_was_said() -> None
 
 
 def test_who_recommends_is_read_from_the_source() -> None:
-    said = {name: catalog.parse_method(name).recommends for name in ("rs", "asha", "bo", "mobster", "tpe", "pbt")}
+    said = {name: parse_method(name).recommends for name in ("rs", "asha", "bo", "mobster", "tpe", "pbt")}
     assert said == {"rs": False, "asha": False, "bo": True, "mobster": True, "tpe": False, "pbt": False}
 
 
@@ -133,7 +135,7 @@ def test_a_scheduler_recommends_what_its_sampler_does(scheduler: Any) -> None:
 def test_a_method_that_recommends_what_it_has_not_seen_or_decides_otherwise_when_asked_is_found(
     tmp_path: Path,
 ) -> None:
-    source = (catalog.ROOT / "samplers" / "rs.py").read_text(encoding="utf-8")
+    source = (ROOT / "samplers" / "rs.py").read_text(encoding="utf-8")
     proposed = "            if self._space.claim(config := self._drawn.pop()):\n"
     assert proposed in source and "    def observe" in source
     source = source.replace(proposed, f"{proposed}                self.last = config\n")
@@ -145,7 +147,7 @@ def test_a_method_that_recommends_what_it_has_not_seen_or_decides_otherwise_when
     ):
         path = tmp_path / f"{name}.py"
         path.write_text(head + observe, encoding="utf-8")
-        method = catalog.parse_method(f"single:sampler={path}")
+        method = parse_method(f"single:sampler={path}")
         assert words in checks._recommends_what_it_knows(method)
 
 

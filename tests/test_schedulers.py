@@ -16,11 +16,14 @@ from types import MappingProxyType, SimpleNamespace
 import numpy as np
 import pytest
 
-from harness import catalog, checks, known_answers, known_formulas
+from harness import checks, known_answers, known_formulas
 from harness._parts.gp import Factor
 from harness._parts.parzen import Parzen
 from harness._parts.rungs import Rung, rung_levels
 from harness._toy_training import diverges
+from harness.methods import Method, own_methods, parse_method
+from harness.names import ROOT
+from harness.plug_ins import find_plug_in, plug_ins
 from harness.samplers.grid import Grid
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
@@ -31,7 +34,7 @@ from harness.toys import Toy, toy_benchmark
 from harness.types import Decision, End, Fidelity, Report, Status
 from harness.weight import weight
 
-METHODS = [*catalog.own_methods(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
+METHODS = [*own_methods(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
 METHODS += ["mobster:independent=true", "asha:sampler=bounding-box"]
 METHODS += ["rea:population=5", "asha:sampler=de", "asha-stop:sampler=cmaes"]
 
@@ -86,15 +89,15 @@ def test_the_contract_is_kept(method_found: list[checks.Finding]) -> None:
 
 @pytest.fixture(params=METHODS)
 def method_found(request: pytest.FixtureRequest) -> list[checks.Finding]:
-    return checks.check_method(catalog.parse_method(request.param))
+    return checks.check_method(parse_method(request.param))
 
 
-def method_in(path: Path, **parts: str) -> catalog.Method:
+def method_in(path: Path, **parts: str) -> Method:
     text = BAD
     for name, part in (GOOD | parts).items():
         text = text.replace("{" + name + "}", part)
     path.write_text(text)
-    return catalog.parse_method(str(path))
+    return parse_method(str(path))
 
 
 def test_a_strangers_file_that_is_sound_passes(tmp_path: Path) -> None:
@@ -117,14 +120,14 @@ def test_a_method_that_waits_for_ever_is_caught(tmp_path: Path) -> None:
     for name, part in lazy.items():
         text = text.replace("{" + name + "}", part)
     path.write_text(text)
-    assert "waits for ever, though configs and budget are left" in checks._is_legal(catalog.parse_method(str(path)))
+    assert "waits for ever, though configs and budget are left" in checks._is_legal(parse_method(str(path)))
 
 
 def test_a_file_that_cannot_be_built_is_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
-    shutil.copyfile(catalog.ROOT / "samplers" / "rs.py", path)
+    shutil.copyfile(ROOT / "samplers" / "rs.py", path)
     path.write_text(path.read_text().replace("self._rng = rng", "raise LookupError('not here')"))
-    assert checks.check_method(catalog.parse_method(str(path)))[0].problem == "LookupError: not here"
+    assert checks.check_method(parse_method(str(path)))[0].problem == "LookupError: not here"
 
 
 def test_known_answers_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +144,7 @@ def test_wrong_fronts_and_volumes_are_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("name", ["zero-shot", "bounding-box", "quantile-transfer"])
 def test_who_learns_is_checked_with_knowledge(name: str) -> None:
-    method = catalog.parse_method(name)
+    method = parse_method(name)
     assert method.learns and method.sampler is not None
     benchmarks = [toy_benchmark().with_space(toy_benchmark().space.opened()) for _ in range(2)]
     watched = checks._watched(method, benchmarks[0], np.random.default_rng(0))
@@ -150,11 +153,11 @@ def test_who_learns_is_checked_with_knowledge(name: str) -> None:
     assert watched.sampler.suggest([]) != ignorant.suggest([])
 
 
-@pytest.mark.parametrize("name", sorted(catalog.plug_ins()))
+@pytest.mark.parametrize("name", sorted(plug_ins()))
 def test_every_method_cites_its_source(name: str) -> None:
     if name in ("single", "foreign"):
         return  # trains what any sampler, or any program, proposes
-    assert catalog.find_plug_in(name).citation, "the first paragraph of the class cites (Authors YEAR, venue, place)"
+    assert find_plug_in(name).citation, "the first paragraph of the class cites (Authors YEAR, venue, place)"
 
 
 def test_a_wrong_law_of_random_search_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,9 +354,7 @@ def test_the_real_trainings_of_the_contract_diverge_pause_and_end() -> None:
     toy = Toy(toy_benchmark(square, workers=1), ends=lambda place: End.DIVERGED if diverges(place) else End.COMPLETE)
     seen: set[tuple[object, object]] = set()
     for text in ("rs", "asha", "asha-stop", "dyhpo"):
-        decisions = checks._decisions(
-            catalog.parse_method(text), toy.benchmark, Simulated(toy, 1, 0, toy.benchmark.delays)
-        )
+        decisions = checks._decisions(parse_method(text), toy.benchmark, Simulated(toy, 1, 0, toy.benchmark.delays))
         seen |= {decision[-2:] for decision in decisions if decision[0] == "answers"}
     assert ("FAILED", Decision.CONTINUE) in seen
     assert {("RUNNING", decision) for decision in Decision} <= seen
@@ -365,7 +366,7 @@ def test_models_keep_to_their_caps(text: str, monkeypatch: pytest.MonkeyPatch) -
     # The size of a matrix over 500 observations: without their caps they hold more, and each of them is noticed.
     monkeypatch.setattr(checks, "BYTES", 2**21)
     monkeypatch.setattr(checks, "REPORTS", 600)
-    assert checks._holds_in_proportion(catalog.parse_method(text)) == ""
+    assert checks._holds_in_proportion(parse_method(text)) == ""
 
 
 # -- formulas ----------------------------------------------------------------------------------------------------------
@@ -422,7 +423,7 @@ def public(node: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.Cl
 
 @pytest.mark.parametrize("folder", ["samplers", "schedulers", "_parts"])
 def test_whatever_is_public_says_what_it_is(folder: str) -> None:
-    for path in sorted((catalog.ROOT / folder).glob("[a-z]*.py")):
+    for path in sorted((ROOT / folder).glob("[a-z]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         silent = [child.name for child in public(tree) if not ast.get_docstring(child)]
         assert ast.get_docstring(tree) and silent == [], path.name

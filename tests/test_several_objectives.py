@@ -10,10 +10,11 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
-from harness import catalog, checks
+from harness import checks
 from harness._parts.pareto import epsilon_net, hypervolume, ranks
 from harness._parts.rungs import Rung
 from harness.loop import Started, run
+from harness.methods import build, parse_method
 from harness.randomness import stream
 from harness.samplers import nsga2, parego
 from harness.samplers.nsga2 import Nsga2
@@ -36,7 +37,7 @@ def two_objectives(*args: object, **options: object) -> Benchmark:
 @pytest.mark.parametrize("text", METHODS)
 def test_the_contract_is_kept_with_two_objectives(text: str, law: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "toy_benchmark", two_objectives)
-    assert law(catalog.parse_method(text)) == ""  # type: ignore[operator]
+    assert law(parse_method(text)) == ""  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_the_contract_is_kept_with_two_objectives(text: str, law: object, monkey
 )
 def test_one_objective_is_nothing_to_weigh(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        catalog.build(catalog.parse_method(text), toy_benchmark(), np.random.default_rng(0))
+        build(parse_method(text), toy_benchmark(), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_one_objective_is_nothing_to_weigh(text: str, words: str) -> None:
 )
 def test_options_without_sense_are_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        catalog.build(catalog.parse_method(text), two_objectives(), np.random.default_rng(0))
+        build(parse_method(text), two_objectives(), np.random.default_rng(0))
 
 
 # -- nsga2 -------------------------------------------------------------------------------------------------------------
@@ -76,7 +77,7 @@ def zdt1(config: Config) -> tuple[float, float]:
 def front_of(text: str, seed: int, count: int, workers: int = 4) -> np.ndarray:
     """The losses of `count` configs that a sampler proposes, told of late, as with several workers."""
     benchmark = replace(toy_benchmark(ZDT), objectives=TWO).with_space(ZDT.opened())
-    method = catalog.parse_method(text)
+    method = parse_method(text)
     assert method.sampler
     sampler = method.sampler.load()(benchmark, stream("front", seed), **method.sampler_options)
     under_way: list[Config] = []
@@ -248,7 +249,7 @@ def test_with_one_loss_twice_it_promotes_as_asha_does() -> None:
 
 def play(text: str, toy: Toy, seed: int = 0) -> list[Started | Event]:
     benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
-    scheduler: Scheduler = catalog.build(catalog.parse_method(text), benchmark, stream("play", seed))
+    scheduler: Scheduler = build(parse_method(text), benchmark, stream("play", seed))
     executor = Simulated(toy, benchmark.workers, seed, benchmark.delays)
     log = run(benchmark, scheduler, executor, round(benchmark.budget * NANOSECONDS))
     assert not log.error
@@ -304,7 +305,7 @@ def test_samplers_see_the_highest_resource_that_enough_reached() -> None:
 
 def test_a_report_of_a_trial_that_ended_early_counts_at_its_rung() -> None:
     benchmark = two_objectives()
-    scheduler = catalog.build(catalog.parse_method("moasha"), benchmark, np.random.default_rng(0))
+    scheduler = build(parse_method("moasha"), benchmark, np.random.default_rng(0))
     jobs = [scheduler.ask() for _ in range(3)]
     assert all(isinstance(job, Job) for job in jobs)
     for trial in range(3):

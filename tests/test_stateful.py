@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness import catalog
 from harness.comparison import Arm, Comparison
 from harness.compose.studies import model_of, prepared, run_simulated, simulate, study_of
+from harness.methods import parse_method
 from harness.simulated import Simulated
 from harness.space import Config
 from harness.study import Study
@@ -80,4 +80,4 @@ def test_a_table_of_whole_trainings_is_no_truth_for_pbt() -> None:
 
 
 def test_who_needs_no_state_is_not_asked_for_it() -> None:
-    assert catalog.parse_method("asha").scheduler.load().__dict__.get("NEEDS_STATE") is None
+    assert parse_method("asha").scheduler.load().__dict__.get("NEEDS_STATE") is None

@@ -18,6 +18,7 @@ from harness.compose import fetching, suites
 from harness.compose.comparisons import compare, declared, facts_of
 from harness.compose.declarations import comparison_of
 from harness.compose.studies import model_of, overridden, simulate, studies_of, study_of
+from harness.names import ROOT, UnknownName
 from harness.types import Event, Objective
 from surrogates import _converted
 from surrogates._yahpo_scenarios import LCBENCH
@@ -77,7 +78,7 @@ def test_every_table_of_final_values_is_in_the_single_fidelity_suite() -> None:
 
 
 def test_every_field_is_set_for_something() -> None:
-    for suite, parts in tomllib.loads((catalog.ROOT / "suites.toml").read_text()).items():
+    for suite, parts in tomllib.loads((ROOT / "suites.toml").read_text()).items():
         names = [name for half in suites.HALVES for name in parts[half]]
         assert len(names) == len(set(names))
         for of in parts.get(suites.FIELDS, {}):
@@ -158,7 +159,7 @@ def test_a_suite_stands_for_its_benchmarks_in_its_place() -> None:
     ],
 )
 def test_names_that_are_none_are_refused_with_what_there_is(name: str, said: str) -> None:
-    with pytest.raises(catalog.UnknownName, match=said):
+    with pytest.raises(UnknownName, match=said):
         comparison_of({}, methods=["rs"], benchmarks=[name], seeds=[0])
 
 

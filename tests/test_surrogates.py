@@ -715,8 +715,8 @@ def digests(model: Surrogate) -> dict[str, str]:
     """Of studies on a surrogate by the ordinary loop."""
     from toys import nanoseconds, study
 
-    from harness import catalog
     from harness.loop import run
+    from harness.methods import build, parse_method
     from harness.simulated import Simulated
     from harness.study import record
 
@@ -724,7 +724,7 @@ def digests(model: Surrogate) -> dict[str, str]:
     for method in ("rs", "asha", "asha-stop"):
         wanted = study(method, 1, model.benchmark)
         problem = model.benchmark.with_space(model.restricted_space())
-        scheduler = catalog.build(catalog.parse_method(method), problem, stream(method))
+        scheduler = build(parse_method(method), problem, stream(method))
         log = run(problem, scheduler, Simulated(model, 2, 1, problem.delays), nanoseconds(100))
         assert not log.error and len(log.events) > 20
         found[method] = record(wanted, log, 0.0).digest()

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from toys import ending, study, toy_benchmark, toy_data
 
-from harness import catalog
 from harness.known_answers import expected_minimum
 from harness.loop import run
+from harness.methods import build, parse_method
 from harness.randomness import stream
 from harness.simulated import Simulated
 from harness.space import Space
@@ -204,7 +204,7 @@ def test_every_method_meets_the_same_replicate(data: TableData) -> None:
         for seed in range(5):
             model = Table(data)
             benchmark = data.benchmark.with_space(model.restricted_space())
-            scheduler = catalog.build(catalog.parse_method(method), benchmark, stream(method, seed))
+            scheduler = build(parse_method(method), benchmark, stream(method, seed))
             log = run(benchmark, scheduler, Simulated(model, 3, seed, benchmark.delays), 10**12)
             configs = {e.job.trial: json.dumps(e.job.config) for e in log.events if hasattr(e, "job")}  # type: ignore[union-attr]
             for event in log.events:
@@ -229,11 +229,11 @@ def test_the_exact_law_of_random_search_holds_on_a_table() -> None:
     data = toy_data(rows=30, seeds=1)
     seconds = np.broadcast_to(np.arange(1.0, 5.0), data.seconds.shape).copy()
     model = Table(replace(data, seconds=seconds))
-    space, method = model.restricted_space(), catalog.parse_method("rs")
+    space, method = model.restricted_space(), parse_method("rs")
     best: list[float] = []
     for seed in range(1500):
         benchmark = model.benchmark.with_space(space.opened())
-        scheduler = catalog.build(method, benchmark, stream("law", seed))
+        scheduler = build(method, benchmark, stream("law", seed))
         executor = Simulated(model, 3, seed, benchmark.delays)
         log = run(benchmark, scheduler, executor, 10**12, finished_trials=6)
         ends = [e.report.losses[0] for e in log.events if isinstance(e, Event) and e.report.resource == 4]

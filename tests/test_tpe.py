@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from harness._parts import parzen
 from harness._parts.parzen import Axes, Parzen, Reading, Readings
-from harness.catalog import read_plug_in
+from harness.plug_ins import read_plug_in
 from harness.randomness import stream
 from harness.samplers.rs import RandomSearch
 from harness.samplers.tpe import TreeParzen, _Rows

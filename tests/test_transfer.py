@@ -16,12 +16,14 @@ from scipy.stats import norm, rankdata
 from test_cli import harness
 from toys import study, toy_data
 
-from harness import catalog
 from harness.compose.comparisons import compare, verify
 from harness.compose.declarations import check_apart, comparison_of, known_beforehand
 from harness.compose.knowledge import past_tasks, with_priors
 from harness.compose.studies import history_of, overridden
 from harness.history import History, PastTask
+from harness.methods import build, method_names, parse_method
+from harness.names import UnknownName
+from harness.proposals import PriorConfigs
 from harness.randomness import stream
 from harness.samplers.bounding_box import BoundingBox
 from harness.samplers.quantile_transfer import QuantileTransfer, normal_scores
@@ -267,13 +269,13 @@ def test_the_study_itself_corrects_the_past() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_without_past_tasks_it_is_refused(name: str) -> None:
-    method = catalog.parse_method(f"asha:sampler={name}")
+    method = parse_method(f"asha:sampler={name}")
     assert method.learns == name
     for none in (None, History(())):
         with pytest.raises(ValueError, match=f"{name} learns from past tasks, and there are none"):
-            catalog.build(method, toy_benchmark(SPACE), stream("none"), history=none)
-    assert catalog.build(method, toy_benchmark(SPACE), stream("some"), history=past()).ask()
-    assert catalog.parse_method("asha").learns == ""
+            build(method, toy_benchmark(SPACE), stream("none"), history=none)
+    assert build(method, toy_benchmark(SPACE), stream("some"), history=past()).ask()
+    assert parse_method("asha").learns == ""
 
 
 # -- where past tasks come from ---------------------------------------------------------------------------------------
@@ -287,7 +289,7 @@ def test_a_table_is_a_past_task_but_not_its_own(tmp_path: Path) -> None:
     assert task.name == "mine" and task.configs == data.configs
     assert task.losses == pytest.approx(data.final_losses().mean(1))
     assert history_of((source,), "mine").tasks == ()
-    with pytest.raises(catalog.UnknownName, match="no folder of results"):
+    with pytest.raises(UnknownName, match="no folder of results"):
         past_tasks("nowhere", "other", partial(pytest.fail, "nothing to load"))
 
 
@@ -380,7 +382,7 @@ def test_an_arm_sets_priors_upon_those_of_all() -> None:
 
 def test_prior_and_sampler_share_the_proposals_as_declared() -> None:
     space = with_prior(Space({"x": uniform(0, 1)}), x="0.5:0.001").opened()
-    sampler = catalog.PriorConfigs(RandomSearch(toy_benchmark(space), stream("rs")), space, stream("p"))
+    sampler = PriorConfigs(RandomSearch(toy_benchmark(space), stream("rs")), space, stream("p"))
     expected = [bool(abs(config["x"] - 0.5) < 0.006) for config in suggested(sampler, 200)]  # type: ignore[operator]
     assert expected[0]
     assert sum(expected[:10]) >= 6
@@ -388,13 +390,13 @@ def test_prior_and_sampler_share_the_proposals_as_declared() -> None:
     assert 19 <= sum(expected) <= 45
 
 
-@pytest.mark.parametrize("name", [name for name in catalog.method_names() if name != "foreign"])
+@pytest.mark.parametrize("name", [name for name in method_names() if name != "foreign"])
 def test_every_method_takes_a_prior(name: str) -> None:
     space = with_prior(MIXED, rate="0.01:0.02", optimizer="adam:0.01").opened()
-    method = catalog.parse_method(name)
+    method = parse_method(name)
     benchmark = toy_benchmark(space)
     try:
-        scheduler = catalog.build(method, benchmark, stream(name), history=past_of_mixed())
+        scheduler = build(method, benchmark, stream(name), history=past_of_mixed())
     except ValueError as error:
         if not refuses(error, benchmark):
             raise
@@ -416,7 +418,7 @@ def test_a_prior_keeps_the_contract() -> None:
     few = with_prior(Space({"n": randint(1, 9)}), n=3).opened()
     for space in (with_prior(MIXED, rate=0.01).restricted(rows), few):
         benchmark = toy_benchmark(space)
-        scheduler = catalog.build(catalog.parse_method("rs"), benchmark, stream("rows"))
+        scheduler = build(parse_method("rs"), benchmark, stream("rows"))
         found = [scheduler.ask() for _ in range(40)]
         configs = [space.key(job.config) for job in found if job is not None]
         assert len(configs) == len(set(configs)) == space.size
@@ -424,8 +426,8 @@ def test_a_prior_keeps_the_contract() -> None:
 
 
 def test_without_a_prior_nothing_changes() -> None:
-    sampler = catalog.parse_method("rs").sampler
+    sampler = parse_method("rs").sampler
     assert sampler is not None
     alone = suggested(sampler.load()(toy_benchmark(SPACE.opened()), stream("same")), 5)
-    built = catalog.build(catalog.parse_method("rs"), toy_benchmark(SPACE.opened()), stream("same"))
+    built = build(parse_method("rs"), toy_benchmark(SPACE.opened()), stream("same"))
     assert [job.config for job in (built.ask() for _ in range(5)) if job is not None] == alone

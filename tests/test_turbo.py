@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from harness import catalog, checks
+from harness import checks
+from harness.methods import parse_method
 from harness.samplers.rs import RandomSearch
 from harness.samplers.turbo import FEWEST_ROWS, LENGTH, LONGEST, SHORTEST, Region, Turbo, box_sides
 from harness.space import Config, Space, choice, ordinal, randint, uniform
@@ -322,7 +323,7 @@ def test_what_it_cannot_do_is_refused_at_the_door() -> None:
 
 
 def test_within_halving_it_keeps_the_contract() -> None:
-    method = catalog.parse_method("asha:sampler=turbo:initial=4:candidates=60")
+    method = parse_method("asha:sampler=turbo:initial=4:candidates=60")
     for law in (
         checks._is_legal,
         checks._survives_infinite_losses,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import catalog
 from harness.loop import Log, run
+from harness.methods import build, method_from_json, parse_method
 from harness.randomness import stream
 from harness.simulated import Simulated
 from harness.space import Space, choice, loguniform, randint
@@ -64,7 +64,7 @@ def study(method: str = "rs", seed: int = 0, benchmark: Benchmark | None = None,
     """A study on the toy table."""
     benchmark = toy_benchmark() if benchmark is None else benchmark
     arm = fields.pop("arm", method)
-    return Study(arm, catalog.parse_method(method).to_json(), benchmark, "toy data", seed, **fields)
+    return Study(arm, parse_method(method).to_json(), benchmark, "toy data", seed, **fields)
 
 
 def run_study(spec: Mapping[str, Any]) -> Record:
@@ -77,8 +77,8 @@ def run_on(data: TableData, spec: Mapping[str, Any]) -> Record:
     wanted = Study.from_spec(spec)
     model = Table(data).under(wanted.benchmark)
     benchmark = wanted.benchmark.with_space(model.restricted_space())
-    method = catalog.method_from_json(wanted.method)
-    scheduler = catalog.build(method, benchmark, stream(wanted.arm, wanted.seed))
+    method = method_from_json(wanted.method)
+    scheduler = build(method, benchmark, stream(wanted.arm, wanted.seed))
     executor = Simulated(model, benchmark.workers, wanted.seed, benchmark.delays)
     log = run(benchmark, scheduler, executor, nanoseconds(benchmark.budget), finished_trials=wanted.finished_trials)
     return record(wanted, log, 0.5)

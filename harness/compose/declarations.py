@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness import catalog
 from harness.compose.studies import studies_of, study_of
 from harness.compose.suites import expanded
+from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.comparison import Arm, Comparison, Until
@@ -47,7 +47,7 @@ def comparison_from_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no TOML: {error}") from None
     for name in plain:
         if name not in TOML_FIELDS:
-            raise catalog.UnknownName(f"field of {path}", name, TOML_FIELDS)
+            raise UnknownName(f"field of {path}", name, TOML_FIELDS)
     return plain
 
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from harness import catalog
 from harness.cache import cache, published
+from harness.names import PROJECT, UnknownName
+from harness.plug_ins import optimisers
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def families() -> dict[str, str]:
     """The families that can be fetched, each with the first line of its file."""
     modules = {
         path.stem: import_module(f"surrogates.families.{path.stem}")
-        for path in sorted((catalog.PROJECT / "surrogates" / "families").glob("[a-z]*.py"))
+        for path in sorted((PROJECT / "surrogates" / "families").glob("[a-z]*.py"))
     }
     return {name: (m.__doc__ or "").split("\n")[0] for name, m in modules.items() if hasattr(m, "convert")}
 
@@ -38,7 +39,7 @@ def fetch(family: str, source: Path | None = None) -> Fetched:
     source: its folder, file or archive; FileNotFoundError that says how to get it where nothing is there.
     """
     if family not in families():
-        raise catalog.UnknownName("family or foreign optimiser", family, {*families(), *catalog.optimisers()})
+        raise UnknownName("family or foreign optimiser", family, {*families(), *optimisers()})
     if source is not None and not source.exists():
         raise FileNotFoundError(f"there is nothing at {source}: --from names where the data of {family!r} lies")
     module = import_module(f"surrogates.families.{family}")
@@ -78,20 +79,20 @@ def make_environment(name: str, source: Path | None = None) -> dict[str, str]:
 
     if source is not None and not source.is_dir():
         raise FileNotFoundError(f"there is no folder {source}: --from names where the distributions of {name!r} lie")
-    requirements = catalog.optimisers()[name].requirements
+    requirements = optimisers()[name].requirements
     _environment.make(name, requirements, source)
     return _environment.versions(name, requirements)
 
 
 def bring(what: str, source: Path | None = None) -> dict[str, str]:
     """Fetch a family of tables or make an optimiser's environment; gives what is to be said of it, in order."""
-    if what not in catalog.optimisers():
+    if what not in optimisers():
         fetched = fetch(what, source)
         said = {"benchmarks": ", ".join(fetched.benchmarks), "licence": fetched.licence, "cite": fetched.citation}
         return said | {"converted": str(fetched.folder)}
     from harness.foreign import _environment
 
-    optimiser, versions = catalog.optimisers()[what], make_environment(what, source)
+    optimiser, versions = optimisers()[what], make_environment(what, source)
     return {
         "methods": ", ".join(optimiser.methods),
         "installed": ", ".join(f"{name} {version}" for name, version in versions.items()),

@@ -8,13 +8,15 @@ from typing import Any
 from harness import catalog
 from harness.compose import suites
 from harness.compose.comparisons import store_of
+from harness.methods import method_names, own_methods, parse_method
+from harness.names import UnknownName
 
 
 def listed(what: str) -> dict[str, str]:
     """Every method, benchmark, half of a suite or figure with one sentence."""
     match what:
         case "methods":
-            return catalog.method_names()
+            return method_names()
         case "benchmarks":
             return {name: _sentence(entry) for name, entry in catalog.benchmarks().items()}
         case "suites":
@@ -22,7 +24,7 @@ def listed(what: str) -> dict[str, str]:
         case "figures":
             return catalog.figures()
         case _:
-            raise catalog.UnknownName("list", what, ("methods", "benchmarks", "suites", "figures"))
+            raise UnknownName("list", what, ("methods", "benchmarks", "suites", "figures"))
 
 
 def _sentence(entry: catalog.Entry) -> str:
@@ -40,8 +42,8 @@ def check(what: Path | None) -> dict[str, Any]:
 
     if what is not None and what.is_dir():
         return checks.check_store(store_of(what))
-    texts = [str(what)] if what is not None else catalog.own_methods()
-    found = {text: checks.check_method(catalog.parse_method(text)) for text in texts}
+    texts = [str(what)] if what is not None else own_methods()
+    found = {text: checks.check_method(parse_method(text)) for text in texts}
     if what is None:
         found["known answers"] = checks.known_answers()
     said = {

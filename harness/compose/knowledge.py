@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
+from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.history import PastTask
@@ -33,7 +34,7 @@ def past_tasks(source: str, own: str, model_of: Callable[[str, str], CurveModel]
         return _stored(folder)
     known = [name for name, entry in catalog.benchmarks().items() if entry.table or entry.family]
     if source not in known and not folder.is_dir():
-        raise catalog.UnknownName("past task, no folder of results and no benchmark with a table:", source, known)
+        raise UnknownName("past task, no folder of results and no benchmark with a table:", source, known)
     entry = catalog.find_benchmark(source)
     if entry.benchmark.name == own:
         return []
@@ -114,7 +115,7 @@ def with_priors(space: Mapping[str, Any], priors: Mapping[str, Any]) -> dict[str
     plain, domains = dict(space), Space.from_json(space).domains
     for name, given in priors.items():
         if name not in domains:
-            raise catalog.UnknownName("hyperparameter", name, domains)
+            raise UnknownName("hyperparameter", name, domains)
         plain[name] = {**plain[name], "prior": _prior(name, str(given), domains[name].cast, str(domains[name]))}
     Space.from_json(plain)
     return plain

@@ -19,6 +19,8 @@ from harness.compose.cards import verdict
 from harness.compose.delays import Stretch, measured, stretches
 from harness.compose.studies import SURROGATE, decision_time, model_of, prepared
 from harness.compose.trainings import JOURNAL
+from harness.methods import parse_method
+from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.loop import Log, Watch
@@ -138,7 +140,7 @@ def _otherwise(study: Study, method: str | None, workers: int | None, budget: fl
     study = replace(study, benchmark=replace(study.benchmark, **given), seed=study.seed if seed is None else seed)
     if method is None:
         return study
-    parsed = catalog.parse_method(method)
+    parsed = parse_method(method)
     past = {} if parsed.learns else {"history": "", "past": ()}
     return replace(study, method=parsed.to_json(), **past)
 
@@ -148,7 +150,7 @@ def _beside(study: Study) -> tuple[CurveModel, str]:
     name = study.source
     try:
         entry = catalog.find_benchmark(name) if name else None
-    except catalog.UnknownName:
+    except UnknownName:
         entry = None
     if entry is None or entry.table is None:
         raise ValueError(

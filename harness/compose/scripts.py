@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness import catalog
 from harness.compose.knowledge import with_priors
+from harness.methods import parse_method
+from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.command import Command
@@ -48,7 +49,7 @@ def read_space(path: Path) -> Space:
         raise ValueError(f"{path} is no TOML: {error}") from None
     for name in plain:
         if name != "space":
-            raise catalog.UnknownName(f"field of {path}", name, ["space"])
+            raise UnknownName(f"field of {path}", name, ["space"])
     entries = plain.get("space")
     if not isinstance(entries, dict) or not entries:
         raise ValueError(f"{path} needs a table [space] of hyperparameters, such as\n[space]\n{_EXAMPLE}")
@@ -77,11 +78,11 @@ def _check_entry(name: str, entry: Any, names: Sequence[str]) -> None:
     if not isinstance(kind, str):
         raise ValueError(f"hyperparameter {name!r} needs a type, one of {', '.join(CONSTRUCTORS)}; given {entry}")
     if kind not in CONSTRUCTORS:
-        raise catalog.UnknownName(f"type of {name!r}", kind, CONSTRUCTORS)
+        raise UnknownName(f"type of {name!r}", kind, CONSTRUCTORS)
     fields = inspect.signature(CONSTRUCTORS[kind]).parameters
     for field, value in entry.items():
         if field not in (*fields, "type", *BESIDE):
-            raise catalog.UnknownName(f"field of {name!r} ({kind})", field, (*fields, *BESIDE))
+            raise UnknownName(f"field of {name!r} ({kind})", field, (*fields, *BESIDE))
         wanted = list if field == "values" else bool if field == "cast_int" else (int, float)
         if field in fields and (not isinstance(value, wanted) or (field != "cast_int" and isinstance(value, bool))):
             raise ValueError(f"{field} of {name!r} must be {_SPELLED.get(field, 'a number')}, given {value!r}")
@@ -100,7 +101,7 @@ def _check_beside(name: str, entry: Mapping[str, Any], names: Sequence[str]) -> 
         raise ValueError(f'the condition of {name!r} is written if = {{optimizer = ["sgd"]}}, given {parents!r}')
     for parent in parents:
         if parent not in names:
-            raise catalog.UnknownName(f"hyperparameter that {name!r} depends on", parent, set(names) - {name})
+            raise UnknownName(f"hyperparameter that {name!r} depends on", parent, set(names) - {name})
 
 
 _SPELLED = {"values": "a list", "cast_int": "true or false"}
@@ -183,7 +184,7 @@ def declare(
         workers=workers,
         delays=Delays(warm=warm),
     )
-    study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed, source=str(script))
+    study = Study(method, parse_method(method).to_json(), benchmark, "real", seed, source=str(script))
     declared = Script(study, command, seed_arg, options)
     return declared._replace(study=declared.seeded(seed))
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness import catalog
 from harness.compose.knowledge import past_tasks, with_priors
+from harness.methods import Method, build, method_from_json, parse_method
+from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.comparison import Arm, Comparison
@@ -84,7 +86,7 @@ def overridden(benchmark: Benchmark, *overrides: Mapping[str, Any]) -> Benchmark
                 continue
             if name not in plain or name == "name":
                 known = (field for field in (*plain, *KNOWLEDGE) if field != "name")
-                raise catalog.UnknownName("field of a benchmark", name, known)
+                raise UnknownName("field of a benchmark", name, known)
             plain[name] = {**plain[name], **value} if name == "delays" else value
     if priors:
         plain["space"] = with_priors(plain["space"], priors)
@@ -100,7 +102,7 @@ def study_of(comparison: Comparison, arm: Arm, name: str, seed: int, *, real: bo
 
     entry = catalog.find_benchmark(name)
     benchmark = overridden(entry.benchmark, comparison.own.get(name, {}), comparison.overrides, arm.overrides)
-    method = catalog.parse_method(arm.method)
+    method = parse_method(arm.method)
     past = tuple({**comparison.overrides, **arm.overrides}.get("history", ())) if method.learns else ()
     return Study(
         arm=arm.label,
@@ -140,7 +142,7 @@ def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Schedul
     """The benchmark of a study with a space that has proposed nothing yet, and the study's scheduler."""
     from harness.randomness import stream
 
-    method = catalog.method_from_json(study.method)
+    method = method_from_json(study.method)
     if model is not None:
         _demand_state(method, model)
     space = study.benchmark.space.opened()
@@ -161,10 +163,10 @@ def prepared(study: Study, model: CurveModel | None) -> tuple[Benchmark, Schedul
     history = history_of(study.past, benchmark.name) if study.history else None
     if history is not None and history.digest != study.history:
         raise ValueError(f"the past tasks in {', '.join(study.past)} are no longer those that this study learned from")
-    return benchmark, catalog.build(method, benchmark, rng, first, history)
+    return benchmark, build(method, benchmark, rng, first, history)
 
 
-def _demand_state(method: catalog.Method, model: CurveModel) -> None:
+def _demand_state(method: Method, model: CurveModel) -> None:
     """Refuse a method that changes configs in the midst of a training where only whole trainings are known."""
     from harness.types import StatefulModel
 

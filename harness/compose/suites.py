@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import catalog
 from harness.compose.studies import model_of
+from harness.names import ROOT, UnknownName
 
 HALVES = ("development", "test")
 FIELDS = "fields"
@@ -20,7 +21,7 @@ def suites() -> dict[str, dict[str, dict[str, Any]]]:
     import tomllib
 
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    declared = tomllib.loads((catalog.ROOT / "suites.toml").read_text(encoding="utf-8"))
+    declared = tomllib.loads((ROOT / "suites.toml").read_text(encoding="utf-8"))
     for suite, parts in declared.items():
         fields = parts.get(FIELDS, {})
         for half in HALVES:
@@ -65,7 +66,7 @@ def expanded(names: Sequence[str], fields: Mapping[str, Any]) -> dict[str, dict[
             demand_data(name)
             benchmarks = {one: {**own, **_budget(one, own, fields)} for one, own in suites()[name].items()}
         elif name.partition("/")[0] in known:
-            raise catalog.UnknownName("suite", name, suites())
+            raise UnknownName("suite", name, suites())
         for one, own in benchmarks.items():
             if wanted.setdefault(one, dict(own)) != own:
                 raise ValueError(f"benchmark {one!r} is wanted twice, with different fields: compare the suites apart")

@@ -19,6 +19,7 @@ from harness import catalog
 from harness.compose.comparisons import SURVIVAL, declared, facts_under, of_studies, refusals, wanted
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import SURROGATE, data_digest, model_of, run_simulated
+from harness.methods import method_from_json
 
 if TYPE_CHECKING:
     from harness.comparison import Comparison, Outcome
@@ -147,7 +148,7 @@ def settings_of(comparison: Comparison, studies: Sequence[Study]) -> list[Settin
 def _recommending(studies: Sequence[Study]) -> list[str]:
     """The arms whose methods say by themselves which config they would hand over."""
     methods = {study.arm: study.method for study in studies}
-    return [arm for arm, method in methods.items() if catalog.method_from_json(method).recommends]
+    return [arm for arm, method in methods.items() if method_from_json(method).recommends]
 
 
 def silent(studies: Sequence[Study]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import catalog
+from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.space import Config
@@ -64,7 +65,7 @@ PARTS = {step.part: step for step in reversed(STANDARD)}
 def step_of(part: str, configs: int | None = None, seeds: int | None = None) -> Step:
     """A step as a user asks for it; ValueError where there is no such part, or it has no such number."""
     if part not in PARTS:
-        raise catalog.UnknownName("part of a table", part, PARTS)
+        raise UnknownName("part of a table", part, PARTS)
     usual = PARTS[part]
     if part == "optimum" and configs not in (None, 1):
         raise ValueError("a surrogate has one optimum: --part optimum takes --seeds only")
@@ -156,7 +157,7 @@ class Maker:
                 there = runs.chosen(self.folder, "optimum", lambda there: [] if config in there else [config])
                 return [run for run in runs.seeded_runs("optimum", there, step.seeds) if run.config == config]
             case part:
-                raise catalog.UnknownName("part of a table", part, PARTS)
+                raise UnknownName("part of a table", part, PARTS)
 
     def _chosen(self, step: Step, share: tuple[int, int], choose: Choose) -> list[Any]:
         from harness import tabulate as runs

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import catalog
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import prepared
+from harness.methods import parse_method
 
 if TYPE_CHECKING:
     from harness.command import Command
@@ -169,7 +170,7 @@ def tune(
         workers=workers,
         delays=Delays(warm=warm),
     )
-    study = Study(method, catalog.parse_method(method).to_json(), benchmark, "real", seed)
+    study = Study(method, parse_method(method).to_json(), benchmark, "real", seed)
     folder = Path(out) if out else _new_folder(Path("results") / f"tune-{name}")
     log, record = run_for_real(study, Command(prefix, max_arg), folder, None)
     best: tuple[int, float, int] | None = None

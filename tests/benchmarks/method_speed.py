@@ -30,10 +30,11 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness import catalog
 from harness.checks import past_tasks
 from harness.compose.studies import no_garbage_collection
 from harness.loop import run
+from harness.methods import build, parse_method
+from harness.plug_ins import find_plug_in
 from harness.simulated import Simulated
 from harness.space import Space, choice, lograndint, loguniform, ordinal, uniform
 from harness.toys import StatefulToy, Toy, toy_benchmark
@@ -111,13 +112,13 @@ class Timed:
 
 def study(method: str, workers: int, trials: int, seed: int) -> tuple[list[int], float, int]:
     """Nanoseconds of each `tell`, seconds of the whole, reports."""
-    space, parsed = MIXED.opened(), catalog.parse_method(method)
+    space, parsed = MIXED.opened(), parse_method(method)
     benchmark = toy_benchmark(space, tuple(range(1, 28)), 1e9, workers)
     if method in SEVERAL_OBJECTIVES:
         benchmark = replace(benchmark, objectives=(*benchmark.objectives, Objective("size")))
     toy = (StatefulToy if method == "pbt" else Toy)(benchmark)
     past = past_tasks(space) if parsed.learns else None
-    scheduler = Timed(catalog.build(parsed, benchmark, np.random.default_rng(seed), history=past), trials)
+    scheduler = Timed(build(parsed, benchmark, np.random.default_rng(seed), history=past), trials)
     executor = Simulated(toy, workers, seed, benchmark.delays)
     with no_garbage_collection():
         began = process_time()
@@ -144,7 +145,7 @@ def suggestion(name: str, restricted: bool) -> float:
     luck = np.random.default_rng(0)
     space = MIXED.restricted(MIXED.sample(luck, 600)) if restricted else MIXED.opened()
     benchmark = toy_benchmark(space, (1,))
-    sampler = catalog.find_plug_in(name).load()(benchmark, np.random.default_rng(1))
+    sampler = find_plug_in(name).load()(benchmark, np.random.default_rng(1))
     spent = 0.0
     for number in range(150):
         began = process_time()
@@ -161,7 +162,7 @@ def on_reference(method: str, reference: Path) -> float:
     table = reference_table(reference / "table.npz")
     model = table.under(replace(table.benchmark, table_miss="restrict"))
     benchmark = model.benchmark.with_space(model.restricted_space())
-    scheduler = catalog.build(catalog.parse_method(method), benchmark, np.random.default_rng(0))
+    scheduler = build(parse_method(method), benchmark, np.random.default_rng(0))
     began = process_time()
     run(benchmark, scheduler, Simulated(model, 4, 0, benchmark.delays), round(benchmark.budget * NANOSECONDS))
     return process_time() - began

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness import catalog
 from harness.compose.comparisons import facts_of
 from harness.compose.declarations import declared
 from harness.compose.knowledge import STUDIES
 from harness.compose.lookups import frames
 from harness.compose.studies import studies_of
 from harness.compose.suites import suites
+from harness.methods import own_methods
 from harness.store import Store
 from reports.intervals import LEVEL, t_quantile
 from reports.summary import observed
@@ -117,7 +117,7 @@ def best(regrets: dict[str, pd.DataFrame]) -> tuple[str, str, dict[str, pd.DataF
     if not seen or not rest:
         return None
     means = pd.DataFrame([grid.mean(skipna=False) for grid in seen]).mean(skipna=False).dropna()
-    house = set(catalog.own_methods())
+    house = set(own_methods())
     own = [str(arm) for arm in means.index if arm in house]
     foreign = [str(arm) for arm in means.index if arm not in house]
     if not own or not foreign:

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from harness import catalog
+from harness.methods import build, parse_method
 from harness.space import Space
 from harness.types import Benchmark, Fidelity, Objective, Report, Status
 
@@ -26,8 +26,8 @@ def main() -> None:
                 workers=study["workers"],
                 resumable=study["resumable"],
             )
-            method = catalog.parse_method(sys.argv[1])
-            scheduler = catalog.build(method, benchmark, np.random.default_rng(study["seed"]))
+            method = parse_method(sys.argv[1])
+            scheduler = build(method, benchmark, np.random.default_rng(study["seed"]))
             answer, known = {"ready": True}, set()
         elif "ask" in request:
             job = scheduler.ask()

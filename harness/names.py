@@ -1,0 +1,20 @@
+"""Where the things lie that have names, and the error for a name that nothing has."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PROJECT = ROOT.parent
+
+
+class UnknownName(ValueError):
+    """A name that nothing here has; the message gives the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], also: str = "") -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(known)}"
+        super().__init__(f"unknown {kind} {name!r}: {hint}{also and f' {also}'}")
