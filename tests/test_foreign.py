@@ -245,6 +245,9 @@ def test_what_it_started_is_killed_with_it(tmp_path: Path) -> None:
     path.write_text(CHILDREN.replace("{path!r}", repr(str(tmp_path))))
     started = Program("parent", [sys.executable, "-S", "-E", str(path)])
     assert started.say({}, 60.0) == {"ready": True}
+    patience = time.monotonic() + 30
+    while len(processes_of(tmp_path)) < 2 and time.monotonic() < patience:
+        time.sleep(0.01)  # a process that has just begun may not show its command line yet
     assert len(processes_of(tmp_path)) == 2
     started.close()
     assert processes_of(tmp_path) == []

@@ -23,7 +23,7 @@ OPTIMISERS = optimisers()
 
 def test_listing_imports_no_library_and_cites_each_method() -> None:
     code = (
-        "import sys; from harness import catalog; names = method_names();"
+        "import sys; from harness.methods import method_names; names = method_names();"
         "print(names['optuna-tpe']); assert not {'optuna', 'torch', 'numpy'} & set(sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
