@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.randomness import stream
 from surrogates.declared import Declared
-from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, mean_over, unbounded_runs
+from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, mean_over, places_of, unbounded_runs
 from surrogates.noise import Noise
 from surrogates.surrogate import Surrogate
 from surrogates.table import IID, TableData
@@ -61,7 +61,7 @@ LINES = (
     Line("R2 of the final loss", (0.90, 1.0), (0.75, 1.0)),
     Line("Spearman in the best quarter", (0.75, 1.0), (0.50, 1.0)),
     Line("regret of its optimum, trained again", (-INF, 0.05), (-INF, 0.15)),
-    Line("Kendall tau of methods, on the table's rows", (0.8, 1.0), (0.6, 1.0)),
+    Line("Kendall tau of methods, on a table drawn from it", (0.8, 1.0), (0.6, 1.0)),
     Line("Kendall tau of methods, on any config", (0.8, 1.0), (0.6, 1.0)),
     Line("coverage of the 90 % band", (0.85, 0.95), (0.75, 0.99)),
     Line("diverged share, predicted less true", (-0.02, 0.02), (-0.05, 0.05)),
@@ -85,8 +85,8 @@ def card(
 ) -> dict[str, Any]:
     """The card of a surrogate as plain JSON.
 
-    ranking: what comparing methods on the surrogate and on the raw table gave: its `tau` on the
-    table's rows and on any config; None where not done.
+    ranking: what comparing methods on the surrogate and on the raw table gave: its `tau` on a table drawn from the
+    surrogate and on any config; None where not done.
     """
     first, good = learned.first, learned.good
     truth = mean_over(learned.values[..., first] * learned.signs[first], good)
@@ -213,16 +213,16 @@ def _coverage(learned: Prepared, candidate: str) -> dict[str, Any]:
         measured[row, np.flatnonzero(good[row])[-1]] = False
     mean = mean_of(replace(learned, measured=measured), np.arange(len(learned.x)), CANDIDATES[candidate])
     place = (len(mean.times.mean) - 1) * len(learned.modelled) + learned.first
-    expected = mean.predict(learned.x[again])[0][:, place]
+    expected, places = mean.predict(learned.x[again])[0][:, place], places_of(learned, mean, learned.x[again])
     every = unbounded_runs(learned, mean.scale)
     runs = [every[row] for row in again]
     inside, widths = 0, []
     for fold in range(5):
         there = np.arange(len(again)) % 5 == fold
-        noise = Noise.of(learned.x[again[~there]], [runs[i] for i in np.flatnonzero(~there)])
+        noise = Noise.of(places[~there], [runs[i] for i in np.flatnonzero(~there)])
         for i in np.flatnonzero(there):
             wider = np.sqrt(1 + 1 / (len(runs[i]) - 1))
-            low, high = wider * noise.quantiles(learned.x[again[i]], place, [(1 - BAND) / 2, (1 + BAND) / 2])
+            low, high = wider * noise.quantiles(places[i], place, [(1 - BAND) / 2, (1 + BAND) / 2])
             inside += bool(low <= runs[i][-1, place] - expected[i] <= high)
             widths.append(high - low)
     return {"share": inside / len(again), "configs": len(again), "band": BAND, "median_width": float(np.median(widths))}
@@ -239,10 +239,10 @@ def _coverage_of_unseen(learned: Prepared, held_out: HeldOut, model: Surrogate) 
     every = unbounded_runs(learned, fitted.mean.scale)
     inside = 0
     for i, row in enumerate(kept):
-        point = learned.x[row]
-        near = fitted.misses.near(fitted.misses.x[i])
+        stands = fitted.misses.x[i]
+        near = fitted.misses.near(stands)
         missed = fitted.misses.residuals[near[near != i], 0, place]
-        lucky = fitted.noise.near(point)
+        lucky = fitted.noise.near(stands)
         drawn = [fitted.noise.residuals[one, : fitted.noise.runs[one], place] for one in lucky]
         luck = np.concatenate(drawn or [np.zeros(1)])
         both = np.add.outer(np.concatenate([missed, -missed]), np.concatenate([luck, -luck]))

@@ -23,7 +23,7 @@ from surrogates.declared import Declared
 from surrogates.features import Features
 from surrogates.mean import Mean, Regressor
 from surrogates.misses import misses_of, none_of
-from surrogates.noise import Noise
+from surrogates.noise import Noise, place_of
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.nearest import Nearest
 from surrogates.regressors.trees import Trees
@@ -190,6 +190,11 @@ def _unbounded(scale: Scale, values: Array, chosen: NDArray[np.bool_]) -> Array:
     return unbounded
 
 
+def places_of(data: Prepared, mean: Mean, x: Array) -> Array:
+    """Where configs with features x (n, d) stand among others, by what is predicted of them, (n, d + 1)."""
+    return place_of(x, mean.predict(x)[0][:, -len(data.modelled) :])
+
+
 def unbounded_runs(data: Prepared, scale: Scale) -> list[Array]:
     """The good runs of each config on the scale, each (runs, levels * modelled)."""
     width = data.values[0, 0].size
@@ -251,7 +256,7 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     learned = prepared(data, declared)
     held_out = cross_validated(learned)
     mean = mean_of(learned, np.arange(len(learned.x)), CANDIDATES[held_out.candidate])
-    noise = Noise.of(learned.x, unbounded_runs(learned, mean.scale))
+    noise = Noise.of(places_of(learned, mean, learned.x), unbounded_runs(learned, mean.scale))
     failed, replicate = np.nonzero(learned.diverged)
     runs = learned.rows[failed], replicate
     fitted = Fitted(
@@ -285,7 +290,7 @@ def _misses(data: Prepared, held_out: HeldOut, scale: Scale, noise: Noise) -> No
     truth = mean_over(_unbounded(scale, data.values, data.good), data.good)[kept]
     guess = scale.unbounded(held_out.values[kept])
     missed = (truth - guess).reshape(len(truth), -1).round(MISSED_DIGITS)
-    return misses_of(data.x[kept], guess[:, -1], missed, data.good.sum(axis=1)[kept], noise)
+    return misses_of(place_of(data.x[kept], guess[:, -1]), missed, data.good.sum(axis=1)[kept], noise)
 
 
 def _reach(x: Array) -> float:

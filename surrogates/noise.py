@@ -3,7 +3,8 @@
 Where a config was trained with several seeds, each run leaves a residual, its distance from their mean over all levels
 and metrics at once. A config's noise is such a residual of one of the nearest configs that have any, with either sign:
 so it is small where runs repeat and large near the edge of divergence, and its levels hang together as they did for
-real.
+real. Near are configs with like hyperparameters that are predicted to end alike: the luck of a bad config says nothing
+of a good one beside it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,22 @@ Array = NDArray[np.float64]
 NEIGHBOURS = 12
 
 
+def place_of(x: Array, ends: Array) -> Array:
+    """Where configs stand among others, (..., d + 1), by features (..., d) and predicted last metrics (..., m).
+
+    Of these, on their scale, the mean: a factor of e in the distance to the floor is as far as from one end of a
+    hyperparameter to the other.
+    """
+    return np.concatenate([x, ends.mean(axis=-1, keepdims=True)], axis=-1)
+
+
 @dataclass(frozen=True)
 class Noise:
     """Measured residuals and where they were measured.
 
-    x: (r, d), the features of configs with several seeds; residuals: (r, s, q), one a run, scaled to the spread of a
-    single run around the truth; runs: (r,), how many of the s there are. Without repeated seeds r is 0: no noise.
+    x: (r, d), the places of configs with several seeds, as `place_of` gives them; residuals: (r, s, q), one a run,
+    scaled to the spread of a single run around the truth; runs: (r,), how many of the s there are. Without repeated
+    seeds r is 0: no noise.
     """
 
     x: Array
@@ -32,7 +43,7 @@ class Noise:
 
     @staticmethod
     def of(x: Array, runs: Sequence[Array]) -> Noise:
-        """The residuals of runs grouped by config: x (n, d), runs[i] (seeds of i, q)."""
+        """The residuals of runs grouped by config: places x (n, d), runs[i] (seeds of i, q)."""
         again = [i for i, curves in enumerate(runs) if len(curves) > 1]
         most = max((len(runs[i]) for i in again), default=0)
         residuals = np.zeros((len(again), most, runs[0].shape[1]))
@@ -43,7 +54,7 @@ class Noise:
         return Noise(x[again], residuals, np.array([len(runs[i]) for i in again], dtype=np.intp))
 
     def near(self, point: Array) -> NDArray[np.intp]:
-        """The nearest configs that lend to a point (d,), as rows of `x` in rising order."""
+        """The nearest configs that lend to a place (d,), as rows of `x` in rising order."""
         if len(self.x) <= NEIGHBOURS:
             return np.arange(len(self.x))
         differences = self.x - point
@@ -53,7 +64,7 @@ class Noise:
         return near
 
     def drawn(self, point: Array, luck: Sequence[float]) -> Array:
-        """A residual (q,) by three numbers of [0, 1): which neighbour, which of its runs, which sign."""
+        """A residual (q,) at a place, by three numbers of [0, 1): which neighbour, which of its runs, which sign."""
         if not len(self.x):
             return np.zeros(self.residuals.shape[2])
         near = self.near(point)
@@ -61,10 +72,10 @@ class Noise:
         residual = self.residuals[row, int(luck[1] * self.runs[row])]
         return residual if luck[2] < 0.5 else -residual
 
-    def quantiles(self, point: Array, place: int, shares: Sequence[float]) -> Array:
-        """Quantiles of what `drawn` gives at a point, of the residuals' number `place`."""
+    def quantiles(self, point: Array, which: int, shares: Sequence[float]) -> Array:
+        """Quantiles of what `drawn` gives at a point, of the residuals' number `which`."""
         near = self.near(point)
-        drawn = np.concatenate([self.residuals[row, : self.runs[row], place] for row in near])
+        drawn = np.concatenate([self.residuals[row, : self.runs[row], which] for row in near])
         weights = np.concatenate([np.full(self.runs[row], 1 / self.runs[row]) for row in near])
         both, weights = np.concatenate([drawn, -drawn]), np.concatenate([weights, weights])
         order = np.argsort(both, kind="stable")

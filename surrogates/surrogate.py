@@ -14,7 +14,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 from zipfile import BadZipFile
@@ -27,8 +27,8 @@ from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
-from surrogates.misses import none_of, place_of
-from surrogates.noise import Noise
+from surrogates.misses import none_of
+from surrogates.noise import Noise, place_of
 from surrogates.table import ENDS
 
 JSON, NPZ = "surrogate.json", "surrogate.npz"
@@ -161,7 +161,7 @@ class Surrogate:
         mean, place = self.fitted.mean, self._objectives[0]
         unbounded, seconds = mean.predict(x)
         for row, config in enumerate(configs):
-            unbounded[row] += self._missed(x[row], unbounded[row], self._own(self._values(config)))
+            unbounded[row] += self._missed(self._place(x[row], unbounded[row]), self._own(self._values(config)))
         source = self._sources[place]
         if source == SECONDS:
             losses = seconds.sum(axis=1) if self.benchmark.fidelity.continues else seconds[:, -1]
@@ -172,8 +172,10 @@ class Surrogate:
             losses[row] = self._failed(x[row], seconds[row]).losses[-1][0]
         return losses
 
-    def _missed(self, point: Array, unbounded: Array, own: int) -> Array:
-        place = place_of(point, unbounded[-len(self.fitted.modelled) :])
+    def _place(self, point: Array, unbounded: Array) -> Array:
+        return place_of(point, unbounded[-len(self.fitted.modelled) :])
+
+    def _missed(self, place: Array, own: int) -> Array:
         return self.fitted.misses.drawn(place, [number_at(own, part) for part in (1, 2, 3)])
 
     def _curve(self, point: Array, own: int, luck: int | None) -> Curve:
@@ -183,9 +185,10 @@ class Surrogate:
             chance = mean.chance_to_diverge(point[None])[0]
             if chance > (0.5 if luck is None else number_at(luck, 0)):
                 return self._failed(point, seconds[0])
-        unbounded += self._missed(point, unbounded[0], own)
+        place = self._place(point, unbounded[0])
+        unbounded += self._missed(place, own)
         if luck is not None:
-            unbounded += noise.drawn(point, [number_at(luck, place) for place in (1, 2, 3)])
+            unbounded += noise.drawn(place, [number_at(luck, part) for part in (1, 2, 3)])
         spent, modelled = self._spent(seconds[0]), mean.values(unbounded[0])
         values = modelled.take(self._sources, axis=1)
         values *= self._factors
@@ -277,10 +280,11 @@ def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
             {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
         )
         content["noise"] = noise = from_arrays(Noise, arrays, "noise")
-        # A surrogate that was fitted when nobody asked what its mean misses has none of these.
-        known = any(name.startswith("misses.") for name in arrays)
-        missing = none_of(noise.x.shape[1], noise.residuals.shape[2])
-        content["misses"] = from_arrays(Noise, arrays, "misses") if known else missing
+        if any(name.startswith("misses.") for name in arrays):
+            content["misses"] = from_arrays(Noise, arrays, "misses")
+        else:  # fitted when nobody asked what a mean misses, nor how configs end that lend their luck
+            content["misses"] = none_of(noise.x.shape[1], noise.residuals.shape[2])
+            content["noise"] = replace(noise, x=place_of(noise.x, np.zeros((len(noise.x), 1))))
         content["failures"] = from_arrays(Failures, arrays, "failures")
     except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{folder}: {JSON} and {NPZ} are not a surrogate ({type(error).__name__}: {error})") from None

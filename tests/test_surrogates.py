@@ -26,9 +26,10 @@ from harness.space import Config, Space, choice, loguniform, uniform
 from harness.types import Benchmark, End, Fidelity, Objective
 from surrogates import declared, fitting, surrogate
 from surrogates.declared import Declared
+from surrogates.drawn import drawn_table
 from surrogates.features import Features
-from surrogates.misses import misses_of, none_of, place_of
-from surrogates.noise import NEIGHBOURS, Noise
+from surrogates.misses import misses_of, none_of
+from surrogates.noise import NEIGHBOURS, Noise, place_of
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.kernel import matern
 from surrogates.regressors.likelihood import left_out, likelihood, solve
@@ -363,17 +364,17 @@ def test_what_is_missed_is_told_from_luck(own: float, runs: int) -> None:
     x = rng.random((400, 2))
     offsets = own * rng.standard_normal((400, 1)) + luck / np.sqrt(runs) * rng.standard_normal((400, 1))
     noise = Noise.of(x[:100], [*luck * rng.standard_normal((100, 3, 1))])
-    missed = misses_of(x, np.zeros((400, 1)), offsets, np.full(400, runs), noise).residuals[:, 0, 0]
+    missed = misses_of(x, offsets, np.full(400, runs), noise).residuals[:, 0, 0]
     spread, allowed = np.sqrt((missed**2).mean()), 0.45 * luck / np.sqrt(runs)
     assert abs(spread - own) < (allowed if own < luck else 0.1 * own)
 
 
 def test_what_is_missed_of_bad_configs_says_nothing_of_good_ones() -> None:
     """Configs predicted to end badly, everywhere among the good ones, are missed by a hundred times as much."""
-    rng, none = np.random.default_rng(0), Noise.of(np.zeros((1, 2)), [np.zeros((1, 1))])
-    x, bad = rng.random((400, 2)), np.arange(400) % 4 == 0
-    ends = np.where(bad, 3.0, 0.0)[:, None]
-    missed = misses_of(x, ends, np.where(bad, 1.0, 0.01)[:, None], np.ones(400, dtype=np.intp), none)
+    rng, none = np.random.default_rng(0), Noise.of(np.zeros((1, 3)), [np.zeros((1, 1))])
+    bad = np.arange(400) % 4 == 0
+    places = place_of(rng.random((400, 2)), np.where(bad, 3.0, 0.0)[:, None])
+    missed = misses_of(places, np.where(bad, 1.0, 0.01)[:, None], np.ones(400, dtype=np.intp), none)
     drawn = [abs(missed.drawn(place_of(one, np.zeros(1)), rng.random(3).tolist())[0]) for one in rng.random((50, 2))]
     assert max(drawn) == pytest.approx(0.01)
 
@@ -398,18 +399,39 @@ def test_a_config_has_luck_of_its_own_as_measured() -> None:
     assert np.corrcoef(np.log(finals).mean(axis=1), np.log(about))[0, 1] > 0.99
 
 
+def test_a_table_is_drawn_run_by_run(learnt: Learnt) -> None:
+    data, model, _ = learnt
+    ends = data.ends.copy()
+    ends[::3, 1] = -1
+    drawn = drawn_table(model, replace(data, ends=ends))
+    assert drawn.configs == data.configs and ((drawn.ends >= 0) == (ends >= 0)).all()
+    for row, seed in ((0, 0), (1, 1), (4, 1)):
+        curve = model.curve(data.configs[row], seed + 1)
+        length = len(curve.losses)
+        assert drawn.values[row, seed, : length - 1, 0].tolist() == [one for (one,) in curve.losses[: length - 1]]
+        assert np.isnan(drawn.values[row, seed, length:]).all() and ENDS[drawn.ends[row, seed]] is curve.end
+    assert np.isnan(drawn.values[0, 1]).all() and np.isnan(drawn.seconds[0, 1]).all()
+    finals, raw = drawn.final_losses()[:, 0], data.final_losses()[:, 0]
+    both = np.isfinite(finals) & np.isfinite(raw)
+    assert spearmanr(finals[both], raw[both]).statistic > 0.9
+
+
 def test_a_surrogate_without_what_is_missed_still_loads(learnt: Learnt, tmp_path: Path) -> None:
     _, model, _ = learnt
-    surrogate.save(mean_alone(model).fitted, "table", tmp_path)
+    old = mean_alone(model).fitted
+    places = old.noise.x * np.array([*np.ones(old.support.shape[1]), 0.0])
+    old = replace(old, noise=replace(old.noise, x=places))
+    surrogate.save(old, "table", tmp_path)
     plain = json.loads((tmp_path / surrogate.JSON).read_text())
     with np.load(tmp_path / surrogate.NPZ) as stored:
         arrays = {name: stored[name] for name in stored.files if not name.startswith("misses.")}
+    arrays["noise.x"] = places[:, :-1]
     plain["digest"] = surrogate._digest({name: one for name, one in plain.items() if name != "digest"}, arrays)
     np.savez_compressed(tmp_path / surrogate.NPZ, **arrays)
     (tmp_path / surrogate.JSON).write_text(json.dumps(plain))
     loaded = surrogate.load(tmp_path, model.benchmark, "table")
     for config in fresh(20):
-        assert loaded.curve(config, 3)[:2] == mean_alone(model).curve(config, 3)[:2]
+        assert loaded.curve(config, 3)[:2] == Surrogate(model.benchmark, old, "").curve(config, 3)[:2]
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------
@@ -519,7 +541,7 @@ def test_the_facts_of_the_test_metric_are_those_of_its_own_losses(
     judged = data.benchmark.judged_by_test()
     assert judged is not None and judged.test_metric is None
     known, losses = model.facts()["test"], model.under(judged).final_losses(fresh(2000))
-    assert known["optimum"] <= losses.min() + 1e-9
+    assert known["optimum"] <= losses.min() + 1e-3  # of another sample, and configs have luck of their own
     assert known["median"] == pytest.approx(np.median(losses), abs=0.02)
     assert known["noise"] == pytest.approx(data.seed_spread())  # the test loss lies a fixed step above
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness import catalog
 from harness.compose.declarations import DEFAULT_METHODS
@@ -14,7 +15,7 @@ from harness.compose.studies import model_of, simulate, study_of
 RANKED_SEEDS = 100
 RANKED_BUDGETS = 5
 """Between a tenth of the benchmark's budget and all of it, evenly on a log scale."""
-TABLE, ROWS, FREE = WORLDS = "table", "surrogate on the table's rows", "surrogate"
+TABLE, DRAWN, FREE = WORLDS = "table", "a table drawn from the surrogate", "surrogate"
 EQUAL = 0.02
 """Methods whose mean regrets differ by less of the gap from median to best are practically equal."""
 
@@ -32,6 +33,7 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
     fitted, learned, held_out = fitting.fit(data, known)
     surrogate.save(fitted, data.learned().digest(), place)
     model_of.cache_clear()
+    _model.cache_clear()
     catalog.benchmarks.cache_clear()
     model = surrogate.load(place, replace(data.benchmark, table_miss="surrogate"), data.learned().digest())
     ranking = ranked(name, seeds, jobs)
@@ -87,10 +89,10 @@ def verdict(name: str) -> str | None:
 def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
     """Whether methods rank on the surrogate as on the raw table: Kendall's tau-b, means over some budgets.
 
-    Twice: on the surrogate with the table's rows as its only configs, where nothing differs but the curves, and on the
-    surrogate as it is used, free to propose any config. The same methods with the same seeds in each world; their mean
-    regret is that of the trial held at the time, its config looked up without noise. Methods nearer than `EQUAL`, or
-    than the noise, are ties in their world.
+    Twice: on a table of the same configs and seeds whose curves are drawn from the surrogate, where nothing differs but
+    the curves, and on the surrogate as it is used, free to propose any config. The same methods with the same seeds in
+    each world; their mean regret is that of the trial held at the time, by the mean over its config's seeds. Methods
+    nearer than `EQUAL`, or than the noise, are ties in their world.
     """
     import numpy as np
 
@@ -106,7 +108,7 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
         means = (np.minimum(held, median).mean(axis=1) - best) / (median - best)
         equal = max(EQUAL, noise / (median - best))
         regrets[world], ordered[world] = means.tolist(), orders(means.T, equal)
-    agreed = {world: tau_b(ordered[TABLE], ordered[world]).tolist() for world in (ROWS, FREE)}
+    agreed = {world: tau_b(ordered[TABLE], ordered[world]).tolist() for world in (DRAWN, FREE)}
     taus = {world: [None if np.isnan(tau) else tau for tau in found] for world, found in agreed.items()}
     return {
         "tau": {world: _mean([tau for tau in found if tau is not None]) for world, found in taus.items()},
@@ -123,19 +125,26 @@ def _mean(taus: Sequence[float]) -> float | None:
 
 
 def _ruler(name: str, world: str) -> tuple[float, float, float]:
-    """The best and the median noise-free final loss of a world, and how far seeds spread it."""
-    import numpy as np
+    """The best and the median final loss of a world, and how far seeds spread it."""
+    facts = _model(name, world).facts()
+    return facts["optimum"], facts["median"], facts["noise"] or 0.0
 
-    facts = model_of(name, "surrogate" if world == FREE else "restrict").facts()
-    if world != ROWS:
-        return facts["optimum"], facts["median"], facts["noise"] or 0.0
-    rows = model_of(name, "restrict").restricted_space().rows or ()
-    losses = [model_of(name, "surrogate").final_loss(row) for row in rows]
-    return min(losses), float(np.median(losses)), facts["noise"] or 0.0
+
+@cache
+def _model(name: str, world: str) -> Any:
+    """What answers in a world."""
+    if world != DRAWN:
+        return model_of(name, "restrict" if world == TABLE else "surrogate")
+    from surrogates.drawn import drawn_table
+    from surrogates.table import Table, load_data
+
+    data = load_data(_folder(name))
+    drawn = drawn_table(cast(Any, model_of(name, "surrogate")), data)
+    return Table(drawn).under(replace(data.benchmark, table_miss="restrict"))
 
 
 def _held(name: str, world: str, budgets: Sequence[float], seeds: int, jobs: int) -> Any:
-    """The noise-free final loss of the trial held at each budget, shape (methods, seeds, budgets)."""
+    """The final loss, its mean over seeds, of the trial held at each budget, shape (methods, seeds, budgets)."""
     from itertools import product
 
     import numpy as np
@@ -148,7 +157,7 @@ def _held(name: str, world: str, budgets: Sequence[float], seeds: int, jobs: int
 
 
 def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[float]) -> list[float]:
-    """What a method holds at each budget in one study: the noise-free final loss of its incumbent, infinite if none."""
+    """What a method holds at each budget in one study: the final loss of its incumbent over seeds, infinite if none."""
     import json
     import math
 
@@ -163,9 +172,9 @@ def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[flo
     arm = Arm(method, method)
     miss = "surrogate" if world == FREE else "restrict"
     study = study_of(Comparison((arm,), (name,), (seed,), {"table_miss": miss}), arm, name, seed)
-    model = model_of(name, "restrict" if world == TABLE else "surrogate")
+    model = _model(name, world)
     with threadpool_limits(1):
-        done = record(study, *simulate(study, curves=model if world == ROWS else None))
+        done = record(study, *simulate(study, curves=model))
     if done.error:
         raise RuntimeError(f"{method} on {name}, seed {seed}, failed:\n{done.error}")
     _, events = frames([done])
