@@ -432,7 +432,8 @@ def test_a_grid_of_the_package_says_what_the_package_says(module: object, part: 
         name: domain.values for name, domain in model.benchmark.space.domains.items()
     }
     for config in model.benchmark.space.sample(np.random.default_rng(5), 50):
-        said = {tuple(theirs(dict(config)).values()) for _ in range(40)}
+        # It draws one of a few replicates by luck of its own: so often that none is left out.
+        said = {tuple(theirs(dict(config)).values()) for _ in range(200)}
         ours = {tuple(model.curve(config, seed).metrics[0].values()) for seed in range(40)}
         assert ours == said
     seconds = float(np.nanmedian(model.seconds))
