@@ -257,6 +257,7 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     held_out = cross_validated(learned)
     mean = mean_of(learned, np.arange(len(learned.x)), CANDIDATES[held_out.candidate])
     noise = Noise.of(places_of(learned, mean, learned.x), unbounded_runs(learned, mean.scale))
+    best = mean.scale.unbounded(learned.values[learned.good][:, -1]).min(axis=0)
     failed, replicate = np.nonzero(learned.diverged)
     runs = learned.rows[failed], replicate
     fitted = Fitted(
@@ -269,6 +270,7 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
         mean=mean,
         misses=_misses(learned, held_out, mean.scale, noise),
         noise=noise,
+        best=best,
         failures=Failures(learned.x[failed], data.values[runs], data.lengths()[runs], data.ends[runs]),
         support=learned.x,
         reach=_reach(learned.x),

@@ -3,8 +3,9 @@
 A surrogate on disk lies beside its table: `surrogate.json` says what it is and which table it was fitted to,
 `surrogate.npz` holds plain arrays. A config's curve is the mean that the regressor predicts, moved by what that misses
 of a config nearby, the same with every seed, and by the residual of a run measured nearby, another with every seed;
-seconds have no noise. Where configs around it diverged, the seed decides whether it does, and then its curve is that of
-the nearest run that did.
+seconds have no noise. Luck has either sign, but for the one with which a curve would end better than its mean and than
+anything that was measured. Where configs around it diverged, the seed decides whether it does, and then its curve is
+that of the nearest run that did.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Fitted:
 
     modelled: the metrics that the mean describes; derived: the others, each a factor times a modelled metric or (None)
     the seconds; products, low, high: see `Features`; misses: what the mean misses of configs; noise: between seeds;
+    best: the lowest measured last metrics on the scale, (modelled,);
     support: features (n, d) of the configs that were measured, and reach: how far from the nearest a config may lie
     that they speak for; facts: what reports may state; made: how, free-form JSON.
     """
@@ -72,6 +74,7 @@ class Fitted:
     mean: Mean
     misses: Noise
     noise: Noise
+    best: Array
     failures: Failures
     support: Array
     reach: float
@@ -161,7 +164,8 @@ class Surrogate:
         mean, place = self.fitted.mean, self._objectives[0]
         unbounded, seconds = mean.predict(x)
         for row, config in enumerate(configs):
-            unbounded[row] += self._missed(self._place(x[row], unbounded[row]), self._own(self._values(config)))
+            missed = self._missed(self._place(x[row], unbounded[row]), self._own(self._values(config)))
+            unbounded[row] = self._moved(unbounded[row], missed)
         source = self._sources[place]
         if source == SECONDS:
             losses = seconds.sum(axis=1) if self.benchmark.fidelity.continues else seconds[:, -1]
@@ -178,6 +182,12 @@ class Surrogate:
     def _missed(self, place: Array, own: int) -> Array:
         return self.fitted.misses.drawn(place, [number_at(own, part) for part in (1, 2, 3)])
 
+    def _moved(self, curve: Array, residual: Array) -> Array:
+        """An unbounded curve moved by a residual, or against it where it would end better than anything measured."""
+        ends = curve[-len(self.fitted.modelled) :]
+        beyond = ends + residual[-len(ends) :] < np.minimum(ends, self.fitted.best)
+        return curve - residual if beyond.any() else curve + residual
+
     def _curve(self, point: Array, own: int, luck: int | None) -> Curve:
         mean, noise = self.fitted.mean, self.fitted.noise
         unbounded, seconds = mean.predict(point[None])
@@ -186,10 +196,10 @@ class Surrogate:
             if chance > (0.5 if luck is None else number_at(luck, 0)):
                 return self._failed(point, seconds[0])
         place = self._place(point, unbounded[0])
-        unbounded += self._missed(place, own)
+        drawn = self._moved(unbounded[0], self._missed(place, own))
         if luck is not None:
-            unbounded += noise.drawn(place, [number_at(luck, part) for part in (1, 2, 3)])
-        spent, modelled = self._spent(seconds[0]), mean.values(unbounded[0])
+            drawn = self._moved(drawn, noise.drawn(place, [number_at(luck, part) for part in (1, 2, 3)]))
+        spent, modelled = self._spent(seconds[0]), mean.values(drawn)
         values = modelled.take(self._sources, axis=1)
         values *= self._factors
         return self._read(values, spent, End.COMPLETE)
@@ -247,7 +257,7 @@ class Rows(Sequence[Mapping[str, float]]):
 
 
 PLAIN = ("metrics", "modelled", "derived", "products", "reach", "facts", "made")
-ARRAYS = ("low", "high", "support")
+ARRAYS = ("low", "high", "support", "best")
 
 
 def save(fitted: Fitted, table: str, folder: Path) -> None:
@@ -275,15 +285,18 @@ def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
         digest, fitted_to = plain.pop("digest"), plain["table"]
         with open(folder / NPZ, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        content: dict[str, Any] = {name: plain[name] for name in PLAIN} | {name: arrays[name] for name in ARRAYS}
+        old = not any(name.startswith("misses.") for name in arrays)
+        content: dict[str, Any] = {name: plain[name] for name in PLAIN}
+        content |= {name: arrays[name] for name in ARRAYS if not (old and name == "best")}
         content["mean"] = Mean.from_arrays(
             {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
         )
         content["noise"] = noise = from_arrays(Noise, arrays, "noise")
-        if any(name.startswith("misses.") for name in arrays):
+        if not old:
             content["misses"] = from_arrays(Noise, arrays, "misses")
         else:  # fitted when nobody asked what a mean misses, nor how configs end that lend their luck
             content["misses"] = none_of(noise.x.shape[1], noise.residuals.shape[2])
+            content["best"] = np.full(len(content["modelled"]), -np.inf)
             content["noise"] = replace(noise, x=place_of(noise.x, np.zeros((len(noise.x), 1))))
         content["failures"] = from_arrays(Failures, arrays, "failures")
     except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:

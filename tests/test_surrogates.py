@@ -399,6 +399,15 @@ def test_a_config_has_luck_of_its_own_as_measured() -> None:
     assert np.corrcoef(np.log(finals).mean(axis=1), np.log(about))[0, 1] > 0.99
 
 
+def test_no_luck_ends_better_than_the_mean_and_all_that_was_measured(learnt: Learnt) -> None:
+    data, model, _ = learnt
+    best, mean = np.nanmin(data.final_losses()), mean_alone(model)
+    for config in fresh(200):
+        if len(expected := mean.expected(config).losses) == len(LEVELS):
+            lowest = min(best, expected[-1][0])
+            assert all(model.curve(config, seed).losses[-1][0] > lowest - 1e-9 for seed in range(10))
+
+
 def test_a_table_is_drawn_run_by_run(learnt: Learnt) -> None:
     data, model, _ = learnt
     ends = data.ends.copy()
@@ -420,11 +429,11 @@ def test_a_surrogate_without_what_is_missed_still_loads(learnt: Learnt, tmp_path
     _, model, _ = learnt
     old = mean_alone(model).fitted
     places = old.noise.x * np.array([*np.ones(old.support.shape[1]), 0.0])
-    old = replace(old, noise=replace(old.noise, x=places))
+    old = replace(old, noise=replace(old.noise, x=places), best=np.full_like(old.best, -np.inf))
     surrogate.save(old, "table", tmp_path)
     plain = json.loads((tmp_path / surrogate.JSON).read_text())
     with np.load(tmp_path / surrogate.NPZ) as stored:
-        arrays = {name: stored[name] for name in stored.files if not name.startswith("misses.")}
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("misses.") and name != "best"}
     arrays["noise.x"] = places[:, :-1]
     plain["digest"] = surrogate._digest({name: one for name, one in plain.items() if name != "digest"}, arrays)
     np.savez_compressed(tmp_path / surrogate.NPZ, **arrays)
