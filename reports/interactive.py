@@ -56,9 +56,43 @@ def columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
 
 def anytime(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[str, Any]:
     """The best loss so far against time, a group per arm."""
-    facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
-    frame, budget = curves.anytime(summary, benchmark), float(here["budget"].max())
+    facts, frame = summary.facts[benchmark], curves.anytime(summary, benchmark)
     begin, bottom, top = curves.window(frame, facts.get("optimum"), facts.get("median")) if len(frame) else (0.0, 0, 1)
+    return _over_time(
+        summary, benchmark, frame, room, name=name, begin=begin, references=_references(summary, benchmark),
+        y={"column": "loss", "title": f"best {facts.get('metric', 'loss')} so far", "range": [bottom, top]},
+    )  # fmt: skip
+
+
+def hypervolume(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[str, Any]:
+    """The hypervolume against time, a group per arm."""
+    frame = curves.hypervolume(summary, benchmark)
+    begin, top = curves.shares_window(frame)
+    return _over_time(
+        summary, benchmark, frame.assign(own=True), room, name=name, begin=begin,
+        y={"column": "hypervolume", "title": "hypervolume, as a share of the front's", "range": [0.0, top]},
+        references=[{"name": "front of the benchmark", "kind": "line", "axis": "y", "value": 1}],
+    )  # fmt: skip
+
+
+def _over_time(
+    summary: Summary,
+    benchmark: str,
+    frame: pd.DataFrame,
+    room: int,
+    *,
+    name: str,
+    begin: float,
+    y: dict[str, Any],
+    references: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Means with bands against time, a group per arm, from `begin` to the budget.
+
+    frame: columns arm, time, the column that `y` names, low, high, seeds, and own: whether every study has a value of
+    its own by then.
+    """
+    here = summary.studies[summary.studies["benchmark"] == benchmark]
+    budget = float(here["budget"].max())
     log = bool(0 < begin < budget / curves.SPREAD)
     looks = style.styles(unique(summary.studies["arm"]))
     groups = [
@@ -68,48 +102,19 @@ def anytime(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[s
             **_look(looks[str(arm)]),
             "own": int(np.argmax(curve["own"])) if curve["own"].any() else len(curve),
             "band": bool(curve["seeds"].iloc[0] >= curves.FEWEST),
-            "columns": columns(curve[["time", "loss", "low", "high"]]),
+            "columns": columns(curve[["time", y["column"], "low", "high"]]),
         }
         for arm, curve in ((arm, sampled(curve, room, log=log)) for arm, curve in frame.groupby("arm", sort=False))
     ]
-    x = _time(facts, budget)
+    x = _time(summary.facts[benchmark], budget)
     return {
         "name": name,
         "kind": "curves",
         "x": x | {"log": True, "range": [begin, budget]} if log else x,
-        "y": {"column": "loss", "title": f"best {facts.get('metric', 'loss')} so far", "range": [bottom, top]},
+        "y": y,
         "groups": groups,
-        "references": _references(summary, benchmark),
-    }  # fmt: skip
-
-
-def hypervolume(summary: Summary, benchmark: str, room: int, *, name: str) -> dict[str, Any]:
-    """The hypervolume against time, a group per arm."""
-    facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
-    frame, budget = curves.hypervolume(summary, benchmark), float(here["budget"].max())
-    begin, top = curves.shares_window(frame)
-    log = bool(0 < begin < budget / curves.SPREAD)
-    looks = style.styles(unique(summary.studies["arm"]))
-    groups = [
-        {
-            "name": str(arm),
-            "note": _count(curve),
-            **_look(looks[str(arm)]),
-            "own": 0,
-            "band": bool(curve["seeds"].iloc[0] >= curves.FEWEST),
-            "columns": columns(curve[["time", "hypervolume", "low", "high"]]),
-        }
-        for arm, curve in ((arm, sampled(curve, room, log=log)) for arm, curve in frame.groupby("arm", sort=False))
-    ]
-    x = _time(facts, budget)
-    return {
-        "name": name,
-        "kind": "curves",
-        "x": x | {"log": True, "range": [begin, budget]} if log else x,
-        "y": {"column": "hypervolume", "title": "hypervolume, as a share of the front's", "range": [0.0, top]},
-        "groups": groups,
-        "references": [{"name": "front of the benchmark", "kind": "line", "axis": "y", "value": 1}],
-    }  # fmt: skip
+        "references": references,
+    }
 
 
 def over_budget(frame: pd.DataFrame, looks: Mapping[str, style.Style], *, name: str, title: str) -> dict[str, Any]:
