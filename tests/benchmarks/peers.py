@@ -63,7 +63,7 @@ def over_benchmarks(differences: list[Floats]) -> Difference:
     if variance == 0:
         return Difference(mean, mean, mean)
     degrees = variance**2 / float(sum(v**2 / (len(d) - 1) for v, d in zip(variances, differences, strict=True)))
-    half = t_quantile(1 - (1 - LEVEL) / 2, degrees) * np.sqrt(variance) / len(differences)
+    half = float(t_quantile(1 - (1 - LEVEL) / 2, degrees) * np.sqrt(variance) / len(differences))
     return Difference(mean, mean - half, mean + half)
 
 
