@@ -1,14 +1,18 @@
-"""The quality card of a surrogate, or of a table without one, for a terminal of 100 columns."""
+"""The quality card of a surrogate, or of a table without one, in words, as tables, and for a terminal of 100 columns."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
+
+from reports import text
+from reports.table import Table
 
 Card = Mapping[str, Any]
 
@@ -25,39 +29,66 @@ def terminal(card: Card) -> list[RenderableType]:
 def _of_surrogate(card: Card) -> list[RenderableType]:
     """The verdict and its lines, then what they stand on."""
     head = Text.assemble((card["benchmark"], "bold"), "   its surrogate is ", _word(card["verdict"]))
-    return [
-        head,
-        _table(
-            "What the verdict stands on",
-            ("", "measured", "trusted where", "verdict"),
-            ((line["line"], _number(line["value"]), line["trusted"], _word(line["verdict"])) for line in card["lines"]),
-        ),
-        Text("\n".join(sentences(card))),
-        _table(
-            "Final loss of configs that the fit had not seen",
-            ("", "configs", "RMSE", "R2", "Kendall", "Spearman"),
-            ((name, str(of["n"]), *_numbers(of, ERRORS)) for name, of in card["final"].items()),
-        ),
-        _table(
-            "The same at each level, neither diverged nor on a plateau",
-            ("level", "RMSE", "R2", "Kendall", "Spearman"),
-            ((str(of["level"]), *_numbers(of, ERRORS)) for of in spread(card["each level"], SHOWN_LEVELS)),
-        ),
-        _table(
-            "Spearman of a level with the last",
-            ("level", "measured", "surrogate", "better half", "surrogate"),
-            ((str(of["level"]), *_numbers(of, AGREEMENT)) for of in card["levels agree with the last"]),
-        ),
-        _table(
-            "What the loss depends on (shares of its variance)",
-            ("", "alone", "with interactions"),
-            ((name, *_numbers(share, ("alone", "total"))) for name, share in card["importance"].items()),
-        ),
-    ]
+    judged, *others = (_shown(title, table) for title, table in tables(card))
+    return [head, judged, Text("\n".join(sentences(card))), *others]
 
 
 ERRORS = ("rmse", "r2", "kendall", "spearman")
 AGREEMENT = ("measured", "surrogate", "measured, better half", "surrogate, better half")
+
+
+def tables(card: Card) -> list[tuple[str, Table]]:
+    """The tables of a surrogate's card with their titles; what the verdict stands on is the first."""
+    shown = [
+        (
+            "What the verdict stands on",
+            Table(
+                ("", "measured", "trusted where", "verdict"),
+                [(of["line"], _rounded(of["value"]), of["trusted"], of["verdict"]) for of in card["lines"]],
+            ),
+        ),
+        (
+            "Final loss of configs that the fit had not seen",
+            Table(
+                ("", "configs", "RMSE", "R2", "Kendall", "Spearman"),
+                [(name, str(of["n"]), *_all_rounded(of, ERRORS)) for name, of in card["final"].items()],
+            ),
+        ),
+        (
+            "The same at each level, neither diverged nor on a plateau",
+            Table(
+                ("level", "RMSE", "R2", "Kendall", "Spearman"),
+                [(str(of["level"]), *_all_rounded(of, ERRORS)) for of in spread(card["each level"], SHOWN_LEVELS)],
+            ),
+        ),
+        (
+            "Spearman of a level with the last",
+            Table(
+                ("level", *AGREEMENT),
+                [(str(of["level"]), *_all_rounded(of, AGREEMENT)) for of in card["levels agree with the last"]],
+            ),
+        ),
+        (
+            "What the loss depends on (shares of its variance)",
+            Table(
+                ("", "alone", "with interactions"),
+                [(name, *_all_rounded(share, ("alone", "total"))) for name, share in card["importance"].items()],
+            ),
+        ),
+    ]
+    if fewer := card.get("with fewer configs"):
+        lines = [name for name in fewer[0] if name != "configs"]
+        rows = [(str(of["configs"]), *_all_rounded(of, lines)) for of in fewer]
+        shown.insert(2, ("The same where so many other configs taught it", Table(("configs", *lines), rows)))
+    return shown
+
+
+def _all_rounded(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [_rounded(of.get(name)) for name in names]
+
+
+def _rounded(value: float | None) -> str:
+    return text.number(math.nan if value is None else value)
 
 
 def sentences(card: Card) -> list[str]:
@@ -185,8 +216,14 @@ def spread(rows: Sequence[Any], count: int) -> list[Any]:
     return [rows[place] for place in places]
 
 
-def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", show_edge=False)
+def _shown(title: str, table: Table) -> Grid:
+    judged = [name == "verdict" for name in table.head]
+    rows = ([_word(cell) if word else cell for word, cell in zip(judged, row, strict=True)] for row in table.rows)
+    return _table(title, table.head, rows)
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Grid:
+    table = Grid(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", show_edge=False)
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place == 0 or name == "verdict" else "right")
     for row in rows:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from reports import table, text
-from reports.card import AGREEMENT, ERRORS, SHOWN_LEVELS, sentences, spread
+from reports.card import sentences, tables
 from reports.markdown import bullets
 from reports.member import Member
 from reports.page_figures import files_of
@@ -91,51 +91,6 @@ def _lacking(line: Mapping[str, Any]) -> str:
     if line["value"] is None:
         return f"{line['line']} (not measured yet)"
     return f"{line['line']} ({_number(line['value'])}, {line['verdict']}; trusted: {line['trusted']})"
-
-
-def tables(card: Mapping[str, Any]) -> list[tuple[str, Table]]:
-    """The tables of a card with their titles."""
-    return [
-        (
-            "What the verdict stands on",
-            Table(
-                ("", "measured", "trusted where", "verdict"),
-                [(of["line"], _number(of["value"]), of["trusted"], of["verdict"]) for of in card["lines"]],
-            ),
-        ),
-        (
-            "Final loss of configs that the fit had not seen",
-            Table(
-                ("", "configs", "RMSE", "R2", "Kendall", "Spearman"),
-                [(name, str(of["n"]), *_numbers(of, ERRORS)) for name, of in card["final"].items()],
-            ),
-        ),
-        (
-            f"The same at each level, {JUDGED}",
-            Table(
-                ("level", "RMSE", "R2", "Kendall", "Spearman"),
-                [(str(of["level"]), *_numbers(of, ERRORS)) for of in spread(card["each level"], SHOWN_LEVELS)],
-            ),
-        ),
-        (
-            "Spearman of a level with the last",
-            Table(
-                ("level", "measured", "surrogate", "measured, better half", "surrogate, better half"),
-                [(str(of["level"]), *_numbers(of, AGREEMENT)) for of in card["levels agree with the last"]],
-            ),
-        ),
-        (
-            "What the loss depends on (shares of its variance)",
-            Table(
-                ("", "alone", "with interactions"),
-                [(name, *_numbers(share, ("alone", "total"))) for name, share in card["importance"].items()],
-            ),
-        ),
-    ]
-
-
-def _numbers(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    return [_number(of.get(name)) for name in names]
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from reports import style, trials
 from reports.drawing import Drawn, caption, figure_of, save
-from reports.figures import held_out, importance, landscape, levels, measured_curves
+from reports.figures import fewer_configs, held_out, importance, landscape, levels, measured_curves
 from reports.member import Member, Panel
 
 Floats = NDArray[np.float64]
@@ -64,6 +64,10 @@ def figures(member: Member) -> Iterator[tuple[ModuleType, Figure]]:
         frame = pd.DataFrame(card["held_out"], columns=["measured", "predicted", "diverged"])
         noise, top = member.facts.get("noise"), member.facts.get("diverged")
         yield held_out, small_figure(4.4, lambda axes: held_out.draw(frame, axes, metric=metric, noise=noise, cap=top))
+    if card.get("with fewer configs"):
+        frame = pd.DataFrame(card["with fewer configs"])
+        least = {line["line"]: line["bounds"][0] for line in card["lines"]}
+        yield fewer_configs, small_figure(3.0, lambda axes: fewer_configs.draw(frame, axes, trusted=least))
 
 
 def final_losses(curves: pd.DataFrame) -> Floats:

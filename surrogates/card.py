@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from harness.randomness import stream
 from surrogates.declared import Declared
-from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, mean_over, places_of, unbounded_runs
+from surrogates.fitting import (
+    CANDIDATES,
+    HeldOut,
+    Prepared,
+    mean_of,
+    mean_over,
+    places_of,
+    predicted_by_others,
+    unbounded_runs,
+)
 from surrogates.noise import Noise
 from surrogates.surrogate import Surrogate
 from surrogates.table import IID, TableData
@@ -27,12 +36,16 @@ Array = NDArray[np.float64]
 
 FILE = "card.json"
 TRUSTED, USABLE, DOUBTFUL = "trusted", "usable", "not for conclusions"
+LEARNING, QUARTER = "neither diverged nor on a plateau", "best quarter"
 BAND = 0.9
 DRAWN = 2_000
 """Random configs from which shares are estimated."""
 POINTS = 11
 """Importances come from 2^11 points for each hyperparameter, and as many twice besides."""
 FEWEST_COVERED = 10
+FEWER = (0.25, 0.5, 0.75)
+"""Shares of the configs from which the others are predicted too, to see what more of them would bring."""
+FEWEST_TAUGHT = 20
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,8 @@ LINES = (
     Line("diverged share, predicted less true", (-0.02, 0.02), (-0.05, 0.05)),
     Line("median error of the time of a level", (0.0, 0.05), (0.0, 0.15)),
 )
+PREDICTED = tuple(line.name for line in LINES[:3])
+"""The lines that say how well final losses are predicted."""
 
 
 def verdict(words: Sequence[str]) -> str:
@@ -97,8 +112,8 @@ def card(
     quarter = _best(truth[:, -1], iid, 0.25)
     sets = {
         "all that did not diverge": alive,
-        "neither diverged nor on a plateau": learning,
-        "best quarter": quarter,
+        LEARNING: learning,
+        QUARTER: quarter,
         "best tenth": _best(truth[:, -1], iid, 0.1),
     }
     final = {name: _errors(truth[rows, -1], guess[rows, -1]) for name, rows in sets.items()}
@@ -108,9 +123,9 @@ def card(
     time = _time(data, learned, held_out)
     optimum = _optimum(data, model)
     values = (
-        final["neither diverged nor on a plateau"]["spearman"],
-        final["neither diverged nor on a plateau"]["r2"],
-        final["best quarter"]["spearman"],
+        final[LEARNING]["spearman"],
+        final[LEARNING]["r2"],
+        final[QUARTER]["spearman"],
         optimum["regret"],
         *((None, None) if ranking is None else ranking["tau"].values()),
         coverage["share"],
@@ -119,7 +134,7 @@ def card(
     )
     words = [line.judged(value) for line, value in zip(LINES, values, strict=True)]
     lines = [
-        {"line": line.name, "value": value, "trusted": _spelt(line.trusted), "verdict": word}
+        {"line": line.name, "value": value, "trusted": _spelt(line.trusted), "bounds": line.trusted, "verdict": word}
         for line, value, word in zip(LINES, values, words, strict=True)
     ]
     gap, spread = model.fitted.facts["median"] - model.fitted.facts["optimum"], data.seed_spread()
@@ -138,6 +153,8 @@ def card(
         "licence": data.made.get("licence", ""),
         "machines": [machine.get("processor", "") for machine in data.made.get("machines", [])],
         "final": final,
+        "held_out": _held_out(learned, truth[:, -1], guess[:, -1], iid),
+        "with fewer configs": _with_fewer(learned, held_out, model, truth[:, -1], learning, quarter),
         "each level": [
             {"level": level} | _errors(truth[learning, place], guess[learning, place])
             for place, level in enumerate(levels)
@@ -196,6 +213,42 @@ def spearman(first: Array, second: Array) -> float:
     ranks -= ranks.mean(axis=1, keepdims=True)
     scatter = (ranks**2).sum(axis=1).prod()
     return float(ranks[0] @ ranks[1] / np.sqrt(scatter)) if scatter > 0 else np.nan
+
+
+def _held_out(learned: Prepared, truth: Array, guess: Array, iid: NDArray[np.bool_]) -> list[list[Any]]:
+    """The final loss of each i.i.d. config, measured and predicted without it, and whether all its runs diverged.
+
+    truth, guess: signed, (n,); six digits are kept.
+    """
+    gone = ~learned.good.any(axis=1)
+    return [[*(float(f"{one[row]:.6g}") for one in (truth, guess)), bool(gone[row])] for row in np.flatnonzero(iid)]
+
+
+def _with_fewer(
+    learned: Prepared,
+    held_out: HeldOut,
+    model: Surrogate,
+    final: Array,
+    learning: NDArray[np.bool_],
+    quarter: NDArray[np.bool_],
+) -> list[dict[str, float]]:
+    """The lines `PREDICTED` where so many other configs teach; the last row is of all that there are.
+
+    final: measured, signed, (n,); learning, quarter: which configs are judged, (n,).
+    """
+    last, sign = (slice(None), -1, learned.first), learned.signs[learned.first]
+    guesses = {
+        share: predicted_by_others(learned, CANDIDATES[held_out.candidate], share)[0][last] * sign
+        for share in FEWER
+        if share * learned.good.any(axis=1).sum() >= FEWEST_TAUGHT
+    }
+    others = len(final) * (1 - 1 / model.fitted.made["folds"])
+    rows: list[dict[str, float]] = []
+    for share, guess in {**guesses, 1.0: held_out.values[last] * sign}.items():
+        errors, best = (_errors(final[chosen], guess[chosen]) for chosen in (learning, quarter))
+        judged = (errors["spearman"], errors["r2"], best["spearman"])
+        rows.append({"configs": round(share * others)} | dict(zip(PREDICTED, judged, strict=True)))
+    return rows
 
 
 def _coverage(learned: Prepared, candidate: str) -> dict[str, Any]:

@@ -222,24 +222,39 @@ def cross_validated(data: Prepared) -> HeldOut:
     """Predict every config from folds without it, by each candidate, and keep the best."""
     good = data.good
     kept: NDArray[np.bool_] = np.asarray(good.any(axis=1))
-    fold = _folds(kept)
     scale = Scale.of(data.values[good], data.signs)
     truth = mean_over(_unbounded(scale, data.values, good), good)[kept, ..., data.first]
     best: HeldOut | None = None
     errors: dict[str, float] = {}
     for name, candidate in CANDIDATES.items():
-        values, seconds = np.empty((len(fold), *data.values.shape[2:])), np.empty(data.seconds.shape)
-        chance = np.empty(len(fold))
-        for held in range(fold.max() + 1):
-            left = fold == held
-            mean = mean_of(data, np.flatnonzero(~left), candidate)
-            unbounded, seconds[left] = mean.predict(data.x[left])
-            values[left], chance[left] = mean.values(unbounded), mean.chance_to_diverge(data.x[left])
+        values, seconds, chance = predicted_by_others(data, candidate)
         errors[name] = float(np.abs(scale.unbounded(values)[kept, ..., data.first] - truth).mean())
         if best is None or errors[name] < errors[best.candidate]:
             best = HeldOut(values, seconds, chance, name, errors)
     assert best is not None
     return best
+
+
+def predicted_by_others(data: Prepared, candidate: Candidate, share: float = 1.0) -> tuple[Array, Array, Array]:
+    """What a candidate predicts of every config from the folds without it, or from a share of their configs.
+
+    Gives values (n, levels, modelled), the seconds of each level (n, levels), and chances to diverge (n,).
+    """
+    fold = _folds(np.asarray(data.good.any(axis=1)))
+    values, seconds = np.empty((len(fold), *data.values.shape[2:])), np.empty(data.seconds.shape)
+    chance = np.empty(len(fold))
+    for held in range(fold.max() + 1):
+        left = fold == held
+        mean = mean_of(data, _some(np.flatnonzero(~left), share), candidate)
+        unbounded, seconds[left] = mean.predict(data.x[left])
+        values[left], chance[left] = mean.values(unbounded), mean.chance_to_diverge(data.x[left])
+    return values, seconds, chance
+
+
+def _some(rows: NDArray[np.intp], share: float) -> NDArray[np.intp]:
+    """A share of some rows, at random; a larger share holds all of a smaller one."""
+    drawn = stream("some configs").permutation(rows)[: round(share * len(rows))]
+    return np.sort(drawn)
 
 
 def _folds(good: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -138,6 +138,15 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert plain["configs"] == {"iid": 90} and plain["seeds"] == {"3": 90} and plain["levels"] == 5
     assert plain["coverage"]["share"] == pytest.approx(0.9, abs=0.1)
     assert plain["coverage"]["unseen"] == pytest.approx(0.9, abs=0.1)
+    fewer, lines = plain["with fewer configs"], {line["line"]: line for line in plain["lines"]}
+    assert [row["configs"] for row in fewer] == [30, 45, 60], "two of three folds of 90 configs, and shares of them"
+    assert all(fewer[-1][name] == lines[name]["value"] for name in card.PREDICTED)
+    assert fewer[0][card.PREDICTED[0]] < fewer[-1][card.PREDICTED[0]]
+    assert lines["coverage of the 90 % band"]["bounds"] == [0.85, 0.95]
+    singles = plain["held_out"]
+    assert len(singles) == 90 and sum(gone for *_, gone in singles) == pytest.approx(90 * true, abs=8)
+    alive = np.array([one[:2] for one in singles if not one[2]], dtype=float)
+    assert np.corrcoef(alive.T)[0, 1] > 0.9
     importance = plain["importance"]
     assert next(iter(importance)) in {"rate", "width"} and importance["rate"]["total"] > 0.2
     verdicts = [line["verdict"] for line in plain["lines"]]

@@ -24,7 +24,7 @@ from harness.randomness import stream
 from harness.space import Space, choice, logordinal, lograndint, loguniform, randint, reverse_loguniform, uniform
 from harness.types import End
 from reports import drawing, family, portraits, publishing, style
-from reports.figures import held_out, landscape, levels
+from reports.figures import fewer_configs, held_out, landscape, levels
 from reports.member import Member
 from surrogates import table
 from surrogates.declared import Declared
@@ -70,6 +70,10 @@ def card(names: Any) -> dict[str, Any]:
     plain = json.loads((ROOT / "surrogates/data/transformer_wikitext2_small/card.json").read_text(encoding="utf-8"))
     plain["importance"] = {name: {"alone": 0.1 * i, "total": 0.2 * i} for i, name in enumerate(names)}
     plain["held_out"] = [[0.5 + i / 10, 0.6 + i / 10, False] for i in range(8)] + [[None, 0.7, True], [9.0, 0.8, True]]
+    lines = [line["line"] for line in plain["lines"][:3]]
+    plain["with fewer configs"] = [{"configs": n} | {line: 1 - 5 / n for line in lines} for n in (10, 20, 40)]
+    for line in plain["lines"]:
+        line["bounds"] = [0.8, 1.0]
     return plain
 
 
@@ -330,6 +334,17 @@ def test_held_out_configs_that_diverged_are_crosses_at_the_edge() -> None:
     assert (len(dots), len(crosses)) == (8, 2)
     assert crosses[:, 0] == pytest.approx(axes.get_xlim()[1])
     assert axes.texts[0].get_text() == "8 configs, 2 diverged (×)"
+
+
+def test_what_more_configs_bring_is_drawn_beside_what_is_trusted() -> None:
+    axes, plain = Figure().add_subplot(), card([])
+    frame = pd.DataFrame(plain["with fewer configs"])
+    fewer_configs.draw(frame, axes, trusted={line["line"]: line["bounds"][0] for line in plain["lines"]})
+    reached, needed = axes.lines[::2], axes.lines[1::2]
+    assert [line.get_label() for line in reached] == [*frame.columns[1:]]
+    assert reached[0].get_xdata() == pytest.approx([10, 20, 40])
+    assert reached[0].get_ydata() == pytest.approx([0.5, 0.75, 0.875])
+    assert all(set(line.get_ydata()) == {0.8} for line in needed)
 
 
 def test_the_agreement_of_levels_is_drawn_in_both_worlds() -> None:

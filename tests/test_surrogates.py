@@ -651,6 +651,22 @@ def test_a_run_that_diverged_at_once_is_a_curve_of_one_level() -> None:
     assert curve.losses == ((math.inf,),) and curve.end is End.DIVERGED and len(curve.nanoseconds) == 1
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_config_is_predicted_from_others_alone(share: float) -> None:
+    data, nearest = fitting.prepared(made(rows=40, edge=2.0), Declared()), fitting.CANDIDATES["nearest"]
+    held = fitting._folds(np.ones(40, dtype=bool)) == 0
+    spoilt = replace(data, values=np.where(held[:, None, None, None], 0.5 * data.values, data.values))
+    before, after = (fitting.predicted_by_others(one, nearest, share)[0] for one in (data, spoilt))
+    assert np.array_equal(after[held], before[held]) and not np.array_equal(after[~held], before[~held])
+
+
+def test_a_larger_share_of_the_configs_holds_all_of_a_smaller_one() -> None:
+    rows = np.arange(7, 47)
+    few, more = (set(fitting._some(rows, share).tolist()) for share in (0.25, 0.5))
+    assert few < more < set(rows.tolist()) and (len(few), len(more)) == (10, 20)
+    assert fitting._some(rows, 1.0).tolist() == rows.tolist()
+
+
 def test_rows_that_test_it_teach_it_nothing() -> None:
     data = made(rows=30)
     parts = ("iid",) * 24 + ("held_out",) * 3 + ("optimum",) * 3
