@@ -17,7 +17,8 @@ from harness.randomness import stream
 from harness.space import Config
 from harness.types import CurveModel, End, Objective
 from surrogates._converted import Grid, places_of
-from surrogates.card import spearman, without_nan
+from surrogates.card import without_nan
+from surrogates.quality.prediction import spearman
 from surrogates.table import ENDS, Table
 
 Array = NDArray[np.float64]

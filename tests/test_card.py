@@ -33,9 +33,10 @@ from harness.types import Benchmark, End, Fidelity, Objective
 from reports.card import spread, terminal
 from surrogates import card, fitting, table_card
 from surrogates._converted import Grid
-from surrogates.card import DOUBTFUL, INF, LINES, TRUSTED, USABLE, Line, verdict
 from surrogates.declared import Declared
 from surrogates.families import fcnet
+from surrogates.quality import coverage, importance, prediction
+from surrogates.quality.lines import DOUBTFUL, INF, LINES, PREDICTED, TRUSTED, USABLE, Line, verdict
 from surrogates.surrogate import Surrogate
 from surrogates.table import TableData, save
 
@@ -48,7 +49,7 @@ def drawn() -> Made:
     with pytest.MonkeyPatch.context() as patch:
         quick(patch, GP)
         patch.setattr(card, "DRAWN", 800)
-        patch.setattr(card, "POINTS", 8)
+        patch.setattr(importance, "POINTS", 8)
         fitted, learned, held_out = fitting.fit(data, Declared())
         model = Surrogate(data.benchmark, fitted, "digest")
         return card.card(data, Declared(), learned, held_out, model, ranking=None), model
@@ -82,15 +83,15 @@ def test_errors_are_those_of_scipy_and_scikit_learn() -> None:
     luck = np.random.default_rng(0)
     truth = luck.integers(0, 20, 50) / 7
     guess = truth + luck.integers(-3, 4, 50) / 9
-    assert card._errors(truth, guess) == {
+    assert prediction.errors(truth, guess) == {
         "n": 50,
         "rmse": pytest.approx(root_mean_squared_error(truth, guess)),
         "r2": pytest.approx(r2_score(truth, guess)),
         "kendall": pytest.approx(kendalltau(truth, guess).statistic),
         "spearman": pytest.approx(spearmanr(truth, guess).statistic),
     }
-    assert math.isnan(card._errors(truth[:2], guess[:2])["r2"])
-    assert math.isnan(card._errors(np.ones(5), np.arange(5.0))["spearman"])
+    assert math.isnan(prediction.errors(truth[:2], guess[:2])["r2"])
+    assert math.isnan(prediction.errors(np.ones(5), np.arange(5.0))["spearman"])
 
 
 class Additive:
@@ -108,8 +109,8 @@ def test_importance_is_that_of_sobol(monkeypatch: pytest.MonkeyPatch, interactio
         u, v, w, _ = quantiles.T
         return 100 + 3 * u + 2 * v + w + interaction * (u - 0.5) * (v - 0.5)
 
-    monkeypatch.setattr(card, "_scores", scores)
-    shares = card._importance(Additive(made(rows=5)))  # type: ignore[arg-type]
+    monkeypatch.setattr(importance, "_scores", scores)
+    shares = importance.importance(Additive(made(rows=5)))  # type: ignore[arg-type]
     both = interaction**2 / 144
     whole = (9 + 4 + 1) / 12 + both
     for name, own, joint in (("rate", 9, both), ("width", 4, both), ("rule", 1, 0), ("momentum", 0, 0)):
@@ -122,10 +123,10 @@ def test_the_band_covers_what_it_says() -> None:
     """Known noise, many repeated configs, a mean that is nearly exact."""
     data = made(rows=150, seeds=3, spread=0.05, edge=2.0)
     learned = fitting.prepared(data, Declared())
-    coverage = card._coverage(learned, GP)
+    coverage = coverage.of_new_seeds(learned, GP)
     assert coverage["configs"] == 150
     assert coverage["share"] == pytest.approx(0.9, abs=0.07)
-    assert card._coverage(fitting.prepared(made(rows=20, seeds=1), Declared()), GP)["share"] is None
+    assert coverage.of_new_seeds(fitting.prepared(made(rows=20, seeds=1), Declared()), GP)["share"] is None
 
 
 def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
@@ -140,15 +141,15 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert plain["coverage"]["unseen"] == pytest.approx(0.9, abs=0.1)
     fewer, lines = plain["with fewer configs"], {line["line"]: line for line in plain["lines"]}
     assert [row["configs"] for row in fewer] == [30, 45, 60], "two of three folds of 90 configs, and shares of them"
-    assert all(fewer[-1][name] == lines[name]["value"] for name in card.PREDICTED)
-    assert fewer[0][card.PREDICTED[0]] < fewer[-1][card.PREDICTED[0]]
+    assert all(fewer[-1][name] == lines[name]["value"] for name in PREDICTED)
+    assert fewer[0][PREDICTED[0]] < fewer[-1][PREDICTED[0]]
     assert lines["coverage of the 90 % band"]["bounds"] == [0.85, 0.95]
     singles = plain["held_out"]
     assert len(singles) == 90 and sum(gone for *_, gone in singles) == pytest.approx(90 * true, abs=8)
     alive = np.array([one[:2] for one in singles if not one[2]], dtype=float)
     assert np.corrcoef(alive.T)[0, 1] > 0.9
-    importance = plain["importance"]
-    assert next(iter(importance)) in {"rate", "width"} and importance["rate"]["total"] > 0.2
+    shares = plain["importance"]
+    assert next(iter(shares)) in {"rate", "width"} and shares["rate"]["total"] > 0.2
     verdicts = [line["verdict"] for line in plain["lines"]]
     assert [line["line"] for line in plain["lines"]] == [line.name for line in LINES]
     assert plain["verdict"] == verdict(verdicts) != TRUSTED, "the optimum was not trained again"
@@ -191,7 +192,7 @@ def test_shown_levels_hold_the_first_and_the_last(rows: int, count: int) -> None
 
 def test_a_table_with_one_seed_and_no_failure_has_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "DRAWN", 200)
-    monkeypatch.setattr(card, "POINTS", 5)
+    monkeypatch.setattr(importance, "POINTS", 5)
     quick(monkeypatch, "nearest")
     data = made(rows=12, seeds=1, edge=2.0)
     fitted, learned, held_out = fitting.fit(data, Declared())
