@@ -337,14 +337,14 @@ def test_held_out_configs_that_diverged_are_crosses_at_the_edge() -> None:
 
 
 def test_what_more_configs_bring_is_drawn_beside_what_is_trusted() -> None:
-    axes, plain = Figure().add_subplot(), card([])
-    frame = pd.DataFrame(plain["with fewer configs"])
-    fewer_configs.draw(frame, axes, trusted={line["line"]: line["bounds"][0] for line in plain["lines"]})
+    axes = Figure().add_subplot()
+    frame = pd.DataFrame({"configs": [10, 20, 40], "Spearman": [0.5, 0.75, 0.875], "R2": [0.4, np.nan, 0.8]})
+    fewer_configs.draw(frame, axes, trusted={"Spearman": 0.95, "R2": 0.9, "of another": 0.1})
     reached, needed = axes.lines[::2], axes.lines[1::2]
-    assert [line.get_label() for line in reached] == [*frame.columns[1:]]
+    assert [line.get_label() for line in reached] == ["Spearman", "R2"]
     assert reached[0].get_xdata() == pytest.approx([10, 20, 40])
     assert reached[0].get_ydata() == pytest.approx([0.5, 0.75, 0.875])
-    assert all(set(line.get_ydata()) == {0.8} for line in needed)
+    assert [set(line.get_ydata()) for line in needed] == [{0.95}, {0.9}]
 
 
 def test_the_agreement_of_levels_is_drawn_in_both_worlds() -> None:
