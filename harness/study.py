@@ -93,12 +93,15 @@ class Study:
 
 
 def key_of(spec: Mapping[str, Any]) -> str:
-    """The hash of a study's ingredients, wherever its data lies."""
-    text = json.dumps(
-        {name: value for name, value in spec.items() if name not in ("source", "past")},
-        separators=(",", ":"),
-        allow_nan=False,
-    )
+    """The hash of a study's ingredients, wherever its data lies.
+
+    A real study depends neither on the delays of a simulated clock nor on what answers for a config outside a table.
+    """
+    told = {name: value for name, value in spec.items() if name not in ("source", "past")}
+    if spec["data"] == "real":
+        problem = {name: value for name, value in spec["benchmark"].items() if name != "table_miss"}
+        told["benchmark"] = problem | {"delays": {"warm": problem["delays"].get("warm", False)}}
+    text = json.dumps(told, separators=(",", ":"), allow_nan=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -13,6 +13,7 @@ import time
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toys import ending, toy_data
@@ -226,6 +227,20 @@ def test_a_journal_of_another_study_is_refused_with_what_differs(tmp_path: Path)
     with pytest.raises(ValueError, match=r"another study \(arm was 'asha', is 'rs'"):
         Journal(tmp_path / "journal", study("rs").spec())
     Journal(tmp_path / "journal", study("asha").spec()).__exit__(None, None, None)
+
+
+def test_what_only_a_simulation_declares_makes_no_other_study_of_a_real_one(tmp_path: Path) -> None:
+    def with_delays(data: str, **fields: Any) -> Study:
+        declared = replace(study("asha"), data=data)
+        return replace(declared, benchmark=replace(declared.benchmark, **fields))
+
+    slower, elsewhere = {"delays": Delays(3.0, leave=1.0)}, {"table_miss": "surrogate"}
+    journaled(tmp_path / "journal", "asha")
+    for fields in (slower, elsewhere):
+        Journal(tmp_path / "journal", with_delays("real", **fields).spec()).__exit__(None, None, None)
+        assert with_delays("digest", **fields).key != with_delays("digest").key
+    with pytest.raises(ValueError, match="another study"):
+        Journal(tmp_path / "journal", with_delays("real", delays=Delays(warm=True)).spec())
 
 
 def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
