@@ -430,6 +430,8 @@ class Local:
         index = self._index_of.get(value)  # type: ignore[arg-type]  # 3.0 finds 3
         if index is None:
             raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}; there are {list(levels)}")
+        if levels[index] > run.job.until:
+            raise ValueError(f"{unit} {value:g} was reported in a job that ends at {unit} {run.job.until}")
         if index <= run.last:
             raise ValueError(f"{unit} {value:g} was reported after {unit} {levels[run.last]}")
         known = self._index_of.get(self._reached.get(run.job.trial, 0), -1)

@@ -312,6 +312,19 @@ def test_where_levels_are_fresh_trainings_only_the_last_is_heard(tmp_path: Path)
         assert said(events(executor)) == [(5, Status.REACHED)]
 
 
+def test_no_report_goes_past_the_end_of_its_job(tmp_path: Path) -> None:
+    """Fault 23, where levels are fresh trainings and so may be left out: a script that trains further than asked."""
+    benchmark = replace(toy_benchmark(), fidelity=Fidelity("epoch", tuple(range(1, 10)), continues=False))
+    code = "from harness import Reporter; Reporter()(epoch=5, loss=1.0)"
+    executor = Local(benchmark, Command((sys.executable, "-c", code)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(0, Status.FAILED)]
+        assert "epoch 5 was reported in a job that ends at epoch 3" in executor.failures[0]
+    finally:
+        executor.close()
+
+
 def test_at_the_deadline_the_clock_stands(tmp_path: Path) -> None:
     with troubled(tmp_path, "hangs") as executor:
         assert executor.next(MINUTE) is not None
