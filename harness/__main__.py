@@ -444,14 +444,15 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has left: nothing of the results depends on it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, ImportError) as error:
         if os.environ.get("FORETUNE_DEBUG"):
             raise
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
         # By their names: `list` imports no store, no journal, no foreign program.
-        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE, "ForeignError": BAD_USAGE}
+        ends = dict.fromkeys(("StorageError", "PermissionError", "OSError"), STORAGE_FAILED)
+        ends |= dict.fromkeys(("Difference", "ForeignError"), BAD_USAGE)
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
             sys.exit(ends[type(error).__name__])
