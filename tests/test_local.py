@@ -43,6 +43,7 @@ from harness.types import (
     Job,
     Objective,
     Report,
+    Standing,
     Status,
 )
 
@@ -549,6 +550,30 @@ def test_retries_end(tmp_path: Path) -> None:
         assert said(events(executor)) == [(1, Status.RUNNING), (1, Status.FAILED)]
         assert [r for r in executor.restarts[0] if "signal" in r] == [executor.failures[0]] * 2
         assert executor.failures[0] == "left at epoch 1 of 3: killed by signal 9"
+
+
+def test_after_an_interruption_a_checkpoint_ahead_of_what_was_heard_is_not_used(tmp_path: Path) -> None:
+    """The study ended between the start of a job and its record: trial 0 went on unheard, trial 1 was never heard of.
+
+    Of trial 2, which was stopped, the checkpoint had not gone yet.
+    """
+    heard: list[tuple[int, str]] = []
+    for trial in range(3):
+        (trial_folder(tmp_path, trial) / "checkpoints").mkdir(parents=True)
+        checkpoint = trial_folder(tmp_path, trial) / "checkpoints" / "state.json"
+        checkpoint.write_text('{"epoch": 4}', encoding="utf-8")
+    standing = Standing(now=NANOSECONDS, reached={0: 3, 2: 3}, stopped={2})
+    with toy(tmp_path, standing=standing, on_restart=lambda *note: heard.append(note)) as executor:
+        assert not (trial_folder(tmp_path, 2) / "checkpoints").exists()
+        executor.start(Job(0, {"x": 0.5}, 5))
+        assert said(events(executor)) == [(4, Status.RUNNING), (5, Status.REACHED)]
+        executor.start(Job(1, {"x": 0.5}, 1))
+        assert said(events(executor)) == [(1, Status.REACHED)]
+    assert [(trial, reason.splitlines()[0]) for trial, reason in heard] == [
+        (0, "trained again from its start, its checkpoint being of no use: left at epoch 3 of 5: exit code 0"),
+        (0, "it went on at epoch 1, though it stood at epoch 3"),
+    ]
+    assert executor.restarts == {0: [reason for _, reason in heard]} and executor.failures == {}
 
 
 def test_without_a_program_nothing_starts(tmp_path: Path) -> None:

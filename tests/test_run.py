@@ -1,6 +1,7 @@
 """Anyone's script tuned from the command line: spaces in TOML, the README's own scripts, what stands at the end."""
 
 import json
+import math
 import os
 import re
 import shlex
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.compose import scripts
+from harness import _run_command
+from harness.command import prefix_of
+from harness.compose import scripts, trainings
 from harness.loop import Ended, Log, Reason, Started
 from harness.space import Space, choice, loguniform
 from harness.terminal import LiveStudy
@@ -134,9 +137,9 @@ def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
             declared(tmp_path, **more)
     (tmp_path / "train.sh").write_text("")
     with pytest.raises(ValueError, match=r"chmod \+x"):
-        scripts.prefix_of(tmp_path / "train.sh")
+        prefix_of(tmp_path / "train.sh")
     with pytest.raises(FileNotFoundError, match="no training script"):
-        scripts.prefix_of(tmp_path / "nothing.py")
+        prefix_of(tmp_path / "nothing.py")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +150,7 @@ def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
         (("train.py", "--space", "none.toml", *CALL), "no space at none.toml"),
         (("train.py", "--space", "space.toml", *CALL, "--values", "xml"), "arguments or json, given 'xml'"),
         (("train.py", "--space", "space.toml", *CALL, "--history", "results"), "--history is for benchmarks"),
+        (("train.py", "--space", "space.toml", *CALL, "--out", "lr.toml"), "File exists: 'lr.toml'"),
         (("train.py", "--space", "space.toml", *CALL, "--prior", "lr"), "--prior takes NAME=VALUE"),
         (("transformer_wikitext2_small", "--metric", "loss"), "leave out what scripts need"),
         (("transformer_wikitext2_smal",), "did you mean transformer_wikitext2_small"),
@@ -227,11 +231,62 @@ def log_of(losses: dict[int, list[float]]) -> Log:
 
 def test_the_best_are_those_trained_furthest(tmp_path: Path) -> None:
     log = log_of({0: [0.1], 1: [3.0, 2.0], 2: [2.0, 1.0], 3: [1.0, float("inf")]})
-    assert [(one.trial, one.resource, one.value) for one in scripts.found(declared(tmp_path), log)] == [
+    minimised, maximised = (declared(tmp_path, maximize=it).study.benchmark for it in (False, True))
+    assert [(one.trial, one.resource, one.value) for one in trainings.found(minimised, log)] == [
         (2, 2, 1.0), (1, 2, 2.0), (0, 1, 0.1), (3, 1, 1.0),
     ]  # fmt: skip
-    turned = scripts.found(declared(tmp_path, maximize=True), log_of({0: [-0.9], 1: [-0.8]}))
+    turned = trainings.found(maximised, log_of({0: [-0.9], 1: [-0.8]}))
     assert [(one.trial, one.value) for one in turned] == [(0, 0.9), (1, 0.8)]
+
+
+def test_who_failed_is_not_among_the_best(tmp_path: Path) -> None:
+    """Trial 1 went furthest, and diverged there."""
+    log = log_of({0: [0.5], 1: [0.4, 0.3, float("inf")], 2: [float("inf")]})
+    found = trainings.found(declared(tmp_path).study.benchmark, log)
+    assert [(one.trial, one.resource, one.value) for one in found] == [(0, 1, 0.5), (1, 2, 0.3)]
+
+
+def test_restarts_that_differ_in_their_numbers_only_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    resumed = "it went on at epoch 1, though it stood at epoch {}"
+    crashed = "left at epoch 9 of 27: exit code 1\nlast words"
+    _run_command._show_restarts({3: [resumed.format(3)], 5: [resumed.format(9), crashed]})
+    assert capsys.readouterr().err.splitlines() == [
+        f"started or trained again: trials 3, 5 (trial 3: {resumed.format(3)})",
+        "started or trained again: trial 5 (trial 5: left at epoch 9 of 27: exit code 1)",
+    ]
+
+
+def test_what_was_trained_again_is_not_trained_twice(tmp_path: Path) -> None:
+    """The first call is interrupted after two of four trainings; trial 1 fails with the second seed."""
+    script = declared(tmp_path, seed_arg="seed", budget=60.0, workers=1)
+    (tmp_path / "train.py").write_text(
+        "import sys\nfrom harness import Reporter\n"
+        "given = dict(argument.removeprefix('--').split('=') for argument in sys.argv[1:])\n"
+        "lr, seed, epochs = float(given['lr']), int(given['seed']), int(given['epochs'])\n"
+        f"open({str(tmp_path / 'calls')!r}, 'a').write(f'{{lr:g}} {{seed}}\\n')\n"
+        "assert (lr, seed) != (0.2, 2), 'no luck'\n"
+        "for epoch in range(1, epochs + 1):\n    Reporter()(epoch=epoch, loss=lr + seed)\n",
+        encoding="utf-8",
+    )
+    best = [trainings.Found(n, {"lr": lr, "optimizer": "sgd"}, 9, 0.0) for n, lr in enumerate((0.1, 0.2))]
+    said: list[str] = []
+
+    def until_the_second(line: str) -> None:
+        said.append(line)
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scripts.retrain(script, best, [1, 2], tmp_path / "again", until_the_second)
+    again = scripts.retrain(script, best, [1, 2], tmp_path / "again", said.append)
+    assert [(one.found.trial, one.values[0]) for one in again] == [(0, 1.1), (1, 1.2)]
+    assert again[0].values[1] == 2.1 and math.isnan(again[1].values[1])
+    assert (tmp_path / "calls").read_text().splitlines() == ["0.1 1", "0.2 1", "0.1 2", "0.2 2"]
+    assert said[0] == "again with seed 1: trial 0, loss 1.1" and said[3].startswith(
+        "again with seed 2: trial 1, failed: left at epoch 0 of 9: exit code 1"
+    )
+    assert scripts.retrain(script, best, [1, 2], tmp_path / "again", said.append)[0] == again[0]
+    assert len(said) == 4
 
 
 def test_importances_find_what_the_loss_depends_on(tmp_path: Path) -> None:
