@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a page says; numbers: all of them, as plain JSON."""
+    """What a page says; numbers: all of them, as plain JSON; small: the names of figures shown small."""
 
     title: str
     lead: str
@@ -36,6 +36,7 @@ class Findings(NamedTuple):
     how_to_read: str
     facts: Mapping[str, str]
     numbers: Mapping[str, Any]
+    small: Collection[str] = ()
 
 
 def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
@@ -50,7 +51,9 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in found.figures],
+        figures=[
+            (picture(figure, figure.caption.partition(".")[0]), figure.name in found.small) for figure in found.figures
+        ],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,

@@ -1,7 +1,6 @@
 """A validation as a folder: a page on how far real studies and simulated ones agree, the numbers, and the figures.
 
-Written as a report is: each file whole, the same bytes for the same inputs, `report.json` with the digest last. What
-the page says it says whatever comes out.
+What the page says it says whatever comes out.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -17,12 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from reports import agreement, curves, style, text
+from reports import agreement, curves, findings, style, text
 from reports.agreement import MARGIN, OUTSIDE, QUANTITIES, TIMED, TOLERANCE, UNKNOWN, UNSETTLED, WITHIN, World
+from reports.findings import Findings, Line
 from reports.outcomes import records, unique
-from reports.page_figures import files_of
-from reports.publishing import as_json, publish
-from reports.rendering import picture, rendered
 from reports.summary import Summary, summarise
 from reports.table import Table
 
@@ -84,14 +81,6 @@ class Numbers:
             name: [{key: _plain(value) for key, value in row.items()} for row in records(frame)]
             for name, frame in frames.items()
         }
-
-
-@dataclass(frozen=True)
-class Line:
-    """A statement, and how it stands: `better` where the worlds agree, `error` where they do not, else nothing."""
-
-    text: str
-    kind: str
 
 
 def found(validation: Validation) -> Numbers:
@@ -172,7 +161,7 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
         (
             "Final regret",
             Table(
-                ["method", "real", "simulated", "difference [95 %]", "verdict", "could have found", "seeds"],
+                ["method", "real", "simulated", "difference [95 %]", "verdict", "smallest to be found", "seeds"],
                 [
                     [
                         *(row["arm"], text.number(row["real"]), text.number(row["simulated"])),
@@ -212,49 +201,35 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
 
 
 def _times(numbers: Numbers, unit: str) -> Table:
-    """Real, simulated and uncorrected means, with ratios."""
+    """Real, simulated and uncorrected means, with ratios; the seeds are those of the corrected ones."""
     rows: list[list[str]] = []
     for row, other in zip(records(numbers.ratios), records(numbers.uncorrected), strict=True):
         ratios = [text.interval(one["ratio"], one["low"], one["high"], 3) for one in (row, other)]
         means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
-        rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"]])
+        rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"], str(row["seeds"])])
     head = ["method", "mean of", "real", "simulated", "uncorrected", "real / simulated [95 %]"]
-    return Table([*head, "real / uncorrected [95 %]", "verdict"], rows)
+    return Table([*head, "real / uncorrected [95 %]", "verdict", "seeds"], rows)
 
 
-def write(folder: Path, validation: Validation, *, command: str, digest: str) -> list[Line]:
-    """Write the page of a validation; gives its statements.
-
-    command: the line that makes it; digest: of the inputs.
-    """
+def write(folder: Path, validation: Validation, *, command: str) -> list[Line]:
+    """Write the page of a validation; gives its statements. command: the line that makes it."""
     numbers = found(validation)
     unit = str(validation.facts["unit"])
     said = lines(numbers, unit)
-    drawn = draw(validation, numbers)
-    page = rendered(
-        "findings.html",
+    figures = draw(validation, numbers)
+    about = {"benchmark": validation.benchmark, "about": dict(validation.about), "notes": list(validation.notes)}
+    page = Findings(
         title=f"{validation.benchmark}: the same studies for real and simulated",
         lead=" ".join(validation.notes),
         lines=said,
-        figures=[
-            (picture(figure, figure.caption.partition(":")[0]), figure.name.startswith("differences"))
-            for figure in drawn
-        ],
+        figures=figures,
         tables=tables(numbers, unit),
         how_to_read=HOW_TO_READ,
-        command=command,
         facts=validation.about,
-        numbers=f"{STEM}.json",
+        numbers=about | numbers.plain(),
+        small=[figure.name for figure in figures if figure.name.startswith("differences")],
     )
-    content = {"benchmark": validation.benchmark, "command": command, "about": dict(validation.about)}
-    content |= {"notes": list(validation.notes), "statements": [line.text for line in said], **numbers.plain()}
-    files = {
-        "index.html": page.encode(),
-        f"{STEM}.json": as_json(content),
-    }
-    for figure in drawn:
-        files |= files_of(figure)
-    publish(folder, files, digest)
+    findings.write(folder, page, command=command, stem=STEM)
     return said
 
 

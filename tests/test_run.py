@@ -294,6 +294,11 @@ def test_importances_find_what_the_loss_depends_on(tmp_path: Path) -> None:
     level, shares = scripts.importances(declared(tmp_path), log_of(losses))
     assert level == 1 and list(shares) == ["lr", "optimizer"]
     assert shares["lr"] > 0.9 and shares["optimizer"] < 0.1
+    crashed = log_of(losses)
+    for trial in range(30):
+        report = Report(trial, 1, (math.inf,), {}, 1.0, Status.FAILED)
+        crashed.events.append(Event(99, 0, report, {}))
+    assert scripts.importances(declared(tmp_path), crashed) == (level, shares)
     level, shares = scripts.importances(declared(tmp_path), log_of({t: [float(t % 2)] for t in range(30)}))
     assert list(shares) == ["optimizer", "lr"] and shares["optimizer"] > 0.9
     assert scripts.importances(declared(tmp_path), log_of({0: [1.0]})) == (0, {})

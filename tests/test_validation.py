@@ -111,6 +111,9 @@ def test_where_the_simulation_is_right_everything_agrees(
     done = validated(problem, tmp_path / "out")
     said = numbers(tmp_path / "out")
     assert done.failed == [] and done.lines == said["statements"]
+    words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
+    assert all(f"- {line}" in words for line in done.lines)
+    assert "| asha | epochs trained |" in words and "## Pairs of methods: difference of final regret" in words
     assert {row["verdict"] for row in said["differences"]} == {WITHIN}
     assert {(row["difference"], row["low"], row["high"]) for row in said["differences"]} == {(0.0, 0.0, 0.0)}
     timed = [row for row in said["ratios"] if row["quantity"] in agreement.TIMED]
@@ -311,6 +314,26 @@ def test_a_study_is_counted() -> None:
     assert row["occupancy"] == pytest.approx((3 + 5.5 + 6 + 4) / 40)
     assert row["per_epoch"] == pytest.approx(1.0)
     assert row["start_up"] == pytest.approx(2.5)
+
+
+def test_a_seed_that_does_not_tell_is_left_out_alone() -> None:
+    """Of three seeds one has no job long enough to tell its start: the ratio is that of the other two."""
+    told = dict.fromkeys(agreement.QUANTITIES, 2.0)
+    simulated = pd.DataFrame([{"arm": "asha", "seed": seed, **told} for seed in range(3)])
+    real = simulated.assign(**{name: 4.0 for name in told})
+    real.loc[1, "start_up"] = math.nan
+    simulated.loc[2, "promotions"] = 0.0
+    rows = {row["quantity"]: row for row in agreement.ratios(real, simulated).to_dict("records")}
+    assert rows["epochs"]["ratio"] == pytest.approx(2) and rows["epochs"]["seeds"] == 3
+    assert rows["start_up"]["ratio"] == pytest.approx(2) and rows["start_up"]["seeds"] == 2
+    assert (rows["start_up"]["verdict"], rows["start_up"]["real"]) == (OUTSIDE, 4.0)
+    assert math.isnan(rows["promotions"]["ratio"]) and rows["promotions"]["seeds"] == 3
+    assert rows["promotions"]["simulated"] == pytest.approx(4 / 3)
+
+
+def test_a_recommendation_is_no_end_of_a_job() -> None:
+    noted = (*STUDY[:7], ("recommended", 8.0, 1, 3, "", math.nan), *STUDY[7:])
+    assert agreement.counts(world(*noted)).equals(agreement.counts(world(*STUDY)))
 
 
 def test_a_choice_is_the_same_where_both_go_on_or_neither() -> None:

@@ -214,7 +214,8 @@ def importances(script: Script, log: Log) -> tuple[int, dict[str, float]]:
     losses: dict[int, dict[int, float]] = {}
     for event in log.events:
         if isinstance(event, Event) and event.report.resource:
-            losses.setdefault(event.report.resource, {})[event.report.trial] = event.report.losses[0]
+            # The first that it said there: a crash on the way further repeats the level with an infinite loss.
+            losses.setdefault(event.report.resource, {}).setdefault(event.report.trial, event.report.losses[0])
     enough = [level for level, of in losses.items() if len(of) >= max(NEEDED, 2 * len(space.names))]
     if not enough:
         return 0, {}
