@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from selectors import DefaultSelector
 from threading import Thread
 from typing import Any
 
@@ -20,7 +22,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness._trial_process import MARK_VARIABLE, OUTPUT_LIMIT, CappedFile, kill_marked
+from harness._trial_process import (
+    LINE_LIMIT,
+    MARK_VARIABLE,
+    OUTPUT_LIMIT,
+    UNANSWERED_LIMIT,
+    CappedFile,
+    TrialProcess,
+    kill_marked,
+)
 from harness.command import Command
 from harness.gpus import visible_devices
 from harness.local import Local, _Run
@@ -449,6 +459,43 @@ def test_a_capped_file_keeps_the_first_and_the_last(tmp_path: Path, size: int) -
         assert kept == whole[:OUTPUT_LIMIT] + b"\n[... 1 bytes left out ...]\n" + whole[-OUTPUT_LIMIT:]
 
 
+def test_last_words_are_text_whatever_the_bytes_are(tmp_path: Path) -> None:
+    """Fault 18: shown on a terminal they neither colour it nor move its cursor."""
+    file = CappedFile(tmp_path / "out")
+    file.write(b"\x1b[31mred\x1b[0m \xff\ttab\r50 %\rdone\x07\n")
+    file.close()
+    assert file.last_lines() == "\\x1b[31mred\\x1b[0m \\xff\ttab\n50 %\ndone\\x07"
+
+
+def test_what_has_no_end_takes_no_memory(tmp_path: Path) -> None:
+    """Fault 19: 64 MiB printed, and 16 MiB sent without waiting for an answer."""
+    file, chunk = CappedFile(tmp_path / "out"), b"x" * (1 << 16)
+    tracemalloc.start()
+    for _ in range(1 << 10):
+        file.write(chunk)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    file.close()
+    assert most < 8 * OUTPUT_LIMIT
+    code = (
+        "import os\npipe = int(os.environ['PIPE'].split(',')[0])\n"
+        "for _ in range(256):\n    left = b'x' * (1 << 16)\n    while left: left = left[os.write(pipe, left):]\n"
+    )
+    buffered: list[int] = []
+    with DefaultSelector() as selector:
+        process = TrialProcess(
+            [sys.executable, "-c", code], os.environ, selector, pipe_variable="PIPE", mark=f"{tmp_path.name:f<32}.",
+            output=tmp_path / "sent", grace=1.0,
+        )  # fmt: skip
+        while not process.check():
+            for key, _ in selector.select(0.05):
+                key.data()
+            buffered.append(len(process._buffer))
+    assert UNANSWERED_LIMIT < max(buffered) <= UNANSWERED_LIMIT + LINE_LIMIT
+    with pytest.raises(ValueError, match="were sent without waiting for an answer"):
+        process.line()
+
+
 def test_a_script_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     """Fault 26, for a script that will not leave."""
     with troubled(tmp_path, "ignores SIGTERM", grace=0.3) as executor:
@@ -675,6 +722,40 @@ def test_what_is_said_too_late_is_dropped(tmp_path: Path) -> None:
 
 
 LATE = "import runpy, sys; sys.argv = sys.argv[1:]; sys.argv[1] = sys.argv[-1]; runpy.run_path(sys.argv[0])"
+
+
+SENDS_AHEAD = """
+import json, os
+write, read = map(int, os.environ["FORETUNE_REPORT_PIPE"].split(","))
+os.write(write, b"".join(b'{"epoch": %d, "loss": 1}\\n' % epoch for epoch in (1, 2, 3)))
+"""
+HEEDS = "for answer in os.fdopen(read):\n    if answer != 'continue\\n':\n        break\n"
+
+
+def test_what_was_sent_ahead_of_a_pause_is_dropped(tmp_path: Path) -> None:
+    """Fault 24: three reports at once; the trial is paused at the first, and says the others when it is resumed."""
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", SENDS_AHEAD + HEEDS)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        first = executor.next(MINUTE)
+        assert first is not None and first.report.resource == 1
+        executor.pause(0)
+        assert executor.next(MINUTE) is None and executor.idle == 1
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(2, Status.RUNNING), (3, Status.REACHED)]
+    finally:
+        executor.close()
+
+
+def test_what_was_said_before_the_exit_is_heard(tmp_path: Path) -> None:
+    """Fault 24: the pipe is read to its end before an exit counts."""
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", SENDS_AHEAD)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
+        assert executor.failures == {}
+    finally:
+        executor.close()
 
 
 def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:

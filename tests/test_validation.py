@@ -320,7 +320,7 @@ def test_a_seed_that_does_not_tell_is_left_out_alone() -> None:
     """Of three seeds one has no job long enough to tell its start: the ratio is that of the other two."""
     told = dict.fromkeys(agreement.QUANTITIES, 2.0)
     simulated = pd.DataFrame([{"arm": "asha", "seed": seed, **told} for seed in range(3)])
-    real = simulated.assign(**{name: 4.0 for name in told})
+    real = simulated.assign(**dict.fromkeys(told, 4.0))
     real.loc[1, "start_up"] = math.nan
     simulated.loc[2, "promotions"] = 0.0
     rows = {row["quantity"]: row for row in agreement.ratios(real, simulated).to_dict("records")}
