@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -326,3 +327,38 @@ def test_the_live_picture_shows_workers_rungs_the_best_and_the_cost(tmp_path: Pa
     assert re.search(r"^1 +1 +9 +1 +0\.7 +0:0\d", text, re.M), text
     assert re.search(r"^2 +1 +0\.6 +0 *$", text, re.M), text
     assert "best: loss 0.6 at epoch 2, trial 0: lr 1, optimizer sgd" in text
+
+
+def test_the_live_picture_counts_what_was_spent_and_what_is_being_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker 0 ends a job after half an hour and begins another, worker 1 says nothing for an hour: two hours in all.
+
+    Trial 0 was best and then fails: the other one is.
+    """
+    clock = [0.0]
+    monkeypatch.setattr("harness.terminal.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: None))
+    benchmark = replace(declared(tmp_path).study.benchmark, budget=7200.0)
+    view, half = LiveStudy(benchmark, "asha", "worker-hours"), 1800 * NANOSECONDS
+    config = {"lr": 0.1, "optimizer": "sgd"}
+
+    def picture() -> str:
+        console = Console(record=True, width=120, file=StringIO())
+        console.print(view.picture())
+        return console.export_text()
+
+    happened = [
+        Started(0, 0, Job(0, config, 1)), Started(0, 1, Job(1, config, 9)),
+        Event(half, 0, Report(0, 1, (0.5,), {}, 1800.0, Status.REACHED), {}), Ended(half, 0, 0, Reason.REACHED),
+        Started(half, 0, Job(0, config, 9)),
+    ]  # fmt: skip
+    for event in happened:
+        clock[0] = event.time / NANOSECONDS
+        view.show(event)
+    clock[0] = 3600.0
+    assert "2.000 worker-hours" in picture()
+    assert "best: loss 0.5 at epoch 1, trial 0" in picture()
+    view.show(Event(2 * half, 1, Report(1, 1, (0.7,), {}, 3600.0, Status.RUNNING), {}))
+    view.show(Event(2 * half, 0, Report(0, 1, (math.inf,), {}, 1800.0, Status.FAILED), {}))
+    view.show(Ended(2 * half, 0, 0, Reason.FAILED))
+    assert "best: loss 0.7 at epoch 1, trial 1" in picture() and "1 failed   2.000 worker-hours" in picture()
