@@ -442,7 +442,7 @@ class Local:
         value = metrics.pop(unit)
         index = self._index_of.get(value)  # type: ignore[arg-type]  # 3.0 finds 3
         if index is None:
-            raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}; there are {list(levels)}")
+            raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}: those are {fidelity.span}")
         if levels[index] > run.job.until:
             raise ValueError(f"{unit} {value:g} was reported in a job that ends at {unit} {run.job.until}")
         if index <= run.last:
