@@ -130,6 +130,8 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
     directory.mkdir(parents=True, exist_ok=True)
     numbers = _checkpoint_numbers(directory)
     path = directory / CHECKPOINT_NAME.format(number=numbers[0] + 1 if numbers else 1)
+    for left in directory.glob("checkpoint-*.tmp-*"):  # of a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     temporary = path.with_suffix(f".tmp-{os.getpid()}")
     with open(temporary, "w+b") as file:
         torch.save(state, file)

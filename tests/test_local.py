@@ -848,6 +848,14 @@ def test_a_broken_checkpoint_is_not_used(tmp_path: Path, capsys: pytest.CaptureF
     assert not marker.exists()
 
 
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
+    """Fault 31: a checkpoint may be gigabytes, and a trial may be killed often."""
+    pytest.importorskip("torch")
+    (tmp_path / "checkpoint-1.tmp-4194305").write_bytes(b"half of one")
+    save_checkpoint(tmp_path, {"epoch": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1.pt"]
+
+
 # -- warm workers ---------------------------------------------------------------------------------------------------
 
 
