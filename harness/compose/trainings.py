@@ -75,7 +75,7 @@ def run_for_real(
     def workers(standing: Standing) -> Executor:
         nonlocal executor
         known = standing if journal.goes_on else None
-        told = {"standing": known, "on_restart": journal.note_restart, **(options or {})}
+        told: dict[str, Any] = {"standing": known, "on_restart": journal.note_restart, **(options or {})}
         executor = Local(benchmark, command, benchmark.workers, folder, **told)
         return executor
 
