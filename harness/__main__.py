@@ -298,6 +298,8 @@ def replay(
 
     With a journal, another method, seed, number of workers or budget asks what would have become of it so.
     """
+    from harness.terminal import Unfolding
+
     if verify is not None:
         differing = comparisons.verify(verify)
         for name, difference in differing.items():
@@ -312,8 +314,6 @@ def replay(
     if benchmark is None:
         raise ValueError("replay needs a benchmark, --journal FILE or --verify STORE")
     given = {"workers": workers, "budget": seconds, "delays": WARM if warm else None}
-    from harness.terminal import Unfolding
-
     given = {name: value for name, value in given.items() if value is not None}
     study = declarations.single_study(benchmark, method or "asha", seed or 0, given)
     unfolding = Unfolding(study.benchmark, speed)
