@@ -64,19 +64,21 @@ class Validation:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All that was found: frames as `agreement` gives them; ratios of the corrected and of the uncorrected world."""
+    """All that was found: frames as `agreement` gives them; real against the corrected and the uncorrected world."""
 
     summaries: Mapping[str, Summary]
     ratios: pd.DataFrame
     uncorrected: pd.DataFrame
     differences: pd.DataFrame
+    uncorrected_differences: pd.DataFrame
     tau: float
     pairs: pd.DataFrame
     decisions: pd.DataFrame
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON; what is not known is None."""
-        frames = {name: getattr(self, name) for name in ("ratios", "uncorrected", "differences", "pairs", "decisions")}
+        names = ("ratios", "uncorrected", "differences", "uncorrected_differences", "pairs", "decisions")
+        frames = {name: getattr(self, name) for name in names}
         return {"tau": _plain(self.tau), "margin": MARGIN, "tolerance": TOLERANCE} | {
             name: [{key: _plain(value) for key, value in row.items()} for row in records(frame)]
             for name, frame in frames.items()
@@ -90,13 +92,14 @@ def found(validation: Validation) -> Numbers:
     worlds = validation.worlds
     summaries = {key: summarise(world.studies, world.events, {name: facts}) for key, world in worlds.items()}
     counts = {key: agreement.counts(world, continues=validation.continues) for key, world in worlds.items()}
-    regrets = {key: agreement.regrets(summaries[key].studies, optimum, median) for key in ("real", "simulated")}
+    regrets = {key: agreement.regrets(summary.studies, optimum, median) for key, summary in summaries.items()}
     tau, pairs = agreement.ranking(regrets["real"], regrets["simulated"])
     return Numbers(
         summaries=summaries,
         ratios=agreement.ratios(counts["real"], counts["simulated"]),
         uncorrected=agreement.ratios(counts["real"], counts["uncorrected"]),
         differences=agreement.differences(regrets["real"], regrets["simulated"]),
+        uncorrected_differences=agreement.differences(regrets["real"], regrets["uncorrected"]),
         tau=tau,
         pairs=pairs,
         decisions=agreement.decisions(worlds["real"], worlds["simulated"], max(facts["levels"])),
@@ -158,20 +161,7 @@ def _named(quantity: str, unit: str) -> str:
 def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
     """The tables of the page with their titles."""
     return [
-        (
-            "Final regret",
-            Table(
-                ["method", "real", "simulated", "difference [95 %]", "verdict", "smallest to be found", "seeds"],
-                [
-                    [
-                        *(row["arm"], text.number(row["real"]), text.number(row["simulated"])),
-                        *(text.interval(row["difference"], row["low"], row["high"], 3), row["verdict"]),
-                        *(text.number(row["detectable"]), str(row["seeds"])),
-                    ]
-                    for row in records(numbers.differences)
-                ],
-            ),
-        ),
+        ("Final regret", _regrets(numbers)),
         ("Times and counts", _times(numbers, unit)),
         (
             "Pairs of methods: difference of final regret",
@@ -198,6 +188,17 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
             ),
         ),
     ]
+
+
+def _regrets(numbers: Numbers) -> Table:
+    """Final regrets in the three worlds, with differences; verdict and smallest difference are of the corrected one."""
+    rows: list[list[str]] = []
+    for row, other in zip(records(numbers.differences), records(numbers.uncorrected_differences), strict=True):
+        means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
+        apart = [text.interval(one["difference"], one["low"], one["high"], 3) for one in (row, other)]
+        rows.append([row["arm"], *means, *apart, row["verdict"], text.number(row["detectable"]), str(row["seeds"])])
+    head = ["method", "real", "simulated", "uncorrected", "real less simulated [95 %]", "real less uncorrected [95 %]"]
+    return Table([*head, "verdict", "smallest to be found", "seeds"], rows)
 
 
 def _times(numbers: Numbers, unit: str) -> Table:

@@ -120,6 +120,7 @@ def test_where_the_simulation_is_right_everything_agrees(
     assert len(timed) == 8
     assert {row["verdict"] for row in timed if row["arm"] == "asha"} == {WITHIN}
     assert [row["ratio"] for row in timed] == pytest.approx([1] * 8)
+    assert [row["arm"] for row in said["uncorrected_differences"]] == ["rs", "asha"]
     assert said["tau"] == 1 and all(row["same"] for row in said["pairs"])
     for row in said["decisions"]:
         assert row["configs"] == row["trials"] > 20 and row["same"] == row["choices"]
