@@ -63,6 +63,8 @@ class _Run:
         """Since when it has nothing to wait for but its own work."""
         self.last = -1
         """The index of the level that this process reported last."""
+        self.said: bytes | None = None
+        """The line with which it did."""
         self.heard: _Heard | None = None
         self.queued = False
         self.over = False
@@ -396,7 +398,8 @@ class Local:
         """Give a job whose process has left another one."""
         if run.process.resting:
             self._resting[run.worker] = run.process
-        run.process, run.last, run.since = self._launch(run.job, run.worker), -1, self._clock()
+        run.process, run.last, run.said = self._launch(run.job, run.worker), -1, None
+        run.since = self._clock()
 
     def _note_restart(self, trial: int, reason: str) -> None:
         self.restarts.setdefault(trial, []).append(reason)
@@ -410,11 +413,14 @@ class Local:
         return (math.inf,) * len(self._benchmark.objectives)
 
     def _understand(self, run: _Run, line: bytes) -> _Heard | None:
-        """A report from what a script sent; None for a level that the loop knows; ValueError for nonsense."""
+        """A report from what a script sent; None for what the loop knows or has just heard; ValueError for nonsense."""
+        if line == run.said:
+            return None
         benchmark, until, trial = self._benchmark, run.job.until, run.job.trial
         metrics = decode_metrics(line.decode("ascii"))
         first, known = run.last < 0, self._reached.get(trial, 0)
         level = self._level(run, metrics)
+        run.said = line
         if not benchmark.fidelity.continues:
             # A higher level is a training of its own: nothing is said on the way to it.
             if level < until:

@@ -61,8 +61,8 @@ SCRIPTS = Path(__file__).parent / "scripts"
 MINUTE = 60 * NANOSECONDS
 TROUBLES = [
     "none", "prints", "prints without end", "never reports", "ignores SIGTERM", "signal 9", "exit code 3",
-    "exit code 0", "NaN", "infinity", "no loss", "no epoch", "repeats", "skips", "no level", "text", "bool", "nested",
-    "deep", "huge", "constant", "binary", "endless", "flood", "hangs",
+    "exit code 0", "NaN", "infinity", "no loss", "no epoch", "twice", "repeats", "skips", "no level", "text", "bool",
+    "nested", "deep", "huge", "constant", "binary", "endless", "flood", "hangs",
     "hangs, deaf", "busy, deaf",
 ]  # fmt: skip
 
@@ -684,17 +684,30 @@ def level_of(executor: Local, said: list[float], until: int) -> list[int]:
 
 
 def test_levels_reach_the_loop_in_order_or_not_at_all(tmp_path: Path) -> None:
-    """Faults 22 and 23: of any sequence, exactly the levels from 1 on that come in order, up to the job's end."""
+    """Faults 22 and 23: of any sequence, exactly the levels from 1 on that come in order, up to the job's end.
+
+    What is said twice, word for word, counts once.
+    """
     with toy(tmp_path) as executor:
 
         @given(said=st.lists(st.sampled_from([-1, 0, 1, 1.5, 2, 3, 4, 5, 9, 10, 1e300])), until=st.integers(1, 9))
         def check(said: list[float], until: int) -> None:
             expected = 0
-            while expected < min(len(said), until) and said[expected] == expected + 1:
-                expected += 1
+            for level in said:
+                if expected < until and level == expected + 1:
+                    expected += 1
+                elif level != expected or expected in (0, until):
+                    break
             assert level_of(executor, said, until) == list(range(1, expected + 1))
 
         check()
+
+
+def test_a_report_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
+    """Fault 22."""
+    with troubled(tmp_path, "twice") as executor:
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
+        assert executor.failures == {}
 
 
 def test_what_is_said_too_late_is_dropped(tmp_path: Path) -> None:
