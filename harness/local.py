@@ -149,7 +149,7 @@ class Local:
         """
         self._latest = self._touched = standing.now
         self._began = monotonic_ns() - standing.now
-        for folder in self._trials.glob("*"):
+        for folder in self._trials.glob("[0-9]*"):
             trial = int(folder.name)
             self._processes[trial] = len(list(folder.glob("job-*.out")))
             if trial in standing.stopped or trial not in {**standing.reached, **standing.running}:

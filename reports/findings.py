@@ -51,9 +51,7 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[
-            (picture(figure, figure.caption.partition(".")[0]), figure.name in found.small) for figure in found.figures
-        ],
+        figures=[(picture(figure, _about(figure)), figure.name in found.small) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,
@@ -67,10 +65,17 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
 
 
 def markdown(found: Findings, command: str) -> str:
-    """The page as a Markdown text, without its figures."""
+    """The page as a Markdown text, its figures as links to their files."""
     parts = [f"# {plain(found.title)}", plain(found.lead), bullets([plain(line.text) for line in found.lines])]
+    for figure in found.figures:
+        parts += [f"![{plain(_about(figure))}](figures/{figure.name}.svg)", plain(figure.caption)]
     for name, table in found.tables:
         parts += [f"## {plain(name)}", grid(table)]
     parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", f"```sh\n{command}\n```"]
     parts.append(bullets([plain(f"{what}: {value}") for what, value in found.facts.items()]))
     return "\n\n".join(parts) + "\n"
+
+
+def _about(figure: Drawn) -> str:
+    """What a figure is of: the first sentence of its caption."""
+    return figure.caption.partition(".")[0]

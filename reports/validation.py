@@ -36,7 +36,8 @@ HOW_TO_READ = (
     "multiplied by what the machine took for a fixed training of the same script just before the real study, over what "
     "the table says for it, and whose processes begin and leave in the seconds that they took then; `uncorrected` is "
     "the simulation as it is declared. Ratios: real / simulated, geometric means over seeds with 95 % t intervals on "
-    "logs. Occupancy: the share of the workers' time in which they had a job. Seconds to start a job: the median of "
+    "logs; a pair of studies of which one does not tell a quantity is left out of its row. Occupancy: the share of the "
+    "workers' time in which they had a job. Seconds to start a job: the median over jobs of at least three reports of "
     "what its first report cost above those between it and the last. Regret: of the observed loss of the incumbent "
     "(rule maxfid) at the budget, 0 at the best final loss of the table, 1 at the median random config, and nothing "
     "counts as worse than that; failed studies count as the median. An agreement is claimed only where the whole "
@@ -266,8 +267,8 @@ def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
         apart = figure_of(4.6, 0.9 + 0.3 * len(arms))
         differences.draw(numbers.differences, apart.add_subplot(), margin=MARGIN)
         return [
-            Drawn(f"worlds-{stem}", caption(worlds, f"{name}:"), save(over_time)),
-            Drawn(f"differences-{stem}", caption(differences, f"{name}:"), save(apart)),
+            Drawn(f"worlds-{stem}", caption(worlds, f"{name}."), save(over_time)),
+            Drawn(f"differences-{stem}", caption(differences, f"{name}."), save(apart)),
         ]
 
 

@@ -276,6 +276,9 @@ def test_a_validation_goes_on_where_it_was_interrupted(problem: str, tmp_path: P
     assert sorted(path.suffix for path in (tmp_path / "out/report/figures").iterdir()) == sorted(
         [".pdf", ".png", ".svg"] * 2
     )
+    words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
+    linked = re.findall(r"!\[line-\w+\]\((figures/[\w.-]+)\)", words)
+    assert len(linked) == 2 and all((tmp_path / "out" / "report" / name).exists() for name in linked)
 
 
 # -- the numbers ----------------------------------------------------------------------------------------------------
