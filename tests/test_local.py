@@ -799,6 +799,12 @@ def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> N
     assert set(heard.values()) == {1000} and len(heard) == 8
 
 
+def test_a_process_without_the_pipe_is_told_who_may_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORETUNE_REPORT_PIPE", "9997,9998")
+    with pytest.raises(RuntimeError, match="names the files 9997,9998, which are not open in this process: report from"):
+        Reporter()
+
+
 def test_a_script_that_says_nothing_hangs(tmp_path: Path) -> None:
     """Fault 26: one that sleeps and one that ignores SIGTERM, both silent; who waits for the loop does not hang."""
     with troubled(tmp_path, "hangs", workers=1, patience=1.0, grace=0.3) as executor:
