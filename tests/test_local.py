@@ -801,7 +801,7 @@ def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_process_without_the_pipe_is_told_who_may_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORETUNE_REPORT_PIPE", "9997,9998")
-    with pytest.raises(RuntimeError, match="names the files 9997,9998, which are not open in this process: report from"):
+    with pytest.raises(RuntimeError, match="names the files 9997,9998, which are not open in this process"):
         Reporter()
 
 
