@@ -147,19 +147,22 @@ def regrets(losses: pd.DataFrame, optimum: float, median: float) -> pd.DataFrame
 def differences(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
     """Final regret, real less simulated, a row an arm: both are frames of regrets, seeds by arms.
 
-    Columns: arm, real, simulated (means), difference, low, high, detectable (the smallest difference that so many seeds
-    would have shown), seeds, verdict (against `MARGIN`).
+    Columns: arm, real, simulated (means), difference, low, high, seeds, detectable (the smallest difference that so
+    many seeds would have shown), enough (about how many seeds it takes until the interval lies within `MARGIN`, if the
+    difference stays; NaN where it never does), verdict (against `MARGIN`).
     """
     rows: list[dict[str, Any]] = []
     for arm in real.columns:
         both = pd.concat([real[arm], simulated[arm]], axis=1, keys=["real", "simulated"]).dropna()
         one, other = (both[world].to_numpy(dtype=float) for world in ("real", "simulated"))
         found = paired(one, other)
+        room, half = MARGIN - abs(found.mean), (found.high - found.low) / 2
         rows.append(
             {
                 **{"arm": arm, "real": float(np.mean(one)), "simulated": float(np.mean(other))},
                 **{"difference": found.mean, "low": found.low, "high": found.high, "seeds": found.n},
                 "detectable": smallest_detectable(found.deviation, found.n),
+                "enough": float(np.ceil(found.n * (half / room) ** 2)) if room > 0 else np.nan,
                 "verdict": verdict(found.low, found.high, (-MARGIN, MARGIN)),
             }
         )

@@ -27,6 +27,7 @@ from harness.space import Space, uniform
 from harness.study import record
 from harness.types import NANOSECONDS, Benchmark, Delays, Fidelity, Objective
 from reports import agreement
+from reports import validation as pages
 from reports.agreement import OUTSIDE, UNKNOWN, UNSETTLED, WITHIN, World
 from surrogates.table import Table, TableData, save
 
@@ -333,6 +334,18 @@ def test_a_seed_that_does_not_tell_is_left_out_alone() -> None:
     assert (rows["start_up"]["verdict"], rows["start_up"]["real"]) == (OUTSIDE, 4.0)
     assert math.isnan(rows["promotions"]["ratio"]) and rows["promotions"]["seeds"] == 3
     assert rows["promotions"]["simulated"] == pytest.approx(4 / 3)
+
+
+def test_what_is_not_settled_says_how_many_seeds_would_settle_it() -> None:
+    """Half the interval of four seeds is 3.182 * 0.129 / 2 = 0.205, so it takes (0.205 / 0.1) ** 2 times as many."""
+    simulated = pd.DataFrame({"asha": [0.5] * 4})
+    luck = pd.DataFrame({"asha": [-0.15, -0.05, 0.05, 0.15]})
+    (row,) = agreement.differences(simulated + luck, simulated).to_dict("records")
+    assert (row["verdict"], row["enough"]) == (UNSETTLED, 17)
+    assert "and some 17 seeds would settle it" in pages._of_regret(row).text
+    (row,) = agreement.differences(simulated + luck + 0.2, simulated).to_dict("records")
+    assert row["verdict"] == UNSETTLED and math.isnan(row["enough"])
+    assert pages._of_regret(row).text.endswith("would be found.")
 
 
 def test_a_recommendation_is_no_end_of_a_job() -> None:
