@@ -298,6 +298,8 @@ def replay(
 
     With a journal, another method, seed, number of workers or budget asks what would have become of it so.
     """
+    from harness.terminal import Unfolding
+
     if verify is not None:
         differing = comparisons.verify(verify)
         for name, difference in differing.items():
@@ -312,8 +314,6 @@ def replay(
     if benchmark is None:
         raise ValueError("replay needs a benchmark, --journal FILE or --verify STORE")
     given = {"workers": workers, "budget": seconds, "delays": WARM if warm else None}
-    from harness.terminal import Unfolding
-
     given = {name: value for name, value in given.items() if value is not None}
     study = declarations.single_study(benchmark, method or "asha", seed or 0, given)
     unfolding = Unfolding(study.benchmark, speed)
@@ -444,14 +444,15 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has left: nothing of the results depends on it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, ImportError) as error:
         if os.environ.get("FORETUNE_DEBUG"):
             raise
         typer.echo(f"harness: {error}", err=True)
         sys.exit(BAD_USAGE)
     except Exception as error:
         # By their names: `list` imports no store, no journal, no foreign program.
-        ends = {"StorageError": STORAGE_FAILED, "Difference": BAD_USAGE, "ForeignError": BAD_USAGE}
+        ends = dict.fromkeys(("StorageError", "PermissionError", "OSError"), STORAGE_FAILED)
+        ends |= dict.fromkeys(("Difference", "ForeignError"), BAD_USAGE)
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)
             sys.exit(ends[type(error).__name__])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,21 +45,13 @@ def run(
     options: dict[str, Any] = {"retries": retries}
     if patience:
         options["patience"] = declarations.seconds_of(patience)
-    hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
-    script = None
     known = declarations.known_beforehand(prior or (), history)
-    if space is None and (Path(what).is_file() or what.endswith(".py")):
-        raise ValueError(f"to tune {what}, say what: --space space.toml --metric loss --max 9 --budget 10m")
     if space is None:
-        of_scripts = (retrain, seed_arg, max_arg, maximum, metric, maximize)
-        if any(of_scripts) or (values, resource) != ("arguments", "epoch"):
-            raise ValueError(
-                "a benchmark says itself what it reports and how it is called; leave out what scripts need"
-            )
+        _check_benchmark(what, [retrain, seed_arg, max_arg, maximum, metric, maximize], (values, resource))
         seconds = declarations.seconds_of(budget) if budget else None
         given = {"workers": workers, "budget": seconds, "delays": {"warm": True} if warm else None}
         given = {field: value for field, value in given.items() if value is not None} | known
-        study = declarations.single_study(what, method, seed, given, real=True)
+        script, study = None, declarations.single_study(what, method, seed, given, real=True)
     else:
         _check_script(what, {"--metric": metric, "--max": maximum, "--budget": budget}, values, history)
         script = scripts.declare(
@@ -81,8 +73,8 @@ def run(
             priors=known.get("prior", {}),
         )
         study = script.study
-    name = re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
-    folder = out or Path("results") / name
+    folder = out or Path("results") / re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
+    hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
     with watching(study.benchmark, f"{study.arm} on {study.benchmark.name}", hours) as view:
         if script is not None:
             log, record = scripts.run(script, folder, view.show, follow_journal=follow_journal)
@@ -90,6 +82,7 @@ def run(
             log, record = trainings.run_real(study, folder, view.show, follow_journal=follow_journal, options=options)
     view.end(log)
     _show_failures(record.failures)
+    _show_restarts(trainings.restarts_in(folder))
     if script is not None and not log.error:
         _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
     typer.echo(f"study, outputs and checkpoints: {folder}")
@@ -98,6 +91,14 @@ def run(
         raise typer.Exit(INTERRUPTED)
     if log.error:
         raise typer.Exit(SOME_FAILED)
+
+
+def _check_benchmark(what: str, of_scripts: Sequence[Any], with_defaults: tuple[str, str]) -> None:
+    """Refuse a script without its space, or a benchmark with what scripts need; with_defaults: values, resource."""
+    if Path(what).is_file() or what.endswith(".py"):
+        raise ValueError(f"to tune {what}, say what: --space space.toml --metric loss --max 9 --budget 10m")
+    if any(of_scripts) or with_defaults != ("arguments", "epoch"):
+        raise ValueError("a benchmark says itself what it reports and how it is called; leave out what scripts need")
 
 
 def _check_script(what: str, needed: dict[str, Any], values: str, history: str) -> None:
@@ -110,7 +111,7 @@ def _check_script(what: str, needed: dict[str, Any], values: str, history: str) 
         raise ValueError(f"--values takes arguments or json, given {values!r}")
 
 
-SHOWN_FAILURES = 5
+SHOWN_REASONS = 5
 
 
 def _show_failures(failures: Sequence[str]) -> None:
@@ -119,21 +120,38 @@ def _show_failures(failures: Sequence[str]) -> None:
     for failure in failures:
         trial, reason = json.loads(failure)
         reasons.setdefault(reason, []).append(trial)
-    for reason, trials in list(reasons.items())[:SHOWN_FAILURES]:
-        named = ", ".join(map(str, trials[:5])) + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
-        typer.echo(f"trial{'s' * (len(trials) > 1)} {named} failed: {reason}", err=True)
-    if len(reasons) > SHOWN_FAILURES:
-        typer.echo(f"and {len(reasons) - SHOWN_FAILURES} other reasons, in the folder of the study", err=True)
+    for reason, trials in list(reasons.items())[:SHOWN_REASONS]:
+        typer.echo(f"{_named(trials)} failed: {reason}", err=True)
+    if len(reasons) > SHOWN_REASONS:
+        typer.echo(f"and {len(reasons) - SHOWN_REASONS} other reasons, in the folder of the study", err=True)
+
+
+def _show_restarts(restarts: Mapping[int, Sequence[str]]) -> None:
+    """Which trials were trained again in part, and why: what differs in its numbers only is said once."""
+    kinds: dict[str, dict[int, str]] = {}
+    for trial, reasons in restarts.items():
+        for reason in (whole.splitlines()[0] for whole in reasons):
+            kinds.setdefault(re.sub(r"\d+", "", reason), {}).setdefault(trial, reason)
+    for of_kind in list(kinds.values())[:SHOWN_REASONS]:
+        first, reason = next(iter(of_kind.items()))
+        typer.echo(f"started or trained again: {_named(list(of_kind))} (trial {first}: {reason})", err=True)
+
+
+def _named(trials: Sequence[int]) -> str:
+    named = ", ".join(map(str, trials[:5])) + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
+    return f"trial{'s' * (len(trials) > 1)} {named}"
 
 
 def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain: int, seeds: int) -> None:
     """The best configs, trained again where asked for, what mattered, and the command that trains the winner."""
     from harness.terminal import shares
 
-    best, benchmark = scripts.found(script, log), script.study.benchmark
+    benchmark = script.study.benchmark
+    best = trainings.found(benchmark, log)
     if not best:
         typer.echo("no trial reported anything: there is no best config")
         return
+    scripts.written(script, best, folder)
     metric, unit = benchmark.objectives[0].metric, benchmark.fidelity.unit
     typer.echo()
     for one in best[: max(5, retrain)]:
@@ -146,10 +164,9 @@ def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain:
         first = script.study.seed + 1
         if not script.seed_arg:
             typer.echo("the script is not told its seed (--seed-arg): it draws its own luck each time")
-        repeated = scripts.retrain(script, best[:retrain], range(first, first + seeds), folder / "again")
+        repeated = scripts.retrain(script, best[:retrain], range(first, first + seeds), folder / "again", typer.echo)
         for again in repeated:
             said = ", ".join(f"{value:.6g}" for value in again.values)
             typer.echo(f"trial {again.found.trial:<4} again until {unit} {benchmark.fidelity.maximum}: {metric} {said}")
         winner = repeated[0].found
-    scripts.written(script, best, folder)
     typer.echo(f"to train the best config, trial {winner.trial}:\n  {script.line(winner.config)}")

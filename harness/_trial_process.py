@@ -27,6 +27,8 @@ OUTPUT_LIMIT = 1024 * 1024
 LAST_LINES = 20
 RESTS = b"=rests\n"
 """What a warm worker says when a job is over; a report begins with a brace."""
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
+"""What would move the cursor of a terminal or change its colours, and how it is shown instead."""
 SWEEP_SECONDS = 5.0
 """How long to wait for killed descendants to vanish: one may hang in the kernel."""
 
@@ -294,9 +296,9 @@ class CappedFile:
             chunk = chunk[self._file.write(chunk) :]
 
     def last_lines(self) -> str:
-        """The last lines as text, whatever the bytes are; no line longer than 500 characters."""
+        """The last lines as text that is safe to print, whatever the bytes are; of a line the last 500 characters."""
         lines = self._tail[-LINE_LIMIT:].decode(errors="backslashreplace").splitlines()[-LAST_LINES:]
-        return "\n".join(line[-500:] for line in lines)
+        return "\n".join(line[-500:].translate(CONTROLS) for line in lines)
 
     def close(self) -> None:
         """Write the last MiB, and how much was left out before it; once is enough."""

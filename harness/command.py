@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.space import Config, Value
 
@@ -34,3 +37,17 @@ class Command:
         if self.as_json:
             return [*self.prefix, json.dumps(named)]
         return [*self.prefix, *(f"--{name}={value}" for name, value in named.items())]
+
+
+def prefix_of(script: Path) -> tuple[str, ...]:
+    """How a script is called: a Python file by this Python, anything else as the program that it is.
+
+    FileNotFoundError where it is not there, ValueError where it cannot be run.
+    """
+    if not script.is_file():
+        raise FileNotFoundError(f"no training script at {script}")
+    if script.suffix == ".py":
+        return (sys.executable, str(script.resolve()))
+    if not os.access(script, os.X_OK):
+        raise ValueError(f"{script} is neither a Python file nor a program: `chmod +x {script}` makes it one")
+    return (str(script.resolve()),)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.store import Store
-from harness.study import Record, Study, key_of
+from harness.study import Record, Study, differences, key_of
 
 MOST_IN_A_BATCH = 8
 """Studies that a process runs before it publishes them: what a kill can cost, and what Ctrl-C waits for."""
@@ -159,17 +159,9 @@ def stale(studies: Sequence[Study], store: Store) -> dict[str, str]:
     for study in studies:
         old = named.get((study.arm, study.benchmark.name, study.seed))
         if study.key not in there and old is not None:
-            changed = ", ".join(_differences(old, study.spec()))
+            changed = ", ".join(place for place, _, _ in differences(old, study.spec()))
             reasons[f"{study.arm} on {study.benchmark.name}, seed {study.seed}"] = f"{changed} changed"
     return reasons
-
-
-def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(name), new.get(name), f"{place}.{name}" if place else name)
-    elif old != new:
-        yield place
 
 
 def in_blocks(looks: Sequence[int], run: Callable[[int], Frame], decided: Callable[[Frame], bool]) -> int:

@@ -10,6 +10,7 @@ A journal is also the table of its own study: `Recorded` plays its trials on a s
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from typing import Any
 
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Happening, Log, Reason, Started, Why
-from harness.study import key_of
+from harness.study import differences, key_of
 from harness.types import NANOSECONDS, Benchmark, Decision, Event, Executor, Job, Report, Scheduler, Standing, Status
 
 
@@ -31,8 +32,8 @@ class Difference(Exception):
 class Journal:
     """A file of events that only grows; made, or read back and continued where it ends.
 
-    spec: all that the study depends on. ValueError where the file is of another study, or where another process is
-    writing it.
+    spec: all that the study depends on. ValueError where the file is no journal, is of another study, or where another
+    process is writing it.
     """
 
     def __init__(self, path: Path, spec: Mapping[str, Any]) -> None:
@@ -43,20 +44,31 @@ class Journal:
         """What happened in all, once the study is over."""
         self.position = 0
         """How many events of the journal the loop has recorded anew."""
+        self.goes_on = False
+        """Whether it was there before."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = LineWriter(path)
-        lines = read_lines(path)
+        try:
+            self._take_up(spec)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _take_up(self, spec: Mapping[str, Any]) -> None:
+        """Read back what there is, or begin with the study's ingredients."""
+        lines = read_lines(self.path)
         head = next(lines, None)
         if head is None:
-            head = {"study": dict(spec)}
-            self._writer.append(head)
-        elif key_of(head["study"]) != key_of(spec):
-            self._writer.__exit__(None, None, None)
+            self._writer.append({"study": dict(spec)})
+            return
+        stored = _study_of(head, self.path)
+        if key_of(stored) != key_of(spec):
             raise ValueError(
-                f"{path} is the journal of another study ({_apart(head['study'], spec)}): give another folder with "
+                f"{self.path} is the journal of another study ({_apart(stored, spec)}): give another folder with "
                 "--out, or run that study with its own options to continue it"
             )
-        self.log = _take(lines, head["study"], self.events, self.failures)
+        self.log = _take(lines, stored, self.events, self.failures)
+        self.goes_on = True
 
     def watch(self, event: Happening, reason: str | None = None) -> None:
         """Compare an event with the journal's, or write it where the journal has no more; reason: of a failure."""
@@ -69,6 +81,10 @@ class Journal:
             self._writer.append(_line(event, reason))
             self.events.append(event)
         self.position += 1
+
+    def note_restart(self, trial: int, reason: str) -> None:
+        """Write down why a trial was started again, or trained again what was known; that is no event."""
+        self._writer.append({"restart": trial, "because": reason})
 
     @property
     def following(self) -> Happening | None:
@@ -96,19 +112,26 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.__exit__(kind, error, trace)
+        self._writer.close()
 
 
 def read(path: Path) -> tuple[dict[str, Any], Log, dict[int, str]]:
     """The study of a journal, what happened in it, and why trials failed; of a study cut short, what there is."""
     lines = read_lines(path)
-    head = next(lines, None)
-    if head is None or "study" not in head:
-        raise ValueError(f"{path} is no journal of a study")
+    study = _study_of(next(lines, {}), path)
     events: list[Happening] = []
     failures: dict[int, str] = {}
-    log = _take(lines, head["study"], events, failures)
-    return head["study"], log or _whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
+    log = _take(lines, study, events, failures)
+    return study, log or _whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
+
+
+def restarts(path: Path) -> dict[int, list[str]]:
+    """Why trials of a journal's study were started again, or trained again what was known, by trial."""
+    reasons: dict[int, list[str]] = {}
+    for line in read_lines(path):
+        if "restart" in line:
+            reasons.setdefault(line["restart"], []).append(line["because"])
+    return reasons
 
 
 class Rehearsal:
@@ -343,6 +366,13 @@ def _whole(events: list[Happening], why: Why, end: int, error: str) -> Log:
     return Log([*events, *cut], why, end, error)
 
 
+def _study_of(head: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The ingredients of the study that a journal's first line names."""
+    if "study" not in head:
+        raise ValueError(f"{path} is no journal of a study")
+    return head["study"]
+
+
 def _line(event: Happening, reason: str | None) -> dict[str, Any]:
     if isinstance(event, Started):
         trial, config, until, parent = event.job
@@ -365,6 +395,8 @@ def _take(
     """Add the events of lines to those read before, and the reasons of failures; the log where the study is over."""
     benchmark = Benchmark.from_json(spec["benchmark"])
     for line in lines:
+        if "restart" in line:
+            continue
         if "why" in line:
             return _whole(events, Why(line["why"]), line["end"], line["error"])
         events.append(_event(line, benchmark))
@@ -403,11 +435,11 @@ def _told(event: Happening) -> str:
 def _apart(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """The first ingredients in which two studies differ, in words."""
     parts = [
-        f"{name} was {_short(stored.get(name))}, is {_short(wanted.get(name))}"
-        for name in wanted
-        if name != "source" and stored.get(name) != wanted[name]
+        f"{place} was {_short(before)}, is {_short(now)}"
+        for place, before, now in differences(stored, json.loads(json.dumps(wanted)))
+        if place not in ("source", "past")
     ]
-    return "; ".join(parts[:3])
+    return "; ".join(parts[:3]) or "the same ingredients in another order, or a number written otherwise"
 
 
 def _short(value: object) -> str:

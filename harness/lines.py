@@ -31,11 +31,16 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(text)
 
 
+class StorageError(Exception):
+    """Something could not be written to the disk; nothing that was there before is harmed."""
+
+
 class LineWriter:
     """Appends to one file for this process alone; ValueError where another process is at it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "a+b")  # noqa: SIM115
+        self._path = path
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -43,14 +48,21 @@ class LineWriter:
             raise ValueError(f"another process is writing {path}: wait for it, or choose another place") from None
         self._file.seek(0)
         self._file.truncate(self._file.read().rfind(b"\n") + 1)
-        self._file.seek(0, os.SEEK_END)
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Write one object as a line, on the disk when this returns."""
+        """Write one object as a line, on the disk when this returns; StorageError where the disk refuses."""
         text = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode("ascii")
-        self._file.write(b"%08x %s\n" % (zlib.crc32(text), text))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        try:
+            while line:  # a disk that is almost full takes a part
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StorageError(f"{self._path}: a line cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Let others write."""
+        self._file.close()
 
     def __enter__(self) -> LineWriter:
         return self
@@ -58,7 +70,7 @@ class LineWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.close()
 
 
 def sync(path: Path) -> None:

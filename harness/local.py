@@ -19,7 +19,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from selectors import DefaultSelector
@@ -63,11 +63,13 @@ class _Run:
         """Since when it has nothing to wait for but its own work."""
         self.last = -1
         """The index of the level that this process reported last."""
+        self.said: bytes | None = None
+        """The line with which it did."""
         self.heard: _Heard | None = None
         self.queued = False
         self.over = False
         self.restored = False
-        """The study was interrupted while it ran: its checkpoint may be ahead of what the loop has heard."""
+        """The study was interrupted meanwhile: its checkpoint may be ahead of what the loop has heard."""
 
     @property
     def ahead(self) -> bool:
@@ -82,8 +84,8 @@ class Local:
     checkpoints and output, new or empty; standing: where a study goes on from in the folder that it had; retries: how
     often a trial that crashed is started again from its last checkpoint, unseen by the scheduler; grace: seconds that
     a process has to leave before it is killed; patience: seconds without a report after which a script counts as
-    hanging, None for any. Where the benchmark's delays say `warm`, a worker keeps its process, with what that has
-    imported, from trial to trial, which only a Python script can.
+    hanging, None for any; on_restart: told of each entry of `restarts` as it is made. Where the delays of the benchmark
+    say `warm`, a worker keeps its process, with what that has imported, from trial to trial; only a Python script can.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Local:
         retries: int = 0,
         grace: float = 5.0,
         patience: float | None = None,
+        on_restart: Callable[[int, str], None] = lambda trial, reason: None,
     ) -> None:
         self.failures: dict[int, str] = dict(standing.failures) if standing else {}
         """Why trials failed, with the last lines that they printed."""
@@ -108,6 +111,7 @@ class Local:
         if standing is None and self._trials.exists() and any(self._trials.iterdir()):
             raise ValueError(f"{self._trials} holds the trials of another study: give a new folder")
         self._retries = retries
+        self._on_restart = on_restart
         self._grace = grace
         self._patience = None if patience is None else round(patience * NANOSECONDS)
         self._warm = benchmark.delays.warm
@@ -127,6 +131,8 @@ class Local:
         self._reached: dict[int, int] = dict(standing.reached) if standing else {}
         self._processes: Counter[int] = Counter()
         self._crashes: Counter[int] = Counter()
+        self._perhaps_ahead: set[int] = set()
+        """Paused trials whose checkpoint may be ahead of what the loop has heard: the study was interrupted."""
         self._study = uuid.uuid4().hex
         self._selector = DefaultSelector()
         self._keeper: subprocess.Popen[bytes] | None = start_keeper(f"{self._study}.")
@@ -137,13 +143,19 @@ class Local:
             self._go_on(standing)
 
     def _go_on(self, standing: Standing) -> None:
-        """Set the clock to where the study stood, and start again what ran then, each trial from its checkpoint."""
+        """Set the clock to where the study stood, and start again what ran then, each trial from its checkpoint.
+
+        What was started and never recorded, because the end came between the two, is as if it had not been.
+        """
         self._latest = self._touched = standing.now
         self._began = monotonic_ns() - standing.now
-        for printed in self._trials.glob("*/job-*.out"):
-            self._processes[int(printed.parent.name)] += 1
-        for trial in standing.stopped:
-            shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+        for folder in self._trials.glob("[0-9]*"):
+            trial = int(folder.name)
+            self._processes[trial] = len(list(folder.glob("job-*.out")))
+            if trial in standing.stopped or trial not in {**standing.reached, **standing.running}:
+                shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+            elif trial not in standing.running:
+                self._perhaps_ahead.add(trial)
         for trial, (job, worker, told) in standing.running.items():
             self._checkpoints(trial).mkdir(parents=True, exist_ok=True)
             self._free.remove(worker)
@@ -186,6 +198,8 @@ class Local:
         worker = self._free.pop()
         now = self._latest = self._clock()
         run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker))
+        run.restored = job.trial in self._perhaps_ahead
+        self._perhaps_ahead.discard(job.trial)
         self._attend(run)
         self._touched = self._clock()
         return now, worker
@@ -367,7 +381,7 @@ class Local:
         stands = f"at {self._benchmark.fidelity.unit} {self._reached.get(trial, 0)} of {job.until}"
         reason = f"left {stands}: {run.process.how_it_ended()}"
         if run.ahead:
-            self._note_restart(trial, f"{reason}; it is trained again from its start")
+            self._note_restart(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
             shutil.rmtree(self._checkpoints(trial))
             self._checkpoints(trial).mkdir()
             run.restored = False
@@ -384,10 +398,12 @@ class Local:
         """Give a job whose process has left another one."""
         if run.process.resting:
             self._resting[run.worker] = run.process
-        run.process, run.last, run.since = self._launch(run.job, run.worker), -1, self._clock()
+        run.process, run.last, run.said = self._launch(run.job, run.worker), -1, None
+        run.since = self._clock()
 
     def _note_restart(self, trial: int, reason: str) -> None:
         self.restarts.setdefault(trial, []).append(reason)
+        self._on_restart(trial, reason)
 
     def _failure(self, run: _Run, reason: str) -> _Heard:
         self.failures[run.job.trial] = reason
@@ -397,11 +413,14 @@ class Local:
         return (math.inf,) * len(self._benchmark.objectives)
 
     def _understand(self, run: _Run, line: bytes) -> _Heard | None:
-        """A report from what a script sent; None for a level that the loop knows; ValueError for nonsense."""
+        """A report from what a script sent; None for what the loop knows or has just heard; ValueError for nonsense."""
+        if line == run.said:
+            return None
         benchmark, until, trial = self._benchmark, run.job.until, run.job.trial
         metrics = decode_metrics(line.decode("ascii"))
         first, known = run.last < 0, self._reached.get(trial, 0)
         level = self._level(run, metrics)
+        run.said = line
         if not benchmark.fidelity.continues:
             # A higher level is a training of its own: nothing is said on the way to it.
             if level < until:
@@ -429,7 +448,9 @@ class Local:
         value = metrics.pop(unit)
         index = self._index_of.get(value)  # type: ignore[arg-type]  # 3.0 finds 3
         if index is None:
-            raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}; there are {list(levels)}")
+            raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}: those are {fidelity.span}")
+        if levels[index] > run.job.until:
+            raise ValueError(f"{unit} {value:g} was reported in a job that ends at {unit} {run.job.until}")
         if index <= run.last:
             raise ValueError(f"{unit} {value:g} was reported after {unit} {levels[run.last]}")
         known = self._index_of.get(self._reached.get(run.job.trial, 0), -1)

@@ -278,7 +278,7 @@ class _Study:
         if until not in self.levels:
             raise SchedulerError(
                 f"trial {number} cannot train until {fidelity.unit} {until}: benchmark {name!r} has the levels "
-                f"{_spell(fidelity.levels)}"
+                + fidelity.span
             )
         trial = self.trials.get(number)
         if trial is None:
@@ -321,9 +321,3 @@ def _recorder(append: Watch, watch: Watch | None) -> Watch:
 
 def _raised(error: Exception) -> SchedulerError:
     return SchedulerError("".join(traceback.format_exception(error)).rstrip())
-
-
-def _spell(levels: tuple[int, ...]) -> str:
-    if len(levels) > 8 and levels == tuple(range(levels[0], levels[-1] + 1)):
-        return f"{levels[0]} to {levels[-1]}"
-    return ", ".join(map(str, levels))

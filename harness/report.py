@@ -49,9 +49,15 @@ class Reporter:
         self._out, self._answers = None, None
         if pipe:
             write, read = (int(number) for number in pipe.split(","))
-            # The pipes belong to the process, which may have other reporters, and trials, after this one.
-            self._out = os.fdopen(write, "w", encoding="ascii", closefd=False)
-            self._answers = os.fdopen(read, encoding="ascii", closefd=False)
+            try:
+                # The pipes belong to the process, which may have other reporters, and trials, after this one.
+                self._out = os.fdopen(write, "w", encoding="ascii", closefd=False)
+                self._answers = os.fdopen(read, encoding="ascii", closefd=False)
+            except OSError as error:
+                raise RuntimeError(
+                    f"{PIPE_VARIABLE} names the files {pipe}, which are not open in this process: report from the "
+                    "process that the study started, or start this one with close_fds=False"
+                ) from error
         directory = os.environ.get(CHECKPOINT_VARIABLE)
         self.checkpoint_dir = Path(directory) if directory else None
 
@@ -130,6 +136,8 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
     directory.mkdir(parents=True, exist_ok=True)
     numbers = _checkpoint_numbers(directory)
     path = directory / CHECKPOINT_NAME.format(number=numbers[0] + 1 if numbers else 1)
+    for left in directory.glob("checkpoint-*.tmp-*"):  # of a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     temporary = path.with_suffix(f".tmp-{os.getpid()}")
     with open(temporary, "w+b") as file:
         torch.save(state, file)

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.lines import sync
+from harness.lines import StorageError, sync
 from harness.study import Record
 
 STORE_VERSION = 1
@@ -54,10 +54,6 @@ SCHEMA = pa.schema(
 )
 SEGMENT = "segment-*.parquet"
 STALE_TEMPORARY_SECONDS = 24 * 3600
-
-
-class StorageError(Exception):
-    """A study could not be written to the disk; nothing that was there before is harmed."""
 
 
 class Store:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -103,6 +103,15 @@ def key_of(spec: Mapping[str, Any]) -> str:
         told["benchmark"] = problem | {"delays": {"warm": problem["delays"].get("warm", False)}}
     text = json.dumps(told, separators=(",", ":"), allow_nan=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where the ingredients of two studies differ, such as `benchmark.budget`, with what stands there in each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys([*old, *new]):
+            yield from differences(old.get(name), new.get(name), f"{place}.{name}" if place else name)
+    elif old != new:
+        yield place, old, new
 
 
 @dataclass(frozen=True)

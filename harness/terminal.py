@@ -95,8 +95,8 @@ class Unfolding:
                 f"{_WORDS[event.reason]} at {self._unit} {level}, {self._metric} {self._sign * loss:.5g}",
             )
             if event.reason is not Reason.CUT:
-                self._came[level] += 1
                 self._best_at[level] = min(self._best_at.get(level, (float("inf"), -1)), (loss, event.trial))
+                self._came[level] += 1
         else:
             report = event.report
             loss = report.losses[0]
@@ -141,6 +141,8 @@ _WORDS = {
 class LiveStudy:
     """A real study as one picture that is drawn anew as it goes on: workers, rungs, the best so far, time and cost.
 
+    It is drawn by another thread than the one that shows it events: what may grow meanwhile is copied first.
+
     hours: what workers spend, such as "GPU-hours".
     """
 
@@ -151,29 +153,35 @@ class LiveStudy:
         self._plain = Unfolding(benchmark, quiet=True)
         self._shift = time.monotonic()
         self._jobs: dict[int, Started] = {}
+        self._heard: dict[int, float] = {}
+        """When each busy worker was last heard of, in seconds of the study."""
         self._stands: dict[int, tuple[int, float]] = {}
+        """Level and loss of each trial that has not failed."""
         self._configs: dict[int, Mapping[str, object]] = {}
         self._ended: Counter[Reason] = Counter()
         self._spent = 0.0
-        self._best: tuple[int, float, int] | None = None
 
     def show(self, event: Started | Event | Ended) -> None:
         """Take note of an event."""
         self._plain.show(event)
-        self._shift = time.monotonic() - event.time / NANOSECONDS
+        seconds = event.time / NANOSECONDS
+        self._shift = time.monotonic() - seconds
         if isinstance(event, Started):
             self._jobs[event.worker] = event
+            self._heard[event.worker] = seconds
             self._configs[event.job.trial] = event.job.config
         elif isinstance(event, Ended):
             self._jobs.pop(event.worker, None)
+            self._heard.pop(event.worker, None)
             self._ended[event.reason] += 1
         else:
             report = event.report
+            self._heard[event.worker] = seconds
             self._spent += report.cost
-            if report.status is not Status.FAILED:
+            if report.status is Status.FAILED:
+                self._stands.pop(report.trial, None)
+            else:
                 self._stands[report.trial] = (report.resource, report.losses[0])
-                standing = (-report.resource, report.losses[0], report.trial)
-                self._best = standing if self._best is None else min(self._best, standing)
 
     def end(self, log: Log) -> None:
         """Print where jobs ended, and why the study did."""
@@ -184,11 +192,11 @@ class LiveStudy:
         now = min(time.monotonic() - self._shift, self._benchmark.budget)
         unit = self._benchmark.fidelity.unit
         left = max(self._benchmark.budget - now, 0.0)
-        running = sum(now - job.time / NANOSECONDS for job in self._jobs.values())
+        spent = self._spent + sum(now - heard for heard in list(self._heard.values()))
         failed = self._ended[Reason.FAILED]
         head = (
             f"{self._title}   {_duration(now)} gone, {_duration(left)} left   {len(self._configs)} trials"
-            f"{f', {failed} failed' if failed else ''}   {max(self._spent, running) / 3600:.3f} {self._hours}"
+            f"{f', {failed} failed' if failed else ''}   {spent / 3600:.3f} {self._hours}"
         )
         rungs = Table(unit, "jobs ended", self._metric, "trial", box=None, pad_edge=False, header_style="dim")
         for level, came, loss, trial in self._plain.rungs():
@@ -210,9 +218,9 @@ class LiveStudy:
         return table
 
     def _said_of_best(self) -> str:
-        if self._best is None:
+        if not self._stands:
             return "nothing reported yet"
-        level, loss, trial = self._best
+        level, loss, trial = min((-level, loss, trial) for trial, (level, loss) in list(self._stands.items()))
         config = ", ".join(f"{name} {_short(value)}" for name, value in self._configs[trial].items())
         unit = self._benchmark.fidelity.unit
         return f"best: {self._metric} {self._sign * loss:.5g} at {unit} {-level}, trial {trial}: {config}"

@@ -93,6 +93,14 @@ class Fidelity:
         """The highest level: a full training."""
         return self.levels[-1]
 
+    @property
+    def span(self) -> str:
+        """The levels in words: all of them, or where there are many without a gap such as "1 to 40"."""
+        first, last = self.levels[0], self.levels[-1]
+        if len(self.levels) > 8 and self.levels == tuple(range(first, last + 1)):
+            return f"{first} to {last}"
+        return ", ".join(map(str, self.levels))
+
 
 @dataclass(frozen=True)
 class Delays:

@@ -1,11 +1,11 @@
 """An LSTM language model on WikiText-2, or on Python's own manual: the second language model, plain PyTorch.
 
     python real_benchmarks/lstm_wikitext2.py --lr 5 --dropout .1 --batch_size 16 --clip .25
-    python real_benchmarks/lstm_wikitext2.py --benchmark lstm_pydoc --lr 5 --dropout .1 --batch_size 16 --clip .25
+    python real_benchmarks/lstm_wikitext2.py --corpus pydoc --lr 5 --dropout .1 --batch_size 16 --clip .25
 
 The texts, the byte-level BPE of 1,000 tokens and the parts (50,000 tokens to train, 8,192 each to validate and to test)
-are those of `transformer_wikitext2_small`, so losses, in nats per token, compare with it. `lstm_pydoc` needs no network
-and no files: its text comes with Python, and differs between Python's minor versions. One layer of width 32, its
+are those of `transformer_wikitext2_small`, so losses, in nats per token, compare with it. Python's manual needs no
+network and no files: it comes with Python, and differs between Python's minor versions. One layer of width 32, its
 embedding tied to its output; SGD, the gradient clipped by its norm; windows of 35 tokens start from a state of zeros.
 """
 
@@ -60,8 +60,12 @@ def train(
     until: int = 27,
     report: Callable[..., None],
     checkpoints: Path | None = None,
+    corpus: str | None = None,
 ) -> None:
-    """Train one config until an epoch, with a report after each, and a checkpoint where a folder is given."""
+    """Train one config until an epoch, with a report after each, and a checkpoint where a folder is given.
+
+    corpus: the text, by default the benchmark's own.
+    """
     import torch
 
     from real_benchmarks import _wikitext2
@@ -69,13 +73,13 @@ def train(
 
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    corpus = _wikitext2.load(CORPORA[benchmark], "bpe1000", TRAIN, HELD_OUT)
-    ids, valid, test = (torch.from_numpy(part.ids).long() for part in corpus[:3])
+    text = _wikitext2.load(corpus or CORPORA[benchmark], "bpe1000", TRAIN, HELD_OUT)
+    ids, valid, test = (torch.from_numpy(part.ids).long() for part in text[:3])
     feed = Epochs(ids, WINDOW, config["batch_size"], torch.Generator().manual_seed(seed))
-    embedding = torch.nn.Embedding(corpus.vocabulary, WIDTH)
+    embedding = torch.nn.Embedding(text.vocabulary, WIDTH)
     torch.nn.init.normal_(embedding.weight, std=WIDTH**-0.5)
     lstm = torch.nn.LSTM(WIDTH, WIDTH, batch_first=True)
-    drop, bias = torch.nn.Dropout(config["dropout"]), torch.nn.Parameter(torch.zeros(corpus.vocabulary))
+    drop, bias = torch.nn.Dropout(config["dropout"]), torch.nn.Parameter(torch.zeros(text.vocabulary))
     network = torch.nn.ModuleDict({"embedding": embedding, "lstm": lstm, "dropout": drop})
     network.register_parameter("bias", bias)
     parameters = list(network.parameters())
@@ -109,4 +113,5 @@ def train(
 
 
 if __name__ == "__main__":
-    _command_line.main("Train one config of an LSTM language model.", BENCHMARKS, train)
+    texts = tuple(CORPORA.values())
+    _command_line.main("Train one config of an LSTM language model.", BENCHMARKS, train, corpus=texts)

@@ -231,9 +231,8 @@ def _check(known: Benchmark, config: Mapping[str, Any], until: int, mode: str, c
     if mode == "checkpoints" and checkpoints is None:
         raise ValueError("mode 'checkpoints' needs a folder: give checkpoints=FOLDER")
     if until not in levels:
-        whole = levels == tuple(range(levels[0], levels[-1] + 1))
-        possible = f"{levels[0]} to {levels[-1]}" if whole else ", ".join(map(str, levels))
-        raise ValueError(f"cannot train {known.name!r} until {known.fidelity.unit} {until}: possible are {possible}")
+        where = f"{known.fidelity.unit} {until}"
+        raise ValueError(f"cannot train {known.name!r} until {where}: possible are {known.fidelity.span}")
 
 
 def seconds_since_process_start() -> float:

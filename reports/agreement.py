@@ -88,7 +88,7 @@ def _counted(events: pd.DataFrame, available: float, continues: bool) -> dict[st
             stands[trial] = resource
             epochs += gained
             jobs[trial].append((gained, event["cost"]))
-        else:
+        elif event["kind"] == "ended":
             busy += event["time"] - since[trial]
             between = [job for job in jobs[trial][1:-1] if job[0] > 0]
             cost, gained = sum(cost for _, cost in between), sum(gained for gained, _ in between)
@@ -109,17 +109,17 @@ def _counted(events: pd.DataFrame, available: float, continues: bool) -> dict[st
 def ratios(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
     """Real against simulated counts, a row an arm and quantity.
 
-    Columns: arm, quantity, real, simulated (means over the seeds that both have), ratio, low, high (of the geometric
-    mean, NaN where a number is missing or not positive), seeds, verdict (of what is measured in time: against
-    `TOLERANCE`; else nothing).
+    Columns: arm, quantity, real, simulated (means over the seeds of which both worlds tell it), ratio, low, high (of
+    the geometric mean, NaN where a number is not positive), seeds (how many those are), verdict (of what is measured in
+    time: against `TOLERANCE`; else nothing).
     """
     rows: list[dict[str, Any]] = []
     for arm in unique(real["arm"]):
         one, other = (frame[frame["arm"] == arm].set_index("seed") for frame in (real, simulated))
-        seeds = one.index.intersection(other.index)
         for quantity in QUANTITIES:
-            mine, theirs = (np.asarray(frame.loc[seeds, quantity], dtype=float) for frame in (one, other))
-            told = len(seeds) > 0 and bool(np.all((mine > 0) & (theirs > 0)))
+            both = pd.concat([one[quantity], other[quantity]], axis=1, keys=["real", "simulated"]).dropna()
+            mine, theirs = (both[world].to_numpy(dtype=float) for world in ("real", "simulated"))
+            told = len(both) > 0 and bool(np.all((mine > 0) & (theirs > 0)))
             unknown = Interval(*(np.array(np.nan) for _ in range(3)))
             ratio = mean(np.log(mine / theirs)).exp() if told else unknown
             center, low, high = (float(part) for part in ratio)
@@ -128,9 +128,9 @@ def ratios(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
                 {
                     "arm": arm,
                     "quantity": quantity,
-                    "real": float(mine.mean()) if len(seeds) else np.nan,
-                    "simulated": float(theirs.mean()) if len(seeds) else np.nan,
-                    **{"ratio": center, "low": low, "high": high, "seeds": len(seeds)},
+                    "real": float(mine.mean()) if len(both) else np.nan,
+                    "simulated": float(theirs.mean()) if len(both) else np.nan,
+                    **{"ratio": center, "low": low, "high": high, "seeds": len(both)},
                     "verdict": verdict(low, high, bounds) if quantity in TIMED else "",
                 }
             )
@@ -147,19 +147,22 @@ def regrets(losses: pd.DataFrame, optimum: float, median: float) -> pd.DataFrame
 def differences(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
     """Final regret, real less simulated, a row an arm: both are frames of regrets, seeds by arms.
 
-    Columns: arm, real, simulated (means), difference, low, high, detectable (the smallest difference that so many seeds
-    would have shown), seeds, verdict (against `MARGIN`).
+    Columns: arm, real, simulated (means), difference, low, high, seeds, detectable (the smallest difference that so
+    many seeds would have shown), enough (about how many seeds it takes until the interval lies within `MARGIN`, if the
+    difference stays; NaN where it never does), verdict (against `MARGIN`).
     """
     rows: list[dict[str, Any]] = []
     for arm in real.columns:
         both = pd.concat([real[arm], simulated[arm]], axis=1, keys=["real", "simulated"]).dropna()
         one, other = (both[world].to_numpy(dtype=float) for world in ("real", "simulated"))
         found = paired(one, other)
+        room, half = MARGIN - abs(found.mean), (found.high - found.low) / 2
         rows.append(
             {
                 **{"arm": arm, "real": float(np.mean(one)), "simulated": float(np.mean(other))},
                 **{"difference": found.mean, "low": found.low, "high": found.high, "seeds": found.n},
                 "detectable": smallest_detectable(found.deviation, found.n),
+                "enough": float(np.ceil(found.n * (half / room) ** 2)) if room > 0 else np.nan,
                 "verdict": verdict(found.low, found.high, (-MARGIN, MARGIN)),
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a page says; numbers: all of them, as plain JSON."""
+    """What a page says; numbers: all of them, as plain JSON; small: the names of figures shown small."""
 
     title: str
     lead: str
@@ -36,6 +36,7 @@ class Findings(NamedTuple):
     how_to_read: str
     facts: Mapping[str, str]
     numbers: Mapping[str, Any]
+    small: Collection[str] = ()
 
 
 def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
@@ -50,7 +51,7 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in found.figures],
+        figures=[(picture(figure, _about(figure)), figure.name in found.small) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,
@@ -64,10 +65,17 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
 
 
 def markdown(found: Findings, command: str) -> str:
-    """The page as a Markdown text, without its figures."""
+    """The page as a Markdown text, its figures as links to their files."""
     parts = [f"# {plain(found.title)}", plain(found.lead), bullets([plain(line.text) for line in found.lines])]
+    for figure in found.figures:
+        parts += [f"![{plain(_about(figure))}](figures/{figure.name}.svg)", plain(figure.caption)]
     for name, table in found.tables:
         parts += [f"## {plain(name)}", grid(table)]
     parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", f"```sh\n{command}\n```"]
     parts.append(bullets([plain(f"{what}: {value}") for what, value in found.facts.items()]))
     return "\n\n".join(parts) + "\n"
+
+
+def _about(figure: Drawn) -> str:
+    """What a figure is of: the first sentence of its caption."""
+    return figure.caption.partition(".")[0]

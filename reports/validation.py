@@ -1,7 +1,6 @@
 """A validation as a folder: a page on how far real studies and simulated ones agree, the numbers, and the figures.
 
-Written as a report is: each file whole, the same bytes for the same inputs, `report.json` with the digest last. What
-the page says it says whatever comes out.
+What the page says it says whatever comes out.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -17,12 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from reports import agreement, curves, style, text
+from reports import agreement, curves, findings, style, text
 from reports.agreement import MARGIN, OUTSIDE, QUANTITIES, TIMED, TOLERANCE, UNKNOWN, UNSETTLED, WITHIN, World
+from reports.findings import Findings, Line
 from reports.outcomes import records, unique
-from reports.page_figures import files_of
-from reports.publishing import as_json, publish
-from reports.rendering import picture, rendered
 from reports.summary import Summary, summarise
 from reports.table import Table
 
@@ -39,7 +36,8 @@ HOW_TO_READ = (
     "multiplied by what the machine took for a fixed training of the same script just before the real study, over what "
     "the table says for it, and whose processes begin and leave in the seconds that they took then; `uncorrected` is "
     "the simulation as it is declared. Ratios: real / simulated, geometric means over seeds with 95 % t intervals on "
-    "logs. Occupancy: the share of the workers' time in which they had a job. Seconds to start a job: the median of "
+    "logs; a pair of studies of which one does not tell a quantity is left out of its row. Occupancy: the share of the "
+    "workers' time in which they had a job. Seconds to start a job: the median over jobs of at least three reports of "
     "what its first report cost above those between it and the last. Regret: of the observed loss of the incumbent "
     "(rule maxfid) at the budget, 0 at the best final loss of the table, 1 at the median random config, and nothing "
     "counts as worse than that; failed studies count as the median. An agreement is claimed only where the whole "
@@ -67,31 +65,25 @@ class Validation:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All that was found: frames as `agreement` gives them; ratios of the corrected and of the uncorrected world."""
+    """All that was found: frames as `agreement` gives them; real against the corrected and the uncorrected world."""
 
     summaries: Mapping[str, Summary]
     ratios: pd.DataFrame
     uncorrected: pd.DataFrame
     differences: pd.DataFrame
+    uncorrected_differences: pd.DataFrame
     tau: float
     pairs: pd.DataFrame
     decisions: pd.DataFrame
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON; what is not known is None."""
-        frames = {name: getattr(self, name) for name in ("ratios", "uncorrected", "differences", "pairs", "decisions")}
+        names = ("ratios", "uncorrected", "differences", "uncorrected_differences", "pairs", "decisions")
+        frames = {name: getattr(self, name) for name in names}
         return {"tau": _plain(self.tau), "margin": MARGIN, "tolerance": TOLERANCE} | {
             name: [{key: _plain(value) for key, value in row.items()} for row in records(frame)]
             for name, frame in frames.items()
         }
-
-
-@dataclass(frozen=True)
-class Line:
-    """A statement, and how it stands: `better` where the worlds agree, `error` where they do not, else nothing."""
-
-    text: str
-    kind: str
 
 
 def found(validation: Validation) -> Numbers:
@@ -101,13 +93,14 @@ def found(validation: Validation) -> Numbers:
     worlds = validation.worlds
     summaries = {key: summarise(world.studies, world.events, {name: facts}) for key, world in worlds.items()}
     counts = {key: agreement.counts(world, continues=validation.continues) for key, world in worlds.items()}
-    regrets = {key: agreement.regrets(summaries[key].studies, optimum, median) for key in ("real", "simulated")}
+    regrets = {key: agreement.regrets(summary.studies, optimum, median) for key, summary in summaries.items()}
     tau, pairs = agreement.ranking(regrets["real"], regrets["simulated"])
     return Numbers(
         summaries=summaries,
         ratios=agreement.ratios(counts["real"], counts["simulated"]),
         uncorrected=agreement.ratios(counts["real"], counts["uncorrected"]),
         differences=agreement.differences(regrets["real"], regrets["simulated"]),
+        uncorrected_differences=agreement.differences(regrets["real"], regrets["uncorrected"]),
         tau=tau,
         pairs=pairs,
         decisions=agreement.decisions(worlds["real"], worlds["simulated"], max(facts["levels"])),
@@ -135,10 +128,11 @@ def _of_regret(row: Mapping[str, Any]) -> Line:
     known = text.interval(row["difference"], row["low"], row["high"], 3)
     said = f"{row['arm']}: final regret, real less simulated, {known}"
     limit = f"with {text.plural(row['seeds'], 'seed')} a difference of {text.number(row['detectable'])} would be found"
+    enough = "" if np.isnan(row["enough"]) else f", and some {int(row['enough'])} seeds would settle it"
     words = {
         WITHIN: f"within the margin of {MARGIN:g}; {limit}",
         OUTSIDE: f"outside the margin of {MARGIN:g}",
-        UNSETTLED: f"not settled against the margin of {MARGIN:g}; {limit}",
+        UNSETTLED: f"not settled against the margin of {MARGIN:g}; {limit}{enough}",
         UNKNOWN: f"not enough data ({text.plural(row['seeds'], 'seed')})",
     }
     return Line(f"{said}: {words[row['verdict']]}.", _kind(row["verdict"]))
@@ -169,20 +163,7 @@ def _named(quantity: str, unit: str) -> str:
 def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
     """The tables of the page with their titles."""
     return [
-        (
-            "Final regret",
-            Table(
-                ["method", "real", "simulated", "difference [95 %]", "verdict", "could have found", "seeds"],
-                [
-                    [
-                        *(row["arm"], text.number(row["real"]), text.number(row["simulated"])),
-                        *(text.interval(row["difference"], row["low"], row["high"], 3), row["verdict"]),
-                        *(text.number(row["detectable"]), str(row["seeds"])),
-                    ]
-                    for row in records(numbers.differences)
-                ],
-            ),
-        ),
+        ("Final regret", _regrets(numbers)),
         ("Times and counts", _times(numbers, unit)),
         (
             "Pairs of methods: difference of final regret",
@@ -211,50 +192,47 @@ def tables(numbers: Numbers, unit: str) -> list[tuple[str, Table]]:
     ]
 
 
+def _regrets(numbers: Numbers) -> Table:
+    """Final regrets in the three worlds, with differences; verdict and smallest difference are of the corrected one."""
+    rows: list[list[str]] = []
+    for row, other in zip(records(numbers.differences), records(numbers.uncorrected_differences), strict=True):
+        means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
+        apart = [text.interval(one["difference"], one["low"], one["high"], 3) for one in (row, other)]
+        rows.append([row["arm"], *means, *apart, row["verdict"], text.number(row["detectable"]), str(row["seeds"])])
+    head = ["method", "real", "simulated", "uncorrected", "real less simulated [95 %]", "real less uncorrected [95 %]"]
+    return Table([*head, "verdict", "smallest to be found", "seeds"], rows)
+
+
 def _times(numbers: Numbers, unit: str) -> Table:
-    """Real, simulated and uncorrected means, with ratios."""
+    """Real, simulated and uncorrected means, with ratios; the seeds are those of the corrected ones."""
     rows: list[list[str]] = []
     for row, other in zip(records(numbers.ratios), records(numbers.uncorrected), strict=True):
         ratios = [text.interval(one["ratio"], one["low"], one["high"], 3) for one in (row, other)]
         means = [text.number(value) for value in (row["real"], row["simulated"], other["simulated"])]
-        rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"]])
+        rows.append([row["arm"], _named(row["quantity"], unit), *means, *ratios, row["verdict"], str(row["seeds"])])
     head = ["method", "mean of", "real", "simulated", "uncorrected", "real / simulated [95 %]"]
-    return Table([*head, "real / uncorrected [95 %]", "verdict"], rows)
+    return Table([*head, "real / uncorrected [95 %]", "verdict", "seeds"], rows)
 
 
-def write(folder: Path, validation: Validation, *, command: str, digest: str) -> list[Line]:
-    """Write the page of a validation; gives its statements.
-
-    command: the line that makes it; digest: of the inputs.
-    """
+def write(folder: Path, validation: Validation, *, command: str) -> list[Line]:
+    """Write the page of a validation; gives its statements. command: the line that makes it."""
     numbers = found(validation)
     unit = str(validation.facts["unit"])
     said = lines(numbers, unit)
-    drawn = draw(validation, numbers)
-    page = rendered(
-        "findings.html",
+    figures = draw(validation, numbers)
+    about = {"benchmark": validation.benchmark, "about": dict(validation.about), "notes": list(validation.notes)}
+    page = Findings(
         title=f"{validation.benchmark}: the same studies for real and simulated",
         lead=" ".join(validation.notes),
         lines=said,
-        figures=[
-            (picture(figure, figure.caption.partition(":")[0]), figure.name.startswith("differences"))
-            for figure in drawn
-        ],
+        figures=figures,
         tables=tables(numbers, unit),
         how_to_read=HOW_TO_READ,
-        command=command,
         facts=validation.about,
-        numbers=f"{STEM}.json",
+        numbers=about | numbers.plain(),
+        small=[figure.name for figure in figures if figure.name.startswith("differences")],
     )
-    content = {"benchmark": validation.benchmark, "command": command, "about": dict(validation.about)}
-    content |= {"notes": list(validation.notes), "statements": [line.text for line in said], **numbers.plain()}
-    files = {
-        "index.html": page.encode(),
-        f"{STEM}.json": as_json(content),
-    }
-    for figure in drawn:
-        files |= files_of(figure)
-    publish(folder, files, digest)
+    findings.write(folder, page, command=command, stem=STEM)
     return said
 
 
@@ -290,8 +268,8 @@ def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
         apart = figure_of(4.6, 0.9 + 0.3 * len(arms))
         differences.draw(numbers.differences, apart.add_subplot(), margin=MARGIN)
         return [
-            Drawn(f"worlds-{stem}", caption(worlds, f"{name}:"), save(over_time)),
-            Drawn(f"differences-{stem}", caption(differences, f"{name}:"), save(apart)),
+            Drawn(f"worlds-{stem}", caption(worlds, f"{name}."), save(over_time)),
+            Drawn(f"differences-{stem}", caption(differences, f"{name}."), save(apart)),
         ]
 
 

@@ -10,7 +10,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import harness
-from harness.space import loguniform
+from harness.compose.trainings import restarts_in
+from harness.space import choice, loguniform
 
 SCRIPT = """
 import argparse
@@ -28,6 +29,21 @@ FUNCTION = """
 def train(lr, report):
     for epoch in range(1, 4):
         report(epoch=epoch, accuracy=1 - abs(lr - 0.1))
+"""
+TYPED = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Settings:
+    nesterov: bool
+    kind: str
+
+def train(nesterov, kind, epochs, report):
+    given = Settings(nesterov, kind)
+    assert given.nesterov in (True, False) and isinstance(given.kind, str) and isinstance(epochs, int)
+    for epoch in range(1, epochs + 1):
+        report(epoch=epoch, loss=1.0 + given.nesterov)
 """
 SPACE = {"lr": loguniform(1e-3, 1.0)}
 
@@ -55,6 +71,9 @@ def test_tune_runs_a_script_and_gives_the_best_config(tmp_path: Path) -> None:
     assert best.resource == 3
     assert best.value == pytest.approx(abs(float(best.config["lr"]) - 0.1) + 1 / 3)
     assert best.record.why == "budget"
+    # It keeps no checkpoints: what was resumed began again, which is written down.
+    again = {reason for reasons in restarts_in(tmp_path / "out").values() for reason in reasons}
+    assert again == {"it went on at epoch 1, though it stood at epoch 1"}
 
 
 def test_tune_runs_a_function_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +86,29 @@ def test_tune_runs_a_function_of_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert best.config is not None
     assert best.value == pytest.approx(1 - abs(float(best.config["lr"]) - 0.1))
+
+
+def test_a_function_is_given_its_values_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bool stays one, a text that looks like a number stays a text, and a dataclass finds the names of its file."""
+    (tmp_path / "typed_module.py").write_text(TYPED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from typed_module import train  # type: ignore[import-not-found]
+
+    space = {"nesterov": choice([True, False]), "kind": choice(["1", "2"])}
+    best = harness.tune(
+        train, space, metric="loss", maximum=2, max_arg="epochs", method="rs", budget=5.0, workers=2,
+        out=tmp_path / "out",
+    )  # fmt: skip
+    assert best.record.failures == ()
+    assert best.config is not None and (best.config["nesterov"], best.value) == (False, 1.0)
+
+
+def test_tune_says_what_it_cannot_call(tmp_path: Path) -> None:
+    (tmp_path / "train.sh").write_text("")
+    with pytest.raises(ValueError, match=r"chmod \+x"):
+        harness.tune(tmp_path / "train.sh", SPACE, metric="loss", maximum=3, budget=1.0)
+    with pytest.raises(FileNotFoundError, match="no training script"):
+        harness.tune(tmp_path / "nothing.py", SPACE, metric="loss", maximum=3, budget=1.0)
 
 
 def test_tune_says_why_a_function_of_no_file_cannot_be_tuned() -> None:

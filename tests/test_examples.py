@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from real_benchmarks import lstm_wikitext2
+from real_benchmarks import _command_line, lstm_wikitext2
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -60,3 +60,19 @@ def test_a_benchmark_runs_by_hand_and_says_what_it_takes(tmp_path: Path) -> None
     assert said.splitlines()[1].startswith("fold 2  error 0.0")
     wrong = subprocess.run([*call[:-1], "--epochs=11"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "invalid choice: 11" in wrong.stderr
+
+
+def test_the_language_model_takes_its_text_from_pythons_manual_where_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand, without a network: the same as the benchmark on that text."""
+    pytest.importorskip("torch")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(lstm_wikitext2, "TRAIN", 6_000)
+    monkeypatch.setattr(lstm_wikitext2, "HELD_OUT", 1_000)
+    (wanted,) = reports_of("lstm_wikitext2", 1)
+    values = [f"--{name}={value}" for name, value in CONFIGS["lstm_wikitext2"].items()]
+    monkeypatch.setattr(sys, "argv", ["script", *values, "--corpus=pydoc", "--epochs=1", "--seed=3"])
+    texts = tuple(lstm_wikitext2.CORPORA.values())
+    _command_line.main("By hand.", lstm_wikitext2.BENCHMARKS, lstm_wikitext2.train, corpus=texts)
+    assert capsys.readouterr().out == "  ".join(f"{name} {value:.6g}" for name, value in wanted.items()) + "\n"

@@ -20,16 +20,17 @@ from toys import ending, toy_data
 from typer.testing import CliRunner
 
 from harness.__main__ import app
+from harness.command import Command
 from harness.compose import trainings
 from harness.compose.replays import Trained, Training, replay_journal, what_if
 from harness.compose.studies import prepared
 from harness.compose.trainings import JOURNAL
-from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read
-from harness.lines import read_lines
+from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read, restarts
+from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Log, Reason, Started, run
 from harness.methods import parse_method
 from harness.simulated import Simulated
-from harness.space import uniform
+from harness.space import Space, uniform
 from harness.store import Store
 from harness.study import Study
 from harness.trace import check_trace
@@ -43,6 +44,7 @@ from harness.types import (
     Executor,
     Fidelity,
     Job,
+    Objective,
     Report,
     Scheduler,
     Standing,
@@ -243,6 +245,54 @@ def test_what_only_a_simulation_declares_makes_no_other_study_of_a_real_one(tmp_
         Journal(tmp_path / "journal", with_delays("real", delays=Delays(warm=True)).spec())
 
 
+def test_what_differs_is_named_to_the_last_part(tmp_path: Path) -> None:
+    journaled(tmp_path / "journal", "asha")
+    longer = replace(BENCHMARK, budget=999.0, delays=replace(BENCHMARK.delays, start_up=7.0))
+    said = r"another study \(benchmark\.budget was [\d.]+, is 999\.0; benchmark\.delays\.start_up was [\d.]+, is 7\.0\)"
+    with pytest.raises(ValueError, match=said):
+        Journal(tmp_path / "journal", study("asha", benchmark=longer).spec())
+    spec = study("asha").spec()
+    turned = {**spec, "benchmark": dict(reversed(spec["benchmark"].items()))}
+    with pytest.raises(ValueError, match="the same ingredients in another order"):
+        Journal(tmp_path / "journal", turned)
+
+
+def test_a_file_that_is_no_journal_is_refused_and_let_go(tmp_path: Path) -> None:
+    with LineWriter(tmp_path / "lines") as writer:
+        writer.append({"run": 1})
+    for _ in range(2):
+        with pytest.raises(ValueError, match="lines is no journal of a study"):
+            Journal(tmp_path / "lines", study("rs").spec())
+
+
+def test_restarts_stand_in_the_journal_and_are_no_events(tmp_path: Path) -> None:
+    whole = journaled(tmp_path / "whole", "asha")
+    path = shortened(tmp_path / "whole", 40, tmp_path / "cut")
+    for reason in ("it crashed", "its checkpoint was lost"):
+        with Journal(path, study("asha").spec()) as journal:
+            journal.note_restart(7, reason)
+            rehearsal = Rehearsal(journal, BENCHMARK.workers, Interrupted)
+            log = run(BENCHMARK, scheduler("asha"), rehearsal, BUDGET, watch=journal.watch)
+        assert log.events[:40] == whole.events[:40]
+    assert restarts(path) == {7: ["it crashed", "its checkpoint was lost"]}
+    assert restarts(tmp_path / "whole") == {}
+
+
+def test_a_study_that_ended_before_its_first_event_goes_on(tmp_path: Path) -> None:
+    """Killed between the start of its first process and the record of that: the journal holds its head alone."""
+    space, fidelity = Space({"x": uniform(0.0, 1.0)}), Fidelity("epoch", tuple(range(1, 10)))
+    benchmark = Benchmark("toy", space, (Objective("loss"),), fidelity, budget=3.0, workers=1, test_metric="test_loss")
+    begun = study("rs", benchmark=benchmark)
+    with Journal(tmp_path / JOURNAL, begun.spec()):
+        pass
+    (tmp_path / "trials" / "0" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "trials" / "0" / "checkpoints" / "state.json").write_text('{"epoch": 2}', encoding="utf-8")
+    command = Command((sys.executable, str(SCRIPTS / "toy.py")), "epochs")
+    log, record = trainings.run_for_real(begun, command, tmp_path, None)
+    assert (log.why, log.error, record.failures) == ("budget", "", ())
+    assert [e.report.resource for e in log.events if isinstance(e, Event) and e.report.trial == 0][:3] == [1, 2, 3]
+
+
 def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal", study("asha").spec()), pytest.raises(ValueError, match="another process"):
         Journal(tmp_path / "journal", study("asha").spec())
@@ -376,7 +426,7 @@ TUNE = """
 import signal
 import sys
 import harness
-from harness.space import uniform
+from harness.space import Space, uniform
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C reaches it, however these tests were started
 try:

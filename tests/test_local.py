@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from selectors import DefaultSelector
 from threading import Thread
 from typing import Any
 
@@ -20,7 +22,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness._trial_process import MARK_VARIABLE, OUTPUT_LIMIT, CappedFile, kill_marked
+from harness._trial_process import (
+    LINE_LIMIT,
+    MARK_VARIABLE,
+    OUTPUT_LIMIT,
+    UNANSWERED_LIMIT,
+    CappedFile,
+    TrialProcess,
+    kill_marked,
+)
 from harness.command import Command
 from harness.gpus import visible_devices
 from harness.local import Local, _Run
@@ -43,6 +53,7 @@ from harness.types import (
     Job,
     Objective,
     Report,
+    Standing,
     Status,
 )
 
@@ -50,8 +61,8 @@ SCRIPTS = Path(__file__).parent / "scripts"
 MINUTE = 60 * NANOSECONDS
 TROUBLES = [
     "none", "prints", "prints without end", "never reports", "ignores SIGTERM", "signal 9", "exit code 3",
-    "exit code 0", "NaN", "infinity", "no loss", "no epoch", "repeats", "skips", "no level", "text", "bool", "nested",
-    "deep", "huge", "constant", "binary", "endless", "flood", "hangs",
+    "exit code 0", "NaN", "infinity", "no loss", "no epoch", "twice", "repeats", "skips", "no level", "text", "bool",
+    "nested", "deep", "huge", "constant", "binary", "endless", "flood", "hangs",
     "hangs, deaf", "busy, deaf",
 ]  # fmt: skip
 
@@ -312,6 +323,19 @@ def test_where_levels_are_fresh_trainings_only_the_last_is_heard(tmp_path: Path)
         assert said(events(executor)) == [(5, Status.REACHED)]
 
 
+def test_no_report_goes_past_the_end_of_its_job(tmp_path: Path) -> None:
+    """Fault 23, where levels are fresh trainings and so may be left out: a script that trains further than asked."""
+    benchmark = replace(toy_benchmark(), fidelity=Fidelity("epoch", tuple(range(1, 10)), continues=False))
+    code = "from harness import Reporter; Reporter()(epoch=5, loss=1.0)"
+    executor = Local(benchmark, Command((sys.executable, "-c", code)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(0, Status.FAILED)]
+        assert "epoch 5 was reported in a job that ends at epoch 3" in executor.failures[0]
+    finally:
+        executor.close()
+
+
 def test_at_the_deadline_the_clock_stands(tmp_path: Path) -> None:
     with troubled(tmp_path, "hangs") as executor:
         assert executor.next(MINUTE) is not None
@@ -435,6 +459,43 @@ def test_a_capped_file_keeps_the_first_and_the_last(tmp_path: Path, size: int) -
         assert kept == whole[:OUTPUT_LIMIT] + b"\n[... 1 bytes left out ...]\n" + whole[-OUTPUT_LIMIT:]
 
 
+def test_last_words_are_text_whatever_the_bytes_are(tmp_path: Path) -> None:
+    """Fault 18: shown on a terminal they neither colour it nor move its cursor."""
+    file = CappedFile(tmp_path / "out")
+    file.write(b"\x1b[31mred\x1b[0m \xff\ttab\r50 %\rdone\x07\n")
+    file.close()
+    assert file.last_lines() == "\\x1b[31mred\\x1b[0m \\xff\ttab\n50 %\ndone\\x07"
+
+
+def test_what_has_no_end_takes_no_memory(tmp_path: Path) -> None:
+    """Fault 19: 64 MiB printed, and 16 MiB sent without waiting for an answer."""
+    file, chunk = CappedFile(tmp_path / "out"), b"x" * (1 << 16)
+    tracemalloc.start()
+    for _ in range(1 << 10):
+        file.write(chunk)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    file.close()
+    assert most < 8 * OUTPUT_LIMIT
+    code = (
+        "import os\npipe = int(os.environ['PIPE'].split(',')[0])\n"
+        "for _ in range(256):\n    left = b'x' * (1 << 16)\n    while left: left = left[os.write(pipe, left):]\n"
+    )
+    buffered: list[int] = []
+    with DefaultSelector() as selector:
+        process = TrialProcess(
+            [sys.executable, "-c", code], os.environ, selector, pipe_variable="PIPE", mark=f"{tmp_path.name:f<32}.",
+            output=tmp_path / "sent", grace=1.0,
+        )  # fmt: skip
+        while not process.check():
+            for key, _ in selector.select(0.05):
+                key.data()
+            buffered.append(len(process._buffer))
+    assert UNANSWERED_LIMIT < max(buffered) <= UNANSWERED_LIMIT + LINE_LIMIT
+    with pytest.raises(ValueError, match="were sent without waiting for an answer"):
+        process.line()
+
+
 def test_a_script_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     """Fault 26, for a script that will not leave."""
     with troubled(tmp_path, "ignores SIGTERM", grace=0.3) as executor:
@@ -538,6 +599,30 @@ def test_retries_end(tmp_path: Path) -> None:
         assert executor.failures[0] == "left at epoch 1 of 3: killed by signal 9"
 
 
+def test_after_an_interruption_a_checkpoint_ahead_of_what_was_heard_is_not_used(tmp_path: Path) -> None:
+    """The study ended between the start of a job and its record: trial 0 went on unheard, trial 1 was never heard of.
+
+    Of trial 2, which was stopped, the checkpoint had not gone yet.
+    """
+    heard: list[tuple[int, str]] = []
+    for trial in range(3):
+        (trial_folder(tmp_path, trial) / "checkpoints").mkdir(parents=True)
+        checkpoint = trial_folder(tmp_path, trial) / "checkpoints" / "state.json"
+        checkpoint.write_text('{"epoch": 4}', encoding="utf-8")
+    standing = Standing(now=NANOSECONDS, reached={0: 3, 2: 3}, stopped={2})
+    with toy(tmp_path, standing=standing, on_restart=lambda *note: heard.append(note)) as executor:
+        assert not (trial_folder(tmp_path, 2) / "checkpoints").exists()
+        executor.start(Job(0, {"x": 0.5}, 5))
+        assert said(events(executor)) == [(4, Status.RUNNING), (5, Status.REACHED)]
+        executor.start(Job(1, {"x": 0.5}, 1))
+        assert said(events(executor)) == [(1, Status.REACHED)]
+    assert [(trial, reason.splitlines()[0]) for trial, reason in heard] == [
+        (0, "trained again from its start, its checkpoint being of no use: left at epoch 3 of 5: exit code 0"),
+        (0, "it went on at epoch 1, though it stood at epoch 3"),
+    ]
+    assert executor.restarts == {0: [reason for _, reason in heard]} and executor.failures == {}
+
+
 def test_without_a_program_nothing_starts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no program"):
         Command(("no-such-program",), "epochs")
@@ -599,17 +684,30 @@ def level_of(executor: Local, said: list[float], until: int) -> list[int]:
 
 
 def test_levels_reach_the_loop_in_order_or_not_at_all(tmp_path: Path) -> None:
-    """Faults 22 and 23: of any sequence, exactly the levels from 1 on that come in order, up to the job's end."""
+    """Faults 22 and 23: of any sequence, exactly the levels from 1 on that come in order, up to the job's end.
+
+    What is said twice, word for word, counts once.
+    """
     with toy(tmp_path) as executor:
 
         @given(said=st.lists(st.sampled_from([-1, 0, 1, 1.5, 2, 3, 4, 5, 9, 10, 1e300])), until=st.integers(1, 9))
         def check(said: list[float], until: int) -> None:
             expected = 0
-            while expected < min(len(said), until) and said[expected] == expected + 1:
-                expected += 1
+            for level in said:
+                if expected < until and level == expected + 1:
+                    expected += 1
+                elif level != expected or expected in (0, until):
+                    break
             assert level_of(executor, said, until) == list(range(1, expected + 1))
 
         check()
+
+
+def test_a_report_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
+    """Fault 22."""
+    with troubled(tmp_path, "twice") as executor:
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
+        assert executor.failures == {}
 
 
 def test_what_is_said_too_late_is_dropped(tmp_path: Path) -> None:
@@ -639,6 +737,40 @@ def test_what_is_said_too_late_is_dropped(tmp_path: Path) -> None:
 LATE = "import runpy, sys; sys.argv = sys.argv[1:]; sys.argv[1] = sys.argv[-1]; runpy.run_path(sys.argv[0])"
 
 
+SENDS_AHEAD = """
+import json, os
+write, read = map(int, os.environ["FORETUNE_REPORT_PIPE"].split(","))
+os.write(write, b"".join(b'{"epoch": %d, "loss": 1}\\n' % epoch for epoch in (1, 2, 3)))
+"""
+HEEDS = "for answer in os.fdopen(read):\n    if answer != 'continue\\n':\n        break\n"
+
+
+def test_what_was_sent_ahead_of_a_pause_is_dropped(tmp_path: Path) -> None:
+    """Fault 24: three reports at once; the trial is paused at the first, and says the others when it is resumed."""
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", SENDS_AHEAD + HEEDS)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        first = executor.next(MINUTE)
+        assert first is not None and first.report.resource == 1
+        executor.pause(0)
+        assert executor.next(MINUTE) is None and executor.idle == 1
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(2, Status.RUNNING), (3, Status.REACHED)]
+    finally:
+        executor.close()
+
+
+def test_what_was_said_before_the_exit_is_heard(tmp_path: Path) -> None:
+    """Fault 24: the pipe is read to its end before an exit counts."""
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", SENDS_AHEAD)), 1, tmp_path / "study")
+    try:
+        executor.start(Job(0, {"x": 0.5}, 3))
+        assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
+        assert executor.failures == {}
+    finally:
+        executor.close()
+
+
 def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault 25: 8 threads with reporters of their own, 1000 reports each, one at a time."""
     (reports, their_reports), (their_answers, answers) = os.pipe(), os.pipe()
@@ -665,6 +797,12 @@ def test_reports_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> N
     for descriptor in (their_reports, their_answers, answers):
         os.close(descriptor)
     assert set(heard.values()) == {1000} and len(heard) == 8
+
+
+def test_a_process_without_the_pipe_is_told_who_may_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORETUNE_REPORT_PIPE", "9997,9998")
+    with pytest.raises(RuntimeError, match="names the files 9997,9998, which are not open in this process"):
+        Reporter()
 
 
 def test_a_script_that_says_nothing_hangs(tmp_path: Path) -> None:
@@ -727,6 +865,14 @@ def test_a_broken_checkpoint_is_not_used(tmp_path: Path, capsys: pytest.CaptureF
     newest.write_bytes(evil + SEAL + hashlib.sha256(evil).hexdigest().encode())
     assert (load_checkpoint(tmp_path) or {})["epoch"] == 2
     assert not marker.exists()
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
+    """Fault 31: a checkpoint may be gigabytes, and a trial may be killed often."""
+    pytest.importorskip("torch")
+    (tmp_path / "checkpoint-1.tmp-4194305").write_bytes(b"half of one")
+    save_checkpoint(tmp_path, {"epoch": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1.pt"]
 
 
 # -- warm workers ---------------------------------------------------------------------------------------------------

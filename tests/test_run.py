@@ -1,6 +1,7 @@
 """Anyone's script tuned from the command line: spaces in TOML, the README's own scripts, what stands at the end."""
 
 import json
+import math
 import os
 import re
 import shlex
@@ -9,11 +10,14 @@ import sys
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from harness.compose import scripts
+from harness import _run_command
+from harness.command import prefix_of
+from harness.compose import scripts, trainings
 from harness.loop import Ended, Log, Reason, Started
 from harness.space import Space, choice, loguniform
 from harness.terminal import LiveStudy
@@ -134,9 +138,9 @@ def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
             declared(tmp_path, **more)
     (tmp_path / "train.sh").write_text("")
     with pytest.raises(ValueError, match=r"chmod \+x"):
-        scripts.prefix_of(tmp_path / "train.sh")
+        prefix_of(tmp_path / "train.sh")
     with pytest.raises(FileNotFoundError, match="no training script"):
-        scripts.prefix_of(tmp_path / "nothing.py")
+        prefix_of(tmp_path / "nothing.py")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,7 @@ def test_a_script_that_cannot_be_called_is_refused(tmp_path: Path) -> None:
         (("train.py", "--space", "none.toml", *CALL), "no space at none.toml"),
         (("train.py", "--space", "space.toml", *CALL, "--values", "xml"), "arguments or json, given 'xml'"),
         (("train.py", "--space", "space.toml", *CALL, "--history", "results"), "--history is for benchmarks"),
+        (("train.py", "--space", "space.toml", *CALL, "--out", "lr.toml"), "File exists: 'lr.toml'"),
         (("train.py", "--space", "space.toml", *CALL, "--prior", "lr"), "--prior takes NAME=VALUE"),
         (("transformer_wikitext2_small", "--metric", "loss"), "leave out what scripts need"),
         (("transformer_wikitext2_smal",), "did you mean transformer_wikitext2_small"),
@@ -227,11 +232,62 @@ def log_of(losses: dict[int, list[float]]) -> Log:
 
 def test_the_best_are_those_trained_furthest(tmp_path: Path) -> None:
     log = log_of({0: [0.1], 1: [3.0, 2.0], 2: [2.0, 1.0], 3: [1.0, float("inf")]})
-    assert [(one.trial, one.resource, one.value) for one in scripts.found(declared(tmp_path), log)] == [
+    minimised, maximised = (declared(tmp_path, maximize=it).study.benchmark for it in (False, True))
+    assert [(one.trial, one.resource, one.value) for one in trainings.found(minimised, log)] == [
         (2, 2, 1.0), (1, 2, 2.0), (0, 1, 0.1), (3, 1, 1.0),
     ]  # fmt: skip
-    turned = scripts.found(declared(tmp_path, maximize=True), log_of({0: [-0.9], 1: [-0.8]}))
+    turned = trainings.found(maximised, log_of({0: [-0.9], 1: [-0.8]}))
     assert [(one.trial, one.value) for one in turned] == [(0, 0.9), (1, 0.8)]
+
+
+def test_who_failed_is_not_among_the_best(tmp_path: Path) -> None:
+    """Trial 1 went furthest, and diverged there."""
+    log = log_of({0: [0.5], 1: [0.4, 0.3, float("inf")], 2: [float("inf")]})
+    found = trainings.found(declared(tmp_path).study.benchmark, log)
+    assert [(one.trial, one.resource, one.value) for one in found] == [(0, 1, 0.5), (1, 2, 0.3)]
+
+
+def test_restarts_that_differ_in_their_numbers_only_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    resumed = "it went on at epoch 1, though it stood at epoch {}"
+    crashed = "left at epoch 9 of 27: exit code 1\nlast words"
+    _run_command._show_restarts({3: [resumed.format(3)], 5: [resumed.format(9), crashed]})
+    assert capsys.readouterr().err.splitlines() == [
+        f"started or trained again: trials 3, 5 (trial 3: {resumed.format(3)})",
+        "started or trained again: trial 5 (trial 5: left at epoch 9 of 27: exit code 1)",
+    ]
+
+
+def test_what_was_trained_again_is_not_trained_twice(tmp_path: Path) -> None:
+    """The first call is interrupted after two of four trainings; trial 1 fails with the second seed."""
+    script = declared(tmp_path, seed_arg="seed", budget=60.0, workers=1)
+    (tmp_path / "train.py").write_text(
+        "import sys\nfrom harness import Reporter\n"
+        "given = dict(argument.removeprefix('--').split('=') for argument in sys.argv[1:])\n"
+        "lr, seed, epochs = float(given['lr']), int(given['seed']), int(given['epochs'])\n"
+        f"open({str(tmp_path / 'calls')!r}, 'a').write(f'{{lr:g}} {{seed}}\\n')\n"
+        "assert (lr, seed) != (0.2, 2), 'no luck'\n"
+        "for epoch in range(1, epochs + 1):\n    Reporter()(epoch=epoch, loss=lr + seed)\n",
+        encoding="utf-8",
+    )
+    best = [trainings.Found(n, {"lr": lr, "optimizer": "sgd"}, 9, 0.0) for n, lr in enumerate((0.1, 0.2))]
+    said: list[str] = []
+
+    def until_the_second(line: str) -> None:
+        said.append(line)
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scripts.retrain(script, best, [1, 2], tmp_path / "again", until_the_second)
+    again = scripts.retrain(script, best, [1, 2], tmp_path / "again", said.append)
+    assert [(one.found.trial, one.values[0]) for one in again] == [(0, 1.1), (1, 1.2)]
+    assert again[0].values[1] == 2.1 and math.isnan(again[1].values[1])
+    assert (tmp_path / "calls").read_text().splitlines() == ["0.1 1", "0.2 1", "0.1 2", "0.2 2"]
+    assert said[0] == "again with seed 1: trial 0, loss 1.1" and said[3].startswith(
+        "again with seed 2: trial 1, failed: left at epoch 0 of 9: exit code 1"
+    )
+    assert scripts.retrain(script, best, [1, 2], tmp_path / "again", said.append)[0] == again[0]
+    assert len(said) == 4
 
 
 def test_importances_find_what_the_loss_depends_on(tmp_path: Path) -> None:
@@ -239,6 +295,11 @@ def test_importances_find_what_the_loss_depends_on(tmp_path: Path) -> None:
     level, shares = scripts.importances(declared(tmp_path), log_of(losses))
     assert level == 1 and list(shares) == ["lr", "optimizer"]
     assert shares["lr"] > 0.9 and shares["optimizer"] < 0.1
+    crashed = log_of(losses)
+    for trial in range(30):
+        report = Report(trial, 1, (math.inf,), {}, 1.0, Status.FAILED)
+        crashed.events.append(Event(99, 0, report, {}))
+    assert scripts.importances(declared(tmp_path), crashed) == (level, shares)
     level, shares = scripts.importances(declared(tmp_path), log_of({t: [float(t % 2)] for t in range(30)}))
     assert list(shares) == ["optimizer", "lr"] and shares["optimizer"] > 0.9
     assert scripts.importances(declared(tmp_path), log_of({0: [1.0]})) == (0, {})
@@ -266,3 +327,38 @@ def test_the_live_picture_shows_workers_rungs_the_best_and_the_cost(tmp_path: Pa
     assert re.search(r"^1 +1 +9 +1 +0\.7 +0:0\d", text, re.M), text
     assert re.search(r"^2 +1 +0\.6 +0 *$", text, re.M), text
     assert "best: loss 0.6 at epoch 2, trial 0: lr 1, optimizer sgd" in text
+
+
+def test_the_live_picture_counts_what_was_spent_and_what_is_being_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker 0 ends a job after half an hour and begins another, worker 1 says nothing for an hour: two hours in all.
+
+    Trial 0 was best and then fails: the other one is.
+    """
+    clock = [0.0]
+    monkeypatch.setattr("harness.terminal.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: None))
+    benchmark = replace(declared(tmp_path).study.benchmark, budget=7200.0)
+    view, half = LiveStudy(benchmark, "asha", "worker-hours"), 1800 * NANOSECONDS
+    config = {"lr": 0.1, "optimizer": "sgd"}
+
+    def picture() -> str:
+        console = Console(record=True, width=120, file=StringIO())
+        console.print(view.picture())
+        return console.export_text()
+
+    happened = [
+        Started(0, 0, Job(0, config, 1)), Started(0, 1, Job(1, config, 9)),
+        Event(half, 0, Report(0, 1, (0.5,), {}, 1800.0, Status.REACHED), {}), Ended(half, 0, 0, Reason.REACHED),
+        Started(half, 0, Job(0, config, 9)),
+    ]  # fmt: skip
+    for event in happened:
+        clock[0] = event.time / NANOSECONDS
+        view.show(event)
+    clock[0] = 3600.0
+    assert "2.000 worker-hours" in picture()
+    assert "best: loss 0.5 at epoch 1, trial 0" in picture()
+    view.show(Event(2 * half, 1, Report(1, 1, (0.7,), {}, 3600.0, Status.RUNNING), {}))
+    view.show(Event(2 * half, 0, Report(0, 1, (math.inf,), {}, 1800.0, Status.FAILED), {}))
+    view.show(Ended(2 * half, 0, 0, Reason.FAILED))
+    assert "best: loss 0.7 at epoch 1, trial 1" in picture() and "1 failed   2.000 worker-hours" in picture()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -25,8 +26,8 @@ from toys import Scripted, ending, play, run_on, run_study, study, toy_data
 from harness import store as stores
 from harness.checks import check_store
 from harness.frames import frames
-from harness.lines import LineWriter, read_lines
-from harness.store import StorageError, Store
+from harness.lines import LineWriter, StorageError, read_lines
+from harness.store import Store
 from harness.study import Record, Study, record
 from harness.trace import check_trace
 from harness.types import End, Job
@@ -340,6 +341,27 @@ def test_a_damaged_line_is_refused_with_its_place(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"number":1', b'"number":7'))
     with pytest.raises(ValueError, match=r"a\.lines, line 2: the checksum does not fit"):
         list(read_lines(path))
+
+
+def test_a_full_disk_is_said_and_harms_no_line(tmp_path: Path) -> None:
+    """Fault 10: of the last line a part fits; the next writer cuts that off."""
+    path = tmp_path / "a.lines"
+    with LineWriter(path) as writer:
+        for number in range(20):
+            writer.append({"number": number, "padding": "x" * 1000})
+        whole = path.read_bytes()
+        limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 9, hard))
+        try:
+            with pytest.raises(StorageError, match=r"a\.lines: a line cannot be written: .*File too large"):
+                writer.append({"number": 20})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    assert path.read_bytes()[:-9] == whole
+    assert [entry["number"] for entry in read_lines(path)] == list(range(20))
+    with LineWriter(path) as writer:
+        writer.append({"number": 20})
+    assert [entry["number"] for entry in read_lines(path)] == list(range(21))
 
 
 def test_a_second_writer_is_refused_and_a_missing_file_is_empty(tmp_path: Path) -> None:

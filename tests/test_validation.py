@@ -27,6 +27,7 @@ from harness.space import Space, uniform
 from harness.study import record
 from harness.types import NANOSECONDS, Benchmark, Delays, Fidelity, Objective
 from reports import agreement
+from reports import validation as pages
 from reports.agreement import OUTSIDE, UNKNOWN, UNSETTLED, WITHIN, World
 from surrogates.table import Table, TableData, save
 
@@ -111,12 +112,16 @@ def test_where_the_simulation_is_right_everything_agrees(
     done = validated(problem, tmp_path / "out")
     said = numbers(tmp_path / "out")
     assert done.failed == [] and done.lines == said["statements"]
+    words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
+    assert all(f"- {line}" in words for line in done.lines)
+    assert "| asha | epochs trained |" in words and "## Pairs of methods: difference of final regret" in words
     assert {row["verdict"] for row in said["differences"]} == {WITHIN}
     assert {(row["difference"], row["low"], row["high"]) for row in said["differences"]} == {(0.0, 0.0, 0.0)}
     timed = [row for row in said["ratios"] if row["quantity"] in agreement.TIMED]
     assert len(timed) == 8
     assert {row["verdict"] for row in timed if row["arm"] == "asha"} == {WITHIN}
     assert [row["ratio"] for row in timed] == pytest.approx([1] * 8)
+    assert [row["arm"] for row in said["uncorrected_differences"]] == ["rs", "asha"]
     assert said["tau"] == 1 and all(row["same"] for row in said["pairs"])
     for row in said["decisions"]:
         assert row["configs"] == row["trials"] > 20 and row["same"] == row["choices"]
@@ -272,6 +277,9 @@ def test_a_validation_goes_on_where_it_was_interrupted(problem: str, tmp_path: P
     assert sorted(path.suffix for path in (tmp_path / "out/report/figures").iterdir()) == sorted(
         [".pdf", ".png", ".svg"] * 2
     )
+    words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
+    linked = re.findall(r"!\[line-\w+\]\((figures/[\w.-]+)\)", words)
+    assert len(linked) == 2 and all((tmp_path / "out" / "report" / name).exists() for name in linked)
 
 
 # -- the numbers ----------------------------------------------------------------------------------------------------
@@ -311,6 +319,38 @@ def test_a_study_is_counted() -> None:
     assert row["occupancy"] == pytest.approx((3 + 5.5 + 6 + 4) / 40)
     assert row["per_epoch"] == pytest.approx(1.0)
     assert row["start_up"] == pytest.approx(2.5)
+
+
+def test_a_seed_that_does_not_tell_is_left_out_alone() -> None:
+    """Of three seeds one has no job long enough to tell its start: the ratio is that of the other two."""
+    told = dict.fromkeys(agreement.QUANTITIES, 2.0)
+    simulated = pd.DataFrame([{"arm": "asha", "seed": seed, **told} for seed in range(3)])
+    real = simulated.assign(**dict.fromkeys(told, 4.0))
+    real.loc[1, "start_up"] = math.nan
+    simulated.loc[2, "promotions"] = 0.0
+    rows = {row["quantity"]: row for row in agreement.ratios(real, simulated).to_dict("records")}
+    assert rows["epochs"]["ratio"] == pytest.approx(2) and rows["epochs"]["seeds"] == 3
+    assert rows["start_up"]["ratio"] == pytest.approx(2) and rows["start_up"]["seeds"] == 2
+    assert (rows["start_up"]["verdict"], rows["start_up"]["real"]) == (OUTSIDE, 4.0)
+    assert math.isnan(rows["promotions"]["ratio"]) and rows["promotions"]["seeds"] == 3
+    assert rows["promotions"]["simulated"] == pytest.approx(4 / 3)
+
+
+def test_what_is_not_settled_says_how_many_seeds_would_settle_it() -> None:
+    """Half the interval of four seeds is 3.182 * 0.129 / 2 = 0.205, so it takes (0.205 / 0.1) ** 2 times as many."""
+    simulated = pd.DataFrame({"asha": [0.5] * 4})
+    luck = pd.DataFrame({"asha": [-0.15, -0.05, 0.05, 0.15]})
+    (row,) = agreement.differences(simulated + luck, simulated).to_dict("records")
+    assert (row["verdict"], row["enough"]) == (UNSETTLED, 17)
+    assert "and some 17 seeds would settle it" in pages._of_regret(row).text
+    (row,) = agreement.differences(simulated + luck + 0.2, simulated).to_dict("records")
+    assert row["verdict"] == UNSETTLED and math.isnan(row["enough"])
+    assert pages._of_regret(row).text.endswith("would be found.")
+
+
+def test_a_recommendation_is_no_end_of_a_job() -> None:
+    noted = (*STUDY[:7], ("recommended", 8.0, 1, 3, "", math.nan), *STUDY[7:])
+    assert agreement.counts(world(*noted)).equals(agreement.counts(world(*STUDY)))
 
 
 def test_a_choice_is_the_same_where_both_go_on_or_neither() -> None:

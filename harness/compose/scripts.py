@@ -8,18 +8,19 @@ import math
 import os
 import re
 import shlex
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.compose import trainings
 from harness.compose.knowledge import with_priors
 from harness.methods import parse_method
 from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.command import Command
+    from harness.compose.trainings import Found
     from harness.loop import Log, Watch
     from harness.space import Config, Space
     from harness.study import Record, Study
@@ -107,17 +108,6 @@ def _check_beside(name: str, entry: Mapping[str, Any], names: Sequence[str]) -> 
 _SPELLED = {"values": "a list", "cast_int": "true or false"}
 
 
-def prefix_of(script: Path) -> tuple[str, ...]:
-    """How a script is called: a Python file by this Python, anything else as the program that it is."""
-    if not script.is_file():
-        raise FileNotFoundError(f"no training script at {script}")
-    if script.suffix == ".py":
-        return (sys.executable, str(script.resolve()))
-    if not os.access(script, os.X_OK):
-        raise ValueError(f"{script} is neither a Python file nor a program: `chmod +x {script}` makes it one")
-    return (str(script.resolve()),)
-
-
 class Script(NamedTuple):
     """A study of somebody's script, and how to call it."""
 
@@ -162,7 +152,7 @@ def declare(
     priors: Mapping[str, str],
 ) -> Script:
     """A study of a script; every name is checked before anything runs. priors: name to `VALUE` or `VALUE:SPREAD`."""
-    from harness.command import Command
+    from harness.command import Command, prefix_of
     from harness.space import Space
     from harness.study import Study
     from harness.types import Benchmark, Delays, Fidelity, Objective
@@ -191,8 +181,6 @@ def declare(
 
 def run(script: Script, folder: Path, watch: Watch | None, *, follow_journal: bool = False) -> tuple[Log, Record]:
     """Run the study for real; in the folder of an interrupted one it goes on."""
-    from harness.compose import trainings
-
     return trainings.run_for_real(
         script.study, script.command, folder, watch, follow_journal=follow_journal, options=script.options
     )
@@ -205,33 +193,7 @@ def has_gpus() -> bool:
     return bool(visible_devices(os.environ))
 
 
-# -- what was found -------------------------------------------------------------------------------------------------
-
-
-class Found(NamedTuple):
-    """Where a trial came to: its config, how far it was trained, and its metric there, as the script says it."""
-
-    trial: int
-    config: Config
-    resource: int
-    value: float
-
-
-def found(script: Script, log: Log) -> list[Found]:
-    """Where every trial came to, the best first: those trained furthest, by their loss there."""
-    from harness.loop import Started
-    from harness.types import Event
-
-    configs: dict[int, Config] = {}
-    stands: dict[int, tuple[int, float]] = {}
-    for event in log.events:
-        if isinstance(event, Started):
-            configs.setdefault(event.job.trial, event.job.config)
-        elif isinstance(event, Event) and math.isfinite(event.report.losses[0]):
-            stands[event.report.trial] = (-event.report.resource, event.report.losses[0])
-    sign = -1 if script.study.benchmark.objectives[0].maximize else 1
-    ranked = sorted(stands.items(), key=lambda standing: (standing[1], standing[0]))
-    return [Found(trial, configs[trial], -level, sign * loss) for trial, (level, loss) in ranked]
+# -- what to make of what was found ---------------------------------------------------------------------------------
 
 
 def importances(script: Script, log: Log) -> tuple[int, dict[str, float]]:
@@ -252,7 +214,8 @@ def importances(script: Script, log: Log) -> tuple[int, dict[str, float]]:
     losses: dict[int, dict[int, float]] = {}
     for event in log.events:
         if isinstance(event, Event) and event.report.resource:
-            losses.setdefault(event.report.resource, {})[event.report.trial] = event.report.losses[0]
+            # The first that it said there: a crash on the way further repeats the level with an infinite loss.
+            losses.setdefault(event.report.resource, {}).setdefault(event.report.trial, event.report.losses[0])
     enough = [level for level, of in losses.items() if len(of) >= max(NEEDED, 2 * len(space.names))]
     if not enough:
         return 0, {}
@@ -303,34 +266,80 @@ class Again(NamedTuple):
         return sum(self.values) / len(self.values)
 
 
-def retrain(script: Script, best: Sequence[Found], seeds: Sequence[int], folder: Path) -> list[Again]:
-    """Train configs to the end again, over seeds that the search did not see; the best mean comes first."""
+AGAIN = "again.lines"
+
+
+def retrain(
+    script: Script, best: Sequence[Found], seeds: Sequence[int], folder: Path, say: Callable[[str], None]
+) -> list[Again]:
+    """Train configs to the end again, over seeds that the search did not see; the best mean comes first.
+
+    Each training is kept in `folder` as it ends and not done twice, so an interrupted call goes on. say: told of each.
+    """
+    from harness.lines import LineWriter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    metric = script.study.benchmark.objectives[0].metric
+    with LineWriter(folder / AGAIN) as kept:
+
+        def end(one: Found, seed: int, value: float | None, reason: str) -> None:
+            kept.append({"config": dict(one.config), "seed": seed, "value": value})
+            came = f"failed: {reason}" if value is None else f"{metric} {value:.6g}"
+            say(f"again with seed {seed}: trial {one.trial}, {came}")
+
+        for seed in seeds:
+            known = _trained_again(folder)
+            if missing := [one for one in best if (_text(one.config), seed) not in known]:
+                _train_again(script, missing, seed, folder, end)
+    values = _trained_again(folder)
+    again = [Again(one, tuple(values.get((_text(one.config), seed), math.nan) for seed in seeds)) for one in best]
+    sign = -1 if script.study.benchmark.objectives[0].maximize else 1
+    return sorted(again, key=lambda one: (math.isnan(one.mean), sign * one.mean))
+
+
+def _trained_again(folder: Path) -> dict[tuple[str, int], float]:
+    """By config and seed, the metric of what was trained again so far; NaN where it failed."""
+    from harness.lines import read_lines
+
+    values: dict[tuple[str, int], float] = {}
+    for line in read_lines(folder / AGAIN):
+        values[_text(line["config"]), line["seed"]] = math.nan if line["value"] is None else line["value"]
+    return values
+
+
+def _text(config: Config) -> str:
+    return json.dumps(dict(config), sort_keys=True)
+
+
+def _train_again(
+    script: Script,
+    best: Sequence[Found],
+    seed: int,
+    folder: Path,
+    end: Callable[[Found, int, float | None, str], None],
+) -> None:
+    """Train configs to the end with a seed; end: told the metric that each comes to, or None and why it failed."""
     from harness.local import Local
+    from harness.loop import Happening
     from harness.loop import run as run_loop
     from harness.types import Event, Job, Status
 
-    reached: dict[tuple[int, int], float] = {}
-    for seed in seeds:
-        benchmark = script.seeded(seed).benchmark
-        jobs = [Job(number, one.config, benchmark.fidelity.maximum) for number, one in enumerate(best)]
-        place = folder / f"seed-{seed}"
-        number = 1
-        while place.exists():
-            number += 1
-            place = folder / f"seed-{seed}-{number}"
-        executor = Local(benchmark, script.command, benchmark.workers, place, **script.options)
-        log = run_loop(benchmark, _Each(jobs), executor, 1 << 62)
-        for event in log.events:
-            if isinstance(event, Event) and event.report.status is Status.REACHED:
-                reached[event.report.trial, seed] = event.report.losses[0]
-        if log.why == "interrupted":
-            raise KeyboardInterrupt
-    sign = -1 if script.study.benchmark.objectives[0].maximize else 1
-    again = [
-        Again(one, tuple(sign * reached.get((number, seed), math.nan) for seed in seeds))
-        for number, one in enumerate(best)
-    ]
-    return sorted(again, key=lambda one: (math.isnan(one.mean), sign * one.mean))
+    benchmark = script.seeded(seed).benchmark
+    sign = -1 if benchmark.objectives[0].maximize else 1
+    of_trial = {one.trial: one for one in best}
+    jobs = [Job(one.trial, one.config, benchmark.fidelity.maximum) for one in best]
+    place = trainings.new_folder(folder / f"seed-{seed}")
+    executor = Local(benchmark, script.command, benchmark.workers, place, **script.options)
+
+    def watch(event: Happening) -> None:
+        if isinstance(event, Event) and event.report.status is not Status.RUNNING:
+            trial, reached = event.report.trial, event.report.status is Status.REACHED
+            value = sign * event.report.losses[0] if reached else None
+            end(of_trial[trial], seed, value, executor.failures.get(trial, ""))
+
+    log = run_loop(benchmark, _Each(jobs), executor, 1 << 62, watch=watch)
+    if log.why == "interrupted":
+        raise KeyboardInterrupt
 
 
 def written(script: Script, best: Sequence[Found], folder: Path) -> Path:

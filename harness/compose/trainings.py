@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import catalog
 from harness.compose.knowledge import STUDIES
@@ -18,8 +17,9 @@ from harness.methods import parse_method
 if TYPE_CHECKING:
     from harness.command import Command
     from harness.loop import Log, Watch
-    from harness.space import Space
+    from harness.space import Config, Space
     from harness.study import Record, Study
+    from harness.types import Benchmark
 
 
 JOURNAL = "journal.lines"
@@ -74,8 +74,9 @@ def run_for_real(
 
     def workers(standing: Standing) -> Executor:
         nonlocal executor
-        known = standing if journal.events else None
-        executor = Local(benchmark, command, benchmark.workers, folder, standing=known, **(options or {}))
+        known = standing if journal.goes_on else None
+        told: dict[str, Any] = {"standing": known, "on_restart": journal.note_restart, **(options or {})}
+        executor = Local(benchmark, command, benchmark.workers, folder, **told)
         return executor
 
     def record_and_show(event: Happening) -> None:
@@ -122,6 +123,13 @@ def _publish(finished: Record, folder: Path) -> None:
         store.publish([finished])
 
 
+def restarts_in(folder: Path) -> dict[int, list[str]]:
+    """Why trials of the study in a folder were started again, or trained again what was known, by trial."""
+    from harness.journal import restarts
+
+    return restarts(folder / JOURNAL)
+
+
 @dataclass(frozen=True)
 class Tuned:
     """What tuning found: the best config, its loss, how far it was trained, and the study's record.
@@ -155,12 +163,11 @@ def tune(
 
     warm: whether a worker keeps its process, and what that has imported, from trial to trial.
     """
-    from harness.command import Command
     from harness.space import Space
     from harness.study import Study
-    from harness.types import Benchmark, Delays, Event, Fidelity, Objective
+    from harness.types import Benchmark, Delays, Fidelity, Objective
 
-    prefix, name = _call_of(script)
+    command, name = _call_of(script, max_arg)
     benchmark = Benchmark(
         name=name,
         space=space if isinstance(space, Space) else Space(space),
@@ -171,38 +178,68 @@ def tune(
         delays=Delays(warm=warm),
     )
     study = Study(method, parse_method(method).to_json(), benchmark, "real", seed)
-    folder = Path(out) if out else _new_folder(Path("results") / f"tune-{name}")
-    log, record = run_for_real(study, Command(prefix, max_arg), folder, None)
-    best: tuple[int, float, int] | None = None
-    for event in log.events:
-        if isinstance(event, Event) and math.isfinite(event.report.losses[0]):
-            standing = (-event.report.resource, event.report.losses[0], event.report.trial)
-            best = standing if best is None else min(best, standing)
+    folder = Path(out) if out else new_folder(Path("results") / f"tune-{name}")
+    log, record = run_for_real(study, command, folder, None)
     if log.error:
         raise RuntimeError(f"the study ended with an error, what it has is in {folder}:\n{log.error}")
-    if best is None:
+    best = found(benchmark, log)
+    if not best:
         return Tuned(None, math.nan, 0, record)
-    config = dict(json.loads(text) for text in record.configs)[best[2]]
-    return Tuned(config, -best[1] if maximize else best[1], -best[0], record)
+    return Tuned(dict(best[0].config), best[0].value, best[0].resource, record)
 
 
-def _call_of(script: str | Path | Callable[..., None]) -> tuple[tuple[str, ...], str]:
-    if callable(script):
-        file = getattr(sys.modules.get(script.__module__), "__file__", None)
-        if file is None or "." in script.__qualname__:
-            raise ValueError(
-                f"{script.__qualname__} runs in processes of its own, so it must stand at the top of a file"
-            )
-        call = (sys.executable, "-m", "harness.call", str(Path(file).resolve()), script.__qualname__)
-        return call, script.__qualname__
-    path = Path(script)
-    if not path.is_file():
-        raise FileNotFoundError(f"no training script at {path}")
-    return (sys.executable, str(path.resolve())), path.stem
+def _call_of(script: str | Path | Callable[..., None], max_arg: str | None) -> tuple[Command, str]:
+    """How a script or a function is called, and its name; a function is given its values as they are."""
+    from harness.command import Command, prefix_of
+
+    if not callable(script):
+        return Command(prefix_of(Path(script)), max_arg), Path(script).stem
+    file = getattr(sys.modules.get(script.__module__), "__file__", None)
+    if file is None or "." in script.__qualname__:
+        raise ValueError(f"{script.__qualname__} runs in processes of its own, so it must stand at the top of a file")
+    call = (sys.executable, "-m", "harness.call", str(Path(file).resolve()), script.__qualname__)
+    return Command(call, max_arg, as_json=True), script.__qualname__
 
 
-def _new_folder(wanted: Path) -> Path:
+def new_folder(wanted: Path) -> Path:
+    """The first of `wanted`-1, `wanted`-2 and so on that is not there."""
     number = 1
     while (folder := wanted.with_name(f"{wanted.name}-{number}")).exists():
         number += 1
     return folder
+
+
+# -- what was found -------------------------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """Where a trial came to: its config, how far it was trained, and its metric there, as the script says it."""
+
+    trial: int
+    config: Config
+    resource: int
+    value: float
+
+
+def found(benchmark: Benchmark, log: Log) -> list[Found]:
+    """Where every trial came to, the best first: those trained furthest, by their loss there; last those that failed.
+
+    A trial that failed stands where it last had a loss; one that never had any is not there.
+    """
+    from harness.loop import Started
+    from harness.types import Event, Status
+
+    configs: dict[int, Config] = {}
+    stands: dict[int, tuple[bool, int, float]] = {}
+    for event in log.events:
+        if isinstance(event, Started):
+            configs.setdefault(event.job.trial, event.job.config)
+        elif isinstance(event, Event):
+            report = event.report
+            if report.status is not Status.FAILED:
+                stands[report.trial] = (False, -report.resource, report.losses[0])
+            elif report.trial in stands:
+                stands[report.trial] = (True, *stands[report.trial][1:])
+    sign = -1 if benchmark.objectives[0].maximize else 1
+    ranked = sorted(stands.items(), key=lambda standing: (standing[1], standing[0]))
+    return [Found(trial, configs[trial], -level, sign * loss) for trial, (_, level, loss) in ranked]

@@ -9,7 +9,6 @@ as it is.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -284,10 +283,7 @@ def _report(
         _about(name, benchmark, means, comparison),
         _notes(len(studies), continued, len(failed)),
     )
-    digests = {world: [one.digest() for one in of] for world, of in records.items()}
-    inputs = json.dumps([digests, found.facts, dict(found.about), list(found.notes), command])
-    digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    said = validation.write(folder / REPORT, found, command=command, digest=digest)
+    said = validation.write(folder / REPORT, found, command=command)
     return Validated([line.text for line in said], failed)
 
 

@@ -2,7 +2,8 @@
 
     python tests/benchmarks/run_overhead.py [SECONDS_OF_A_TRIAL]
 
-The bare script is the same one, run by hand. Medians; on a busy machine they are too high.
+The bare script is the same one, run by hand; the study keeps its journal, as every real one does. Medians; on a busy
+machine they are too high.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 from harness.command import Command
+from harness.journal import Journal
 from harness.local import Local
 from harness.loop import Ended, Started, run
 from harness.space import Space, uniform
@@ -54,7 +56,8 @@ def study(script: Path, folder: Path, *, count: int, until: int, seconds: float,
         "sleeps", space, (Objective("loss"),), fidelity, budget=600, workers=workers, delays=Delays(warm=warm)
     )
     executor = Local(benchmark, Command((sys.executable, str(script)), "epochs"), workers, folder)
-    return run(benchmark, Trials(count, until), executor, 600 * NANOSECONDS)
+    with Journal(folder / "journal.lines", {"benchmark": benchmark.to_json()}) as journal:
+        return run(benchmark, Trials(count, until), executor, 600 * NANOSECONDS, watch=journal.watch)
 
 
 def by_hand(script: Path, until: int, seconds: float) -> float:

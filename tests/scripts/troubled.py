@@ -68,6 +68,8 @@ match arguments.trouble:
         report(epoch=2, accuracy=0.5)
     case "no epoch":
         report(step=2, loss=1.0)
+    case "twice":
+        report(epoch=1, loss=1.0, test_loss=1.0)
     case "repeats":
         report(epoch=1, loss=1.0)
     case "skips":
