@@ -17,7 +17,7 @@ from scipy.special import log_ndtr
 from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
 from harness.space import Config
-from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["BoConstrained"]
 
@@ -59,7 +59,7 @@ class BoConstrained:
         """A new trial, which is trained to the end."""
         config = None
         if self._reported >= self._initial and not self._space.exhausted:
-            config = self._propose()
+            config = foreknown(self._sampler) or self._propose()
         config = config or self._sampler.suggest(self._running.values())
         if config is None:
             return None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.parzen import Axes, Parzen, Reading, Readings, default_bandwidths
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["Bohb"]
 
@@ -96,6 +96,8 @@ class Bohb:
     def _propose(self, place: Place) -> Config | None:
         enough = [ranking for ranking in self._ranked.values() if len(ranking) >= self._least + 2]
         if float(self._rng.random()) >= self._random and enough and not self._space.exhausted:
+            if (config := foreknown(self._sampler)) is not None:
+                return config
             for point in self._promising(enough[-1]):
                 config = self._space.fresh_near(point)
                 if config is not None:

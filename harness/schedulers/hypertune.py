@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness._parts.curve_models import Ensemble, Surrogate, log_improvement, near, new_configs, ranking_weights
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["HyperTune"]
 
@@ -141,6 +141,8 @@ class HyperTune:
         known = any(_finite(surrogate) >= ENOUGH for surrogate in self._surrogates)
         if self._reported < self._initial or not known or self._space.exhausted:
             return self._sampler.suggest(self._running.values())
+        if (config := foreknown(self._sampler)) is not None:
+            return config
         theta, pending = self._theta(), self._space.encode(list(self._running.values()))
         used = np.flatnonzero(theta)
         ensemble = Ensemble(theta[used], [self._surrogates[index].with_median(pending) for index in used.tolist()])

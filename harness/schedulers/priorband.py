@@ -39,7 +39,8 @@ class PriorBand:
     Priors are those of the space (`Prior`); where a hyperparameter has none, its prior is the space's own law, so
     without any prior this is Hyperband with an incumbent, and nothing is refused. Decided where the paper is silent:
     what is conditional follows its parents, and is drawn from the space where the incumbent does not have it; who
-    failed or ended early is neither incumbent nor counted; restricted to rows the nearest free row is proposed.
+    failed or ended early is neither incumbent nor counted; restricted to rows the nearest free row is proposed; start
+    configs take the turns of random ones.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level. ValueError
     for a benchmark with a single level or several objectives.
@@ -127,7 +128,7 @@ class PriorBand:
 
     def _propose(self, wanted: Place) -> Config | None:
         if self._space.exhausted:
-            return None
+            return self._sampler.suggest(self._brackets.running.values())
         random, prior, _ = self.shares(self._levels.index(wanted.level))
         source = float(self._rng.random())
         for _ in range(MOST_REPEATS if source >= random else 0):
