@@ -21,6 +21,7 @@ from harness._parts.gp import Factor
 from harness._parts.parzen import Parzen
 from harness._parts.rungs import Rung, rung_levels
 from harness._toy_training import diverges
+from harness.loop import Why
 from harness.methods import Method, own_methods, parse_method
 from harness.names import ROOT
 from harness.plug_ins import find_plug_in, plug_ins
@@ -291,6 +292,14 @@ def test_a_grid_that_conditions_make_small_ends() -> None:
     configs: list[Config] = list(iter(lambda: grid.suggest([]), None))
     assert {space.key(config) for config in configs} == {space.key(config) for config in space.grid(5)}
     assert len(configs) == 50
+
+
+@pytest.mark.parametrize("text", ["rs", "asha", "hyperband", "tpe"])
+def test_a_study_that_has_tried_all_that_conditions_allow_has_nothing_left(text: str) -> None:
+    space = Space({"p": choice(["a", "b", "c"]), "q": choice([1, 2, 3, 4])}, {"q": {"p": ["a"]}})
+    done, problem = checks._study(parse_method(text), Toy(toy_benchmark(space, epochs=400)))
+    assert problem == "" and len(done.configs) == 6
+    assert done.why == Why.NOTHING_LEFT
 
 
 # -- what a method holds, and where it runs ----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
 from harness.domains import Domain, domain_from_json
 from harness.randomness import stream
 from harness.report import add_to_argparse
+from harness.samplers.rs import RandomSearch
 from harness.space import (
     Prior,
     Space,
@@ -32,6 +34,7 @@ from harness.space import (
     reverse_loguniform,
     uniform,
 )
+from harness.toys import toy_benchmark
 
 FINITE: list[Domain] = [
     randint(-3, 4),
@@ -208,6 +211,32 @@ def test_a_grid_is_every_combination_of_what_is_active_in_order(space: Space, po
                 config[name] = value
         combinations.append(space.key(config))
     assert [space.key(config) for config in space.grid(points)] == list(dict.fromkeys(combinations))
+
+
+@given(spaces())
+def test_the_size_counts_what_is_active_once(space: Space) -> None:
+    sizes = [domain.size for domain in space.domains.values()]
+    if None in sizes:  # with one parent each, everything can be active
+        assert space.size is None
+    else:
+        assume(math.prod(size for size in sizes if size is not None) <= 5000)
+        assert space.size == len({space.key(config) for config in space.grid(12)})
+
+
+def test_the_size_knows_what_is_never_active_and_what_follows_from_several() -> None:
+    two = choice([1, 2])
+    never = Space({"a": two, "b": two, "x": uniform(0, 1)}, {"b": {"a": [1]}, "x": {"a": [2], "b": [1]}})
+    assert never.size == 3
+    opened = never.opened()
+    search = RandomSearch(toy_benchmark(opened), stream("finite"))
+    assert len([config for config in (search.suggest([]) for _ in range(5)) if config is not None]) == 3
+    assert opened.exhausted
+    wide = randint(1, 10**6)
+    several = Space({"a": wide, "b": wide, "c": two}, {"c": {"a": [7, 7], "b": [1, 2, 3]}})
+    assert several.size == 10**12 + 3
+    switches: dict[str, Any] = {f"s{i}": two for i in range(30)} | {f"x{i}": ordinal([1, 2, 3]) for i in range(30)}
+    tangled = Space(switches, {f"x{i}": {f"s{i}": [1]} for i in range(30)})
+    assert tangled.size == 2**30 * 3**30  # a bound: there are 4**30
 
 
 def test_rows_are_drawn_uniformly_and_without_repeats() -> None:
