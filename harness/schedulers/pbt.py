@@ -14,6 +14,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 __all__ = ["Pbt"]
 
 RUNNING, REACHED, CONTINUE, STOP = Status.RUNNING, Status.REACHED, Decision.CONTINUE, Decision.STOP
+VERSION = 2
 FACTORS = (0.8, 1.2)
 
 
@@ -69,21 +70,30 @@ class Pbt:
         self._trials = count()
 
     def ask(self) -> Job | None:
-        """A copy, else the next stretch of the least trained member that waits, else a new member."""
+        """A copy, else the first stretch of a new member or the next one of the least trained that waits."""
         if self._born:
             return self._job(*self._born.pop(0))
         for population in self._populations:
+            # Nobody goes on before all places are taken: with few workers there would never be anybody to copy.
+            if len(population.members) < self._size and (job := self._begun(population)) is not None:
+                return job
             waiting = [member for member in population.members if member.waits]
             if waiting:
                 return self._job(population, min(waiting, key=lambda member: member.resource))
+        population = _Population()
+        job = self._begun(population)
+        if job is not None:
+            self._populations.append(population)
+        return job
+
+    def _begun(self, population: _Population) -> Job | None:
+        """The first stretch of a new member; None where there are no more configs."""
         config = self._sampler.suggest([member.config for _, member in self._running.values()])
         if config is None:
             return None
-        if not self._populations or len(self._populations[-1].members) == self._size:
-            self._populations.append(_Population())
         member = _Member(next(self._trials), config)
-        self._populations[-1].members.append(member)
-        return self._job(self._populations[-1], member)
+        population.members.append(member)
+        return self._job(population, member)
 
     def _job(self, population: _Population, member: _Member) -> Job:
         goal = member.resource + self._interval
@@ -110,7 +120,6 @@ class Pbt:
             self._born.append((population, member))
         elif lost:
             population.members.remove(member)
-            self._renew(population)
         else:
             member.waits = member.resource < self._levels[-1]
         self._populations = [each for each in self._populations if each.lives(self._size, self._levels[-1])]
@@ -122,11 +131,6 @@ class Pbt:
         member.trial, member.parent = next(self._trials), best.trial
         member.config = explored(self._space, best.config, self._resample, self._rng)
         member.resource, member.loss = best.resource, best.loss
-
-    def _renew(self, population: _Population) -> None:
-        config = self._sampler.suggest([member.config for _, member in self._running.values()])
-        if config is not None:
-            population.members.append(_Member(next(self._trials), config, waits=True))
 
 
 @dataclass(eq=False)
