@@ -51,6 +51,8 @@ class BoConstrained:
         self._initial, self._candidates = initial, candidates
         self._loss = Surrogate(self._space.dim)
         self._limits = [(constraint, Surrogate(self._space.dim)) for constraint in benchmark.constraints]
+        self._judged: list[tuple[Array, list[float]]] = []
+        """Each trial that did not fail: its point, and by how much it exceeds each constraint."""
         self._feasible: list[tuple[Array, float]] = []
         self._running: dict[int, Config] = {}
         self._trials = self._reported = 0
@@ -79,6 +81,7 @@ class BoConstrained:
         self._loss.add(point, math.inf if failed else loss, trial)
         if not failed:
             excess = [_excess(constraint, report) for constraint, _ in self._limits]
+            self._judged.append((point, excess))
             for (_, model), value in zip(self._limits, excess, strict=True):
                 model.add(point, value, trial)
             if max(excess) <= 0 and math.isfinite(loss):
@@ -106,11 +109,12 @@ class BoConstrained:
         """The configs (k, dim) to search around: the best feasible ones, else the least infeasible, else the best."""
         if self._feasible:
             return np.array([point for point, _ in sorted(self._feasible, key=lambda known: known[1])[:8]])
-        first = self._limits[0][1]
-        if not len(first.losses):
+        if not self._judged:
             return self._loss.x[:8]
-        worst = np.max([relative(model.losses) for _, model in self._limits], axis=0)
-        return first.x[np.argsort(worst, kind="stable")[:8]]
+        points = np.array([point for point, _ in self._judged])
+        excess = np.array([values for _, values in self._judged])
+        worst = np.max([relative(values) for values in excess.T], axis=0)
+        return points[np.argsort(worst, kind="stable")[:8]]
 
 
 def relative(excess: Array) -> Array:
