@@ -86,6 +86,8 @@ class Space:
         for name, domain in hyperparameters.items():
             if isinstance(domain, Float | Integer | Ordinal | Choice):
                 self.domains[name] = domain
+            elif isinstance(domain, list | tuple | set | dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ValueError(f"{name} = {domain!r} is neither a constant nor a domain such as uniform(0, 1)")
             else:
                 self.constants[name] = domain
         if not self.domains:

@@ -130,6 +130,15 @@ def test_the_ends_of_a_logarithmic_integer_have_whole_cells() -> None:
     assert [drawn[i] / 100_000 for i in (1, 2, 3)] == pytest.approx(whole.tolist(), abs=1e-3)
 
 
+def test_whole_bounds_written_as_floats_draw_whole_numbers() -> None:
+    for made in (randint, lograndint):
+        domain = made(1.0, 3.0)  # type: ignore[arg-type]
+        assert domain == made(1, 3) and str(domain) == str(made(1, 3))
+        drawn = [domain.draw(u) for u in (0.0, 0.5, 1.0)]
+        assert drawn[0] == 1 and drawn[-1] == 3 and all(type(value) is int for value in [*drawn, *domain.grid(9)])
+        assert Space({"n": domain}).size == 3
+
+
 def test_an_inactive_hyperparameter_is_absent_and_lies_in_the_middle() -> None:
     config = {"opt": "adam"}
     CONDITIONAL.check(config)
@@ -178,6 +187,18 @@ def test_a_config_outside_is_refused_in_words(config: dict[str, Any], words: str
         (lambda: Prior(1.0, 0.0), "must be positive"),
         (lambda: domain_from_json("a", {"type": "gauss"}), "possible are uniform, loguniform"),
         (lambda: domain_from_json("a", {"type": "uniform", "low": 1}), "'a' of type 'uniform'"),
+        (lambda: domain_from_json("a", {"type": "uniform", "lower": 1, "upper": 2, "scale": "log"}), "only an ordinal"),
+        (lambda: domain_from_json("a", {"type": "ordinal", "values": [1, 2], "scale": "cubic"}), "the scale 'cubic'"),
+        (lambda: domain_from_json("a", {"type": "uniform", "lower": 0, "upper": 1, "prior": 0.5}), "is written .value"),
+        (
+            lambda: domain_from_json("a", {"type": "choice", "values": [1, 2], "prior": {"spread": 0.1}}),
+            r"'a': a prior is written .*, given \{'spread': 0.1\}",
+        ),
+        (
+            lambda: domain_from_json("a", {"type": "choice", "values": [1, 2], "prior": {"value": 1, "spread": 0}}),
+            "'a': the spread of a prior must be positive",
+        ),
+        (lambda: Space({"a": uniform(0, 1), "b": [1, 2]}), "neither a constant nor"),  # type: ignore[dict-item]
     ],
 )
 def test_a_space_without_sense_is_refused_in_words(make: Any, words: str) -> None:
