@@ -190,7 +190,13 @@ def test_rungs_are_levels_of_the_fidelity(levels: range, grace: int | None, eta:
 
 
 @pytest.mark.parametrize(
-    ("grace", "eta", "words"), [(0, 3, "between 1 and 9 epochs, given 0"), (1, 1, "greater than 1")]
+    ("grace", "eta", "words"),
+    [
+        (0, 3, "between 1 and 9 epochs, given 0"),
+        (1, 1, "greater than 1"),
+        (1, math.nan, "given nan"),
+        (1, math.inf, "and finite, given inf"),
+    ],
 )
 def test_a_ladder_without_sense_is_refused(grace: int, eta: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from heapq import heappop, heappush
+from math import inf
 
 from harness.types import Fidelity
 
@@ -17,8 +18,8 @@ def rung_levels(fidelity: Fidelity, grace: int | None, eta: float) -> tuple[int,
 
     Each is moved up to the next level that the fidelity has. ValueError for an eta or a grace that makes no ladder.
     """
-    if eta <= 1:
-        raise ValueError(f"eta must be greater than 1, given {eta:g}")
+    if not 1 < eta < inf:
+        raise ValueError(f"eta must be greater than 1 and finite, given {eta:g}")
     grace = fidelity.levels[0] if grace is None else grace
     if not fidelity.levels[0] <= grace <= fidelity.maximum:
         raise ValueError(
