@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, given
 
@@ -124,9 +125,7 @@ class Pausing:
 
 def _refuse(name: str, benchmark: Benchmark, initial: int, step: int) -> None:
     fidelity = benchmark.fidelity
-    if len(benchmark.objectives) > 1:
-        names = [objective.metric for objective in benchmark.objectives]
-        raise ValueError(f"{name} models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+    refuse_several_objectives(f"{name} models", benchmark)
     if not fidelity.continues:
         raise ValueError(
             f"a higher {fidelity.unit} of {benchmark.name!r} is a fresh training, so there is nothing for {name} to "

@@ -16,6 +16,7 @@ from scipy.special import log_ndtr
 
 from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, foreknown
 
@@ -137,9 +138,7 @@ def _excess(constraint: Constraint, report: Report) -> float:
 
 def _refuse(benchmark: Benchmark, initial: int, candidates: int) -> None:
     name = benchmark.name
-    if len(benchmark.objectives) > 1:
-        names = [objective.metric for objective in benchmark.objectives]
-        raise ValueError(f"bo-constrained models one objective, but {name!r} has {len(names)}: {names}")
+    refuse_several_objectives("bo-constrained models", benchmark)
     if not benchmark.constraints:
         raise ValueError(f"{name!r} has no constraints for bo-constrained to keep: declare some, or use `bo`")
     if any(constraint.metric == benchmark.test_metric for constraint in benchmark.constraints):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.parzen import Axes, Parzen, Reading, Readings, default_bandwidths
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
@@ -54,9 +55,7 @@ class Bohb:
         grace: int | None = None,
         random: float = 0.3333,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"bohb models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("bohb models", benchmark)
         if not 0 <= random <= 1:
             raise ValueError(f"random is a share between 0 and 1, given {random}")
         levels = ladder(benchmark, grace, eta)

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.evolution import Array, crossover, distinct, mutant, settled, widths
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
@@ -53,9 +54,7 @@ class Dehb:
         mutation: float = 0.5,
         cross: float = 0.5,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"dehb minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("dehb minimises", benchmark)
         if not (0 < mutation <= 2 and 0 <= cross <= 1):
             raise ValueError(f"dehb needs 0 < mutation <= 2 and 0 <= cross <= 1, given {mutation} and {cross}")
         levels = ladder(benchmark, grace, eta)

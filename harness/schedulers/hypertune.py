@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.curve_models import Ensemble, Surrogate, log_improvement, near, new_configs, ranking_weights
+from harness._parts.refusals import refuse_several_objectives
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
@@ -57,9 +58,7 @@ class HyperTune:
         initial: int = 3,
         candidates: int = 512,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"hypertune models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("hypertune models", benchmark)
         if initial < 1 or candidates < 8:
             raise ValueError(f"hypertune needs initial >= 1 and candidates >= 8, given {initial} and {candidates}")
         self.levels = rung_levels(benchmark.fidelity, grace, eta)

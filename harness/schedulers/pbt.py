@@ -8,6 +8,7 @@ from itertools import count
 
 import numpy as np
 
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Float, Ordinal, Space, Value
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
@@ -197,9 +198,7 @@ def explored(space: Space, config: Config, resample: float, rng: np.random.Gener
 
 def _refuse(benchmark: Benchmark) -> None:
     name, fidelity = benchmark.name, benchmark.fidelity
-    if len(benchmark.objectives) > 1:
-        names = [objective.metric for objective in benchmark.objectives]
-        raise ValueError(f"pbt compares one objective, but {name!r} has {len(names)}: {names}")
+    refuse_several_objectives("pbt compares", benchmark)
     if len(fidelity.levels) == 1 or not fidelity.continues or not benchmark.resumable:
         lacks = f"has no {fidelity.unit}s that continue a training" if benchmark.resumable else "keeps no checkpoints"
         raise ValueError(f"{name!r} {lacks}, so there is nothing for pbt to copy and go on with: use `asha` or `rs`")

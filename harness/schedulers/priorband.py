@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Prior, Space, Value
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
@@ -55,9 +56,7 @@ class PriorBand:
         eta: float = 3,
         grace: int | None = None,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"priorband minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("priorband minimises", benchmark)
         self._levels = ladder(benchmark, grace, eta)
         self._brackets = Brackets(hyperband(self._levels, eta))
         self._space, self._rng, self._sampler, self._eta = benchmark.space, rng, sampler, eta
