@@ -113,7 +113,7 @@ class Bohb:
             self._unlikely = self._density(reading.take(slice(min(good, len(ranking) - self._least), None)))
         drawn, free = self._likely.sample(self._rng, CANDIDATES, widened=WIDENED), self._space.free_rows()
         if free is not None:
-            drawn = free[np.argmin(((drawn[:, None] - free) ** 2).sum(axis=2), axis=1)]
+            drawn = free[[int(np.argmin(((free - point) ** 2).sum(axis=1))) for point in drawn]]
         candidates = self._axes.read(drawn)
         ratio = self._likely.log_density(candidates) - self._unlikely.log_density(candidates)
         return drawn[np.argsort(-ratio, kind="stable")]
