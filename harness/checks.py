@@ -29,7 +29,7 @@ from harness.command import Command
 from harness.history import History, PastTask
 from harness.known_answers import CHECKS as KNOWN_ANSWERS
 from harness.local import Local
-from harness.loop import Why, run
+from harness.loop import Started, Why, run
 from harness.methods import Method, build, method_from_json
 from harness.names import PROJECT
 from harness.plug_ins import PlugIn
@@ -307,6 +307,22 @@ def _keeps_to_rows(method: Method) -> str:
     return problem or ("" if len(set(configs)) == len(configs) else "it proposes a row twice")
 
 
+def _tries_start_configs(method: Method) -> str:
+    """the start configs that a user gives are tried, all of them"""
+    toy = _suited(method, Toy(toy_benchmark(epochs=25)))
+    space = toy.restricted_space()
+    first = [config for config in space.sample(stream("start configs"), 6) if space.claim(config)]
+    benchmark = toy.benchmark.with_space(space)
+    scheduler = build(method, benchmark, stream("check"), first, past_tasks(space) if method.learns else None)
+    executor = Simulated(toy, benchmark.workers, 0, benchmark.delays)
+    log = run(benchmark, scheduler, executor, round(benchmark.budget * NANOSECONDS))
+    if log.error:
+        return log.error.splitlines()[-1]
+    tried = {space.key(event.job.config) for event in log.events if isinstance(event, Started)}
+    left = (f"it never tries {dict(config)}, which was given" for config in first if space.key(config) not in tried)
+    return next(left, "")
+
+
 def _recommends_what_it_knows(method: Method) -> str:
     """what it recommends, where it does, has reported, and being asked changes nothing that it does"""
     toy = Toy(toy_benchmark(epochs=40), ends=lambda place: End.DIVERGED if place > 0.6 else End.COMPLETE)
@@ -429,6 +445,7 @@ LAWS: tuple[Callable[[Method], str], ...] = (
     _works_on_every_fidelity,
     _ends_with_the_space,
     _keeps_to_rows,
+    _tries_start_configs,
     _recommends_what_it_knows,
     _holds_in_proportion,
     _decides_alike_for_real,

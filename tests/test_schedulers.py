@@ -47,10 +47,11 @@ from harness.types import Decision, Job, Status
 __all__ = ["Bad"]
 class Bad:
     def __init__(self, benchmark, rng, *, sampler):
-        self.space, self.rng, self.levels, self.trials = benchmark.space, rng, benchmark.fidelity.levels, 0
+        self.space, self.rng, self.sampler = benchmark.space, rng, sampler
+        self.levels, self.trials = benchmark.fidelity.levels, 0
         self.configs = []
     def ask(self):
-        config = self.space.fresh(self.rng)
+        config = self.sampler.suggest([])
         if config is None:
             return None
         self.trials += 1
@@ -72,6 +73,7 @@ FAULTS = {
     "config ": ("self.space.sample(np.random.default_rng(random.getrandbits(32)), 1)[0]", checks._repeats, "global"),
     "config  ": ("self.space.sample(np.random.default_rng(), 1)[0]", checks._repeats, "two runs with one seed differ"),
     "config   ": ("self.space.sample(self.rng, 1)[0]", checks._keeps_to_rows, "none of the 40 rows"),
+    "config     ": ("self.space.fresh(self.rng)", checks._tries_start_configs, "it never tries {"),
     "config    ": (
         "self.space.sample(np.random.default_rng(hash('a') % 99), 1)[0]", checks._repeats_elsewhere, "another process",
     ),
