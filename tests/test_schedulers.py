@@ -32,7 +32,7 @@ from harness.schedulers.asha_stop import AshaStop
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, uniform
 from harness.toys import Toy, toy_benchmark
-from harness.types import Decision, End, Fidelity, Report, Status
+from harness.types import Decision, End, Fidelity, Report, Status, refuses
 from harness.weight import weight
 
 METHODS = [*own_methods(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
@@ -188,21 +188,24 @@ def test_the_expected_minimum_of_all_draws_is_the_minimum() -> None:
     ],
 )
 def test_rungs_are_levels_of_the_fidelity(levels: range, grace: int | None, eta: float, rungs: tuple[int, ...]) -> None:
-    assert rung_levels(Fidelity("epoch", tuple(levels)), grace, eta) == rungs
+    assert rung_levels(toy_benchmark(levels=tuple(levels)), grace, eta) == rungs
 
 
 @pytest.mark.parametrize(
-    ("grace", "eta", "words"),
+    ("grace", "eta", "words", "here"),
     [
-        (0, 3, "between 1 and 9 epochs, given 0"),
-        (1, 1, "greater than 1"),
-        (1, math.nan, "given nan"),
-        (1, math.inf, "and finite, given inf"),
+        (10, 3, "between 1 and 9 epochs of 'toy', given 10", True),
+        (0, 3, "at least 1, given 0", False),
+        (1, 1, "greater than 1", False),
+        (1, math.nan, "given nan", False),
+        (1, math.inf, "and finite, given inf", False),
     ],
 )
-def test_a_ladder_without_sense_is_refused(grace: int, eta: float, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        rung_levels(Fidelity("epoch", tuple(range(1, 10))), grace, eta)
+def test_a_ladder_without_sense_is_refused_here_or_everywhere(grace: int, eta: float, words: str, here: bool) -> None:
+    benchmark = toy_benchmark()
+    with pytest.raises(ValueError, match=words) as error:
+        rung_levels(benchmark, grace, eta)
+    assert refuses(error.value, benchmark) == here  # else it is bad usage, whatever else is compared
 
 
 def test_a_rung_promotes_the_best_share_and_the_earliest_of_equals() -> None:

@@ -61,7 +61,7 @@ class HyperTune:
         refuse_several_objectives("hypertune models", benchmark)
         if initial < 1 or candidates < 8:
             raise ValueError(f"hypertune needs initial >= 1 and candidates >= 8, given {initial} and {candidates}")
-        self.levels = rung_levels(benchmark.fidelity, grace, eta)
+        self.levels = rung_levels(benchmark, grace, eta)
         self.brackets = [_Bracket(self.levels[index:], eta) for index in range(len(self.levels))]
         self._space, self._rng, self._sampler = benchmark.space, rng, sampler
         self._initial, self._candidates = initial, candidates
