@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness import checks
+from harness import watched
 from harness.compose.knowledge import with_priors
 from harness.loop import run
 from harness.methods import build, own_methods, parse_method
@@ -49,11 +49,11 @@ class Begins:
 def begun(text: str, space: Space, count: int, workers: int, first: Sequence[Config] = ()) -> list[Config]:
     """The first `count` configs that a method begins, of which the start configs were claimed before."""
     method = parse_method(text)
-    toy = checks._suited(method, Toy(toy_benchmark(space, workers=workers)))
+    toy = watched.suited(method, Toy(toy_benchmark(space, workers=workers)))
     space = toy.restricted_space()
     assert all(space.claim(config) for config in first)
     benchmark = toy.benchmark.with_space(space)
-    history = checks.past_tasks(space) if method.learns else None
+    history = watched.past_tasks(space) if method.learns else None
     begins = Begins(build(method, benchmark, stream("begun", text), first, history), count)
     log = run(benchmark, begins, Simulated(toy, workers, 0, benchmark.delays), 10**15)
     assert not log.error, log.error

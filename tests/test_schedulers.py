@@ -150,7 +150,7 @@ def test_who_learns_is_checked_with_knowledge(name: str) -> None:
     method = parse_method(name)
     assert method.learns and method.sampler is not None
     benchmarks = [toy_benchmark().with_space(toy_benchmark().space.opened()) for _ in range(2)]
-    watched = checks._watched(method, benchmarks[0], np.random.default_rng(0))
+    watched = checks.watched(method, benchmarks[0], np.random.default_rng(0))
     assert watched.sampler is not None
     ignorant = method.sampler.load()(benchmarks[1], np.random.default_rng(0))
     assert watched.sampler.suggest([]) != ignorant.suggest([])
@@ -308,7 +308,7 @@ def test_a_grid_that_conditions_make_small_ends() -> None:
 @pytest.mark.parametrize("text", ["rs", "asha", "hyperband", "tpe"])
 def test_a_study_that_has_tried_all_that_conditions_allow_has_nothing_left(text: str) -> None:
     space = Space({"p": choice(["a", "b", "c"]), "q": choice([1, 2, 3, 4])}, {"q": {"p": ["a"]}})
-    done, problem = checks._study(parse_method(text), Toy(toy_benchmark(space, epochs=400)))
+    done, problem = checks.studied(parse_method(text), Toy(toy_benchmark(space, epochs=400)))
     assert problem == "" and len(done.configs) == 6
     assert done.why == Why.NOTHING_LEFT
 

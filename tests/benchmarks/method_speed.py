@@ -32,7 +32,6 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness.checks import past_tasks
 from harness.compose.studies import no_garbage_collection
 from harness.loop import run
 from harness.methods import build, parse_method
@@ -41,6 +40,7 @@ from harness.simulated import Simulated
 from harness.space import Space, choice, lograndint, loguniform, ordinal, uniform
 from harness.toys import StatefulToy, Toy, toy_benchmark
 from harness.types import NANOSECONDS, Event, Job, Objective, Report, Scheduler
+from harness.watched import past_tasks
 
 MIXED = Space(
     {
