@@ -237,7 +237,7 @@ class Ordinal:
         return _cast_to_one_of(text, self.values)
 
     def grid(self, points: int) -> list[Value]:
-        """Evenly spread values, `points` of them where there are so many."""
+        """All values, however many `points` are wanted of numbers."""
         return list(self.values)
 
     def to_json(self) -> dict[str, Any]:
@@ -296,7 +296,7 @@ class Choice:
         return _cast_to_one_of(text, self.values)
 
     def grid(self, points: int) -> list[Value]:
-        """Evenly spread values, `points` of them where there are so many."""
+        """All values, however many `points` are wanted of numbers."""
         return list(self.values)
 
     def to_json(self) -> dict[str, Any]:
