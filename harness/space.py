@@ -151,8 +151,8 @@ class Space:
         self.check_values(config)
         if self.rows is not None and self.key(config) not in self._row_of:
             raise ValueError(
-                f"{dict(config)} is none of the {len(self.rows)} rows of the table: propose what `fresh` or "
-                "`fresh_near` gives, or let the benchmark snap"
+                f"{dict(config)} is none of the {len(self.rows)} rows of the table: a start config must be one unless "
+                "`table_miss` is snap or surrogate, and a method proposes what `fresh` and `fresh_near` give"
             )
 
     def check_values(self, config: Config) -> None:
