@@ -1,8 +1,8 @@
 """The contract, checked: of a method on made-up benchmarks, of a stored study, of a whole store.
 
 A law is one small function whose docstring says it; `check_method` runs them all on a method, ours or a stranger's.
-A law knows nothing of the method: it lets the method run studies on toys, and the loop, which refuses whatever no
-executor could carry out, and the invariants of a trace do the judging.
+A law knows nothing of the method: it lets the method run studies on toys and looks at what they became
+(`harness.watched`).
 """
 
 from __future__ import annotations
@@ -13,49 +13,32 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness._toy_training import diverges
 from harness.command import Command
-from harness.history import History, PastTask
 from harness.known_answers import CHECKS as KNOWN_ANSWERS
 from harness.local import Local
-from harness.loop import Why, run
+from harness.loop import Started, run
 from harness.methods import Method, build, method_from_json
 from harness.names import PROJECT
-from harness.plug_ins import PlugIn
 from harness.randomness import stream
 from harness.simulated import Simulated
-from harness.space import Config, Space, choice, loguniform, ordinal, randint, uniform
+from harness.space import Space, choice, loguniform, ordinal, randint, uniform
 from harness.store import Store
-from harness.study import KINDS, Record, Study, record
-from harness.toys import MIXED, StatefulToy, Toy, falling, toy_benchmark
+from harness.study import KINDS
+from harness.toys import MIXED, Toy, falling, toy_benchmark
 from harness.trace import check_trace
-from harness.types import (
-    NANOSECONDS,
-    Benchmark,
-    Constraint,
-    Decision,
-    Delays,
-    End,
-    Executor,
-    Job,
-    Objective,
-    Report,
-    Sampler,
-    Scheduler,
-    recommended,
-    refuses,
-)
+from harness.types import NANOSECONDS, Benchmark, Decision, Delays, End, Executor, Job, Report
+from harness.watched import Refusal, Watched, past_tasks, studied, suited, watched
 from harness.weight import Weight, weight
 
 
@@ -67,135 +50,23 @@ class Finding(NamedTuple):
     refusal: str = ""
 
 
-class Refusal(ValueError):
-    """A method said at the door, in words, that it cannot run on a benchmark."""
-
-
-# -- one study of a method --------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _WatchedSampler:
-    """A sampler that is remembered to have had no more to propose."""
-
-    sampler: Sampler
-    ended: bool = False
-
-    def suggest(self, pending: Collection[Config]) -> Config | None:
-        config = self.sampler.suggest(pending)
-        self.ended |= config is None
-        return config
-
-    def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
-        self.sampler.observe(config, resource, losses)
-
-    def recommend(self) -> Config | None:
-        return recommended(self.sampler)
-
-
-@dataclass
-class _Watched:
-    """A scheduler whose reports are read-only, and whose configs are kept to be compared with what they become."""
-
-    scheduler: Scheduler
-    sampler: _WatchedSampler | None
-    given: list[tuple[Config, Config]] = field(default_factory=list)
-
-    def ask(self) -> Job | None:
-        job = self.scheduler.ask()
-        if job is not None:
-            self.given.append((job.config, dict(job.config)))
-        return job
-
-    def tell(self, report: Report) -> Decision:
-        return self.scheduler.tell(report._replace(metrics=MappingProxyType(dict(report.metrics))))
-
-    def recommend(self) -> Config | None:
-        return recommended(self.scheduler)
-
-
-def _study(method: Method, toy: Toy, seed: int = 0, *, recommends: bool = False) -> tuple[Record, str]:
-    """One study of a method on a toy, and what is wrong with it; recommends: it is asked what it would hand over."""
-    toy = _suited(method, toy)
-    space = toy.restricted_space()
-    benchmark = toy.benchmark.with_space(space)
-    watched = _watched(method, benchmark, stream("check", seed))
-    executor = Simulated(toy, benchmark.workers, seed, benchmark.delays)
-    log = run(benchmark, watched, executor, round(benchmark.budget * NANOSECONDS), recommends=recommends)
-    done = record(Study("check", method.to_json(), benchmark, toy.digest, seed), log, 0.0)
-    return done, "; ".join(_wrong(done, space, watched))
-
-
-def _suited(method: Method, toy: Toy) -> Toy:
-    """The toy as the method can run it: with a second objective, or a constraint, where it asks for one."""
-    if getattr(method.scheduler.load(), "NEEDS_STATE", False):
-        toy = StatefulToy(toy.benchmark, toy.loss, toy.seconds, toy.ends)
-    plain, refusals = toy.benchmark, list[ValueError]()
-    several = replace(plain, objectives=(*plain.objectives, Objective("size")))
-    for benchmark in (plain, several, replace(plain, constraints=(Constraint("size", 0.7),))):
-        try:
-            _watched(method, benchmark.with_space(benchmark.space.opened()), stream("door"))
-        except ValueError as refusal:
-            refusals.append(refusal)
-        else:
-            return toy.under(benchmark)
-    if all(refuses(refusal, plain) for refusal in refusals):
-        raise Refusal(str(refusals[0]))
-    raise refusals[0]
-
-
-def _watched(method: Method, benchmark: Benchmark, rng: np.random.Generator) -> _Watched:
-    past = past_tasks(benchmark.space) if method.learns else None
-    if method.sampler is None:
-        return _Watched(build(method, benchmark, rng, history=past), None)
-
-    def made(plug_in: PlugIn, options: Mapping[str, Any], **given: Any) -> Any:
-        known = {"history": past} if plug_in.learns else {}
-        return plug_in.load()(benchmark, rng, **given, **known, **options)
-
-    sampler = _WatchedSampler(made(method.sampler, method.sampler_options))
-    return _Watched(made(method.scheduler, method.scheduler_options, sampler=sampler), sampler)
-
-
-def past_tasks(space: Space) -> History:
-    """What two made-up problems over a space were like: one as the toys are, one with its optimum at the centre."""
-    configs = list({space.key(config): config for config in space.sample(stream("past tasks"), 20)}.values())
-    places = [math.fsum(point) / len(point) for point in map(space.encode_one, configs)]
-    tasks = {"alike": places, "other": [abs(place - 0.5) for place in places]}
-    return History(tuple(PastTask(name, tuple(configs), tuple(losses)) for name, losses in tasks.items()))
-
-
-def _wrong(done: Record, space: Space, watched: _Watched) -> Iterator[str]:
-    if done.error:
-        yield done.error.splitlines()[-1]
-    elif not watched.given:
-        yield "it asks for nothing"
-    elif done.why == Why.WAITS and not (watched.sampler and watched.sampler.ended) and space.fresh(stream("free")):
-        yield "it waits for ever, though configs and budget are left"
-    for config, copy in watched.given:
-        if config != copy:
-            yield f"it changed a config that it had given out: {dict(copy)} became {dict(config)}"
-            break
-    yield from check_trace(done)
-
-
 # -- the laws ---------------------------------------------------------------------------------------------------------
 
 
 def _is_legal(method: Method) -> str:
     """configs lie in the space and meet its conditions, trials are fresh, resources rise"""
-    return _study(method, Toy(toy_benchmark()))[1]
+    return studied(method, Toy(toy_benchmark()))[1]
 
 
 def _repeats(method: Method) -> str:
     """the same seed gives the same study, whatever the random state of others"""
-    first = _study(method, Toy(toy_benchmark()))[0]
+    first = studied(method, Toy(toy_benchmark()))[0]
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002
         before = random.getstate(), repr(np.random.get_state())  # noqa: NPY002
-        second = _study(method, Toy(toy_benchmark()))[0]
+        second = studied(method, Toy(toy_benchmark()))[0]
         if before != (random.getstate(), repr(np.random.get_state())):  # noqa: NPY002
             return "it draws from a global random state"
     finally:
@@ -225,7 +96,7 @@ def _repeats_elsewhere(method: Method) -> str:
 
 def digest_of(method: dict[str, Any]) -> str:
     """The digest of a method's study on the first toy, from what `Method.to_json` gave."""
-    return _study(method_from_json(method), Toy(toy_benchmark()))[0].digest()
+    return studied(method_from_json(method), Toy(toy_benchmark()))[0].digest()
 
 
 def _survives_failures(method: Method) -> str:
@@ -236,28 +107,28 @@ def _survives_failures(method: Method) -> str:
         lambda place: End.EARLY,
     )
     toys = [Toy(toy_benchmark(epochs=4), ends=ends) for ends in kinds]
-    return _first(_study(method, toy)[1] for toy in (*toys, Toy(toy_benchmark(workers=1), ends=kinds[1])))
+    return _first(studied(method, toy)[1] for toy in (*toys, Toy(toy_benchmark(workers=1), ends=kinds[1])))
 
 
 def _survives_infinite_losses(method: Method) -> str:
     """losses that are infinite without an end of the trial are survived"""
     some = Toy(toy_benchmark(epochs=6), lambda place, level: math.inf if place < 0.5 else falling(place, level))
-    return _first(_study(method, toy)[1] for toy in (some, Toy(some.benchmark, lambda place, level: math.inf)))
+    return _first(studied(method, toy)[1] for toy in (some, Toy(some.benchmark, lambda place, level: math.inf)))
 
 
 def _survives_ties(method: Method) -> str:
     """equal losses and equal durations are survived"""
-    return _study(method, Toy(toy_benchmark(epochs=7), lambda place, level: 1.0, lambda place: 1.0))[1]
+    return studied(method, Toy(toy_benchmark(epochs=7), lambda place, level: 1.0, lambda place: 1.0))[1]
 
 
 def _works_alone(method: Method) -> str:
     """one worker is enough"""
-    return _study(method, Toy(toy_benchmark(workers=1, epochs=40)))[1]
+    return studied(method, Toy(toy_benchmark(workers=1, epochs=40)))[1]
 
 
 def _works_with_many(method: Method) -> str:
     """64 workers are kept apart"""
-    return _study(method, Toy(toy_benchmark(workers=64, epochs=2.15, levels=(1, 2))))[1]
+    return studied(method, Toy(toy_benchmark(workers=64, epochs=2.15, levels=(1, 2))))[1]
 
 
 def _works_on_every_space(method: Method) -> str:
@@ -267,13 +138,13 @@ def _works_on_every_space(method: Method) -> str:
         Space({f"x{i}": (uniform(0, 1), randint(1, 9), loguniform(1e-3, 1))[i % 3] for i in range(100)}),
         Space({name: choice(["a", "b", "c", "d"]) for name in ("p", "q", "r")}),
     )
-    return _first(_study(method, Toy(toy_benchmark(space, epochs=7)))[1] for space in spaces)
+    return _first(studied(method, Toy(toy_benchmark(space, epochs=7)))[1] for space in spaces)
 
 
 def _works_on_every_fidelity(method: Method) -> str:
     """levels that start high and have gaps; or a refusal in words: one level, no checkpoints, fresh trainings"""
     benchmark = toy_benchmark(epochs=10)
-    if problem := _study(method, Toy(toy_benchmark(levels=(5, 6, 20, 50), epochs=60)))[1]:
+    if problem := studied(method, Toy(toy_benchmark(levels=(5, 6, 20, 50), epochs=60)))[1]:
         return problem
     kinds = {
         "a single level": toy_benchmark(levels=(7,), epochs=16),
@@ -282,7 +153,7 @@ def _works_on_every_fidelity(method: Method) -> str:
     }
     for name, kind in kinds.items():
         try:
-            if problem := _study(method, Toy(kind))[1]:
+            if problem := studied(method, Toy(kind))[1]:
                 return problem
         except ValueError as refusal:  # at the door, as of a method that lives on what is said on the way
             if not str(refusal):
@@ -291,28 +162,45 @@ def _works_on_every_fidelity(method: Method) -> str:
 
 
 def _ends_with_the_space(method: Method) -> str:
-    """a space with a dozen configs is exhausted without an error, and no worker waits while a config is free"""
-    space = Space({"p": choice(["a", "b", "c"]), "q": ordinal([1, 2, 3, 4])})
-    return _study(method, Toy(toy_benchmark(space, epochs=400)))[1]
+    """a space with a dozen configs, or fewer by conditions, ends without an error and nobody waits while one is free"""
+    domains = {"p": choice(["a", "b", "c"]), "q": ordinal([1, 2, 3, 4])}
+    spaces = Space(domains), Space(domains, {"q": {"p": ["a", "b"]}})
+    return _first(studied(method, Toy(toy_benchmark(space, epochs=400)))[1] for space in spaces)
 
 
 def _keeps_to_rows(method: Method) -> str:
     """restricted to the rows of a table it proposes rows only, and none twice"""
     rows = MIXED.sample(stream("rows"), 40)
-    done, problem = _study(method, Toy(toy_benchmark(MIXED.restricted(rows), epochs=14)))
+    done, problem = studied(method, Toy(toy_benchmark(MIXED.restricted(rows), epochs=14)))
     configs = [json.dumps(json.loads(text)[1]) for text in done.configs]
     if strange := set(configs) - {json.dumps(row) for row in rows}:
         return f"{strange.pop()} is no row of the table"
     return problem or ("" if len(set(configs)) == len(configs) else "it proposes a row twice")
 
 
+def _tries_start_configs(method: Method) -> str:
+    """the start configs that a user gives are tried, all of them"""
+    toy = suited(method, Toy(toy_benchmark(epochs=25)))
+    space = toy.restricted_space()
+    first = [config for config in space.sample(stream("start configs"), 6) if space.claim(config)]
+    benchmark = toy.benchmark.with_space(space)
+    scheduler = build(method, benchmark, stream("check"), first, past_tasks(space) if method.learns else None)
+    executor = Simulated(toy, benchmark.workers, 0, benchmark.delays)
+    log = run(benchmark, scheduler, executor, round(benchmark.budget * NANOSECONDS))
+    if log.error:
+        return log.error.splitlines()[-1]
+    tried = {space.key(event.job.config) for event in log.events if isinstance(event, Started)}
+    left = (f"it never tries {dict(config)}, which was given" for config in first if space.key(config) not in tried)
+    return next(left, "")
+
+
 def _recommends_what_it_knows(method: Method) -> str:
     """what it recommends, where it does, has reported, and being asked changes nothing that it does"""
     toy = Toy(toy_benchmark(epochs=40), ends=lambda place: End.DIVERGED if place > 0.6 else End.COMPLETE)
-    toy = _suited(method, toy)  # who runs nowhere says so here too
+    toy = suited(method, toy)  # who runs nowhere says so here too
     if not method.recommends:
         return ""
-    (plain, _), (asked, problem) = (_study(method, toy, recommends=recommends) for recommends in (False, True))
+    (plain, _), (asked, problem) = (studied(method, toy, recommends=recommends) for recommends in (False, True))
     said = asked.kind == KINDS.index("recommended")
     if not said.any():
         return "it has a `recommend` that never recommends anything"
@@ -334,7 +222,7 @@ TRAINING = Path(__file__).with_name("_toy_training.py")
 class _Weighed:
     """A scheduler that is weighed after so many reports, and asks for nothing more after the last of them."""
 
-    watched: _Watched
+    watched: Watched
     after: tuple[int, ...]
     weights: list[Weight] = field(default_factory=list)
     told: int = 0
@@ -352,9 +240,9 @@ class _Weighed:
 
 def _holds_in_proportion(method: Method) -> str:
     """what it holds in memory grows no faster than the number of its reports"""
-    toy = _suited(method, Toy(toy_benchmark()))
+    toy = suited(method, Toy(toy_benchmark()))
     benchmark = toy.benchmark.with_space(toy.restricted_space())
-    weighed = _Weighed(_watched(method, benchmark, stream("check")), (REPORTS, 4 * REPORTS))
+    weighed = _Weighed(watched(method, benchmark, stream("check")), (REPORTS, 4 * REPORTS))
     log = run(benchmark, weighed, Simulated(toy, benchmark.workers, 0, benchmark.delays), 10**18)
     if log.error:
         return log.error.splitlines()[-1]
@@ -370,7 +258,7 @@ def _holds_in_proportion(method: Method) -> str:
 class _Noted:
     """A scheduler that asks for so many jobs and is told declared costs; all that it decides is noted."""
 
-    watched: _Watched
+    watched: Watched
     left: int = JOBS
     decisions: list[tuple[object, ...]] = field(default_factory=list)
 
@@ -391,7 +279,7 @@ class _Noted:
 def _decides_alike_for_real(method: Method) -> str:
     """it decides the same whether a process trains or the clock is simulated"""
     square = Space({"x": uniform(0, 1), "y": uniform(0, 1)})
-    toy = _suited(
+    toy = suited(
         method,
         Toy(toy_benchmark(square, workers=1), ends=lambda place: End.DIVERGED if diverges(place) else End.COMPLETE),
     )
@@ -409,7 +297,7 @@ def _decides_alike_for_real(method: Method) -> str:
 def _decisions(method: Method, benchmark: Benchmark, executor: Executor) -> list[tuple[object, ...]]:
     """What a method decides where trials are trained one at a time, and how its study ends."""
     benchmark = benchmark.with_space(benchmark.space.opened())
-    noted = _Noted(_watched(method, benchmark, stream("check")))
+    noted = _Noted(watched(method, benchmark, stream("check")))
     log = run(benchmark, noted, executor, 10**18)
     return [*noted.decisions, (log.why, log.error)]
 
@@ -428,6 +316,7 @@ LAWS: tuple[Callable[[Method], str], ...] = (
     _works_on_every_fidelity,
     _ends_with_the_space,
     _keeps_to_rows,
+    _tries_start_configs,
     _recommends_what_it_knows,
     _holds_in_proportion,
     _decides_alike_for_real,

@@ -37,7 +37,12 @@ def from_configspace(plain: Mapping[str, Any]) -> Space:
     for condition in plain.get("conditions", []):
         parts = condition["conditions"] if condition["type"] == "AND" else [condition]
         for part in parts:
-            conditions.setdefault(part["child"], {})[part["parent"]] = _values(part)
+            child, parent, values = part.get("child", ""), part.get("parent", ""), _values(part)
+            for name in (child, parent):
+                if isinstance(hyperparameters.get(name), int | float | str):
+                    raise ValueError(f"a condition of {child!r} on {parent!r} is not supported: {name!r} is a constant")
+            known = conditions.setdefault(child, {})
+            known[parent] = [value for value in known.get(parent, values) if value in values]
     return Space(_parents_first(hyperparameters, conditions), conditions)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -128,6 +128,9 @@ class Integer:
     def __post_init__(self) -> None:
         if not (float(self.lower).is_integer() and float(self.upper).is_integer() and self.lower < self.upper):
             raise ValueError(f"bounds must be whole numbers and rise, given {self.lower} and {self.upper}")
+        # Whole numbers that are written as floats would make floats of what is drawn at the ends.
+        object.__setattr__(self, "lower", int(self.lower))
+        object.__setattr__(self, "upper", int(self.upper))
         if self.log and self.lower < 1:
             raise ValueError(f"a logarithmic scale needs a lower bound of at least 1, given {self.lower}")
         scale: Scale = "log" if self.log else "linear"
@@ -234,7 +237,7 @@ class Ordinal:
         return _cast_to_one_of(text, self.values)
 
     def grid(self, points: int) -> list[Value]:
-        """Evenly spread values, `points` of them where there are so many."""
+        """All values, however many `points` are wanted of numbers."""
         return list(self.values)
 
     def to_json(self) -> dict[str, Any]:
@@ -293,7 +296,7 @@ class Choice:
         return _cast_to_one_of(text, self.values)
 
     def grid(self, points: int) -> list[Value]:
-        """Evenly spread values, `points` of them where there are so many."""
+        """All values, however many `points` are wanted of numbers."""
         return list(self.values)
 
     def to_json(self) -> dict[str, Any]:
@@ -396,14 +399,23 @@ def domain_from_json(name: str, plain: dict[str, Any]) -> Domain:
     scale = arguments.pop("scale", None)
     if kind not in CONSTRUCTORS:
         raise ValueError(f"hyperparameter {name!r} has the type {kind!r}; possible are {', '.join(CONSTRUCTORS)}")
+    if scale is not None and (kind != "ordinal" or scale not in ("linear", "log")):
+        raise ValueError(
+            f"hyperparameter {name!r} of type {kind!r} has the scale {scale!r}: only an ordinal has one, linear or "
+            "log; a number on a logarithmic scale is of the type loguniform or lograndint"
+        )
     try:
         domain: Domain = CONSTRUCTORS[kind](**arguments)
+        if scale is not None:
+            domain = replace(domain, scale=scale)
+        return domain if prior is None else replace(domain, prior=_prior_from_json(prior))
     except TypeError as error:
         raise ValueError(f"hyperparameter {name!r} of type {kind!r}: {error}") from None
     except ValueError as error:
         raise ValueError(f"hyperparameter {name!r}: {error}") from None
-    if scale is not None and isinstance(domain, Ordinal):
-        domain = replace(domain, scale=scale)
-    if prior is not None:
-        domain = replace(domain, prior=Prior(prior["value"], prior.get("spread", 0.25)))
-    return domain
+
+
+def _prior_from_json(plain: Any) -> Prior:
+    if not isinstance(plain, Mapping) or not {"value"} <= set(plain) <= {"value", "spread"}:
+        raise ValueError(f"a prior is written {{value = 0.1, spread = 0.25}}, given {plain!r}")
+    return Prior(**plain)

@@ -105,7 +105,7 @@ def _shares() -> str:
 
 def _keeps_the_best() -> str:
     """where the ranking never changes with the resource, no halving method loses the best config"""
-    for text in ("asha", "asha-stop", "asha:eta=2:grace=3", "sh", "hyperband"):
+    for text in ("asha", "asha-stop", "asha:eta=2:grace=3", "sh", "hyperband", "bohb", "priorband"):
         toy = _rows(100, (1, 3, 9, 27), 4, 1e6)
         for seed in range(10):
             _, log = _play(parse_method(text), toy, seed)

@@ -89,45 +89,55 @@ def own_methods() -> list[str]:
 
 def parse_method(text: str) -> Method:
     """A method from a text such as `asha:eta=4:sampler=gp`; UnknownName or ValueError where it makes no sense."""
-    name, options = _split(text)
-    if name in COMPOSITIONS:
-        name, composed = _split(COMPOSITIONS[name][0])
+    given, options = _split(text)
+    name = given
+    if given in COMPOSITIONS:
+        name, composed = _split(COMPOSITIONS[given][0])
+        for option in composed.keys() & options.keys():
+            raise ValueError(
+                f"method {text!r}: {given} is {COMPOSITIONS[given][0]}, its {option} is not to be chosen; write "
+                f"`{name}:{option}={options[option]}`"
+            )
         options = composed | options
     if not name.endswith(".py") and name not in plug_ins():
         raise UnknownName("method", name, {*plug_ins(), *COMPOSITIONS})
-    scheduler = find_plug_in(name)
-    sampler = None
+    scheduler, sampler, choosable = find_plug_in(name), None, set[str]()
     if scheduler.kind == "sampler":
         scheduler, sampler = plug_ins()["single"], scheduler
     elif scheduler.kind == "scheduler":
-        sampler = find_plug_in(options.pop("sampler", "rs"))
-        if sampler.kind != "sampler":
-            raise UnknownName("sampler", sampler.name, (n for n, p in plug_ins().items() if p.kind == "sampler"))
+        sampler = _find_sampler(options.pop("sampler", "rs"))
+        choosable = set[str]() if given in COMPOSITIONS else {"sampler"}
     split: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     of_sampler = sampler.options if sampler else {}
     for option, value in options.items():
         owner = 0 if option in scheduler.options else 1
         known = (scheduler.options, of_sampler)[owner]
         if option not in known:
-            raise UnknownName(
-                f"option of {text.split(':', maxsplit=1)[0]!r}",
-                option,
-                {*scheduler.options, *of_sampler, *(("sampler",) if sampler else ())},
-            )
+            raise UnknownName(f"option of {given!r}", option, {*scheduler.options, *of_sampler, *choosable})
         split[owner][option] = _convert(text, option, value, known[option][0])
     return Method(scheduler, sampler, *split)
 
 
+def _find_sampler(name: str) -> PlugIn:
+    if name.endswith(".py") or name in plug_ins():
+        found = find_plug_in(name)
+        if found.kind == "sampler":
+            return found
+    also = f"({name} is {COMPOSITIONS[name][0]}.)" if name in COMPOSITIONS else ""
+    raise UnknownName("sampler", name, (n for n, p in plug_ins().items() if p.kind == "sampler"), also)
+
+
 def _split(text: str) -> tuple[str, dict[str, str]]:
-    name, *given = text.split(":")
-    return name, dict(_split_option(text, option) for option in given)
-
-
-def _split_option(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = option.partition("=")
-    if not equals or not name or not value:
-        raise ValueError(f"method {text!r}: an option is written name=value, given {option!r}")
-    return name, value
+    name, *options = text.split(":")
+    found: dict[str, str] = {}
+    for written in options:
+        option, equals, value = written.partition("=")
+        if not equals or not option or not value:
+            raise ValueError(f"method {text!r}: an option is written name=value, given {written!r}")
+        if option in found:
+            raise ValueError(f"method {text!r}: {option} is given twice")
+        found[option] = value
+    return name, found
 
 
 def _convert(text: str, option: str, value: str, annotation: str) -> Any:

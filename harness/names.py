@@ -16,5 +16,6 @@ class UnknownName(ValueError):
     def __init__(self, kind: str, name: str, known: Iterable[str], also: str = "") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(known)}"
+        possible = f"possible are {', '.join(known)}" if known else "there are none"
+        hint = f"did you mean {' or '.join(near)}?" if near else possible
         super().__init__(f"unknown {kind} {name!r}: {hint}{also and f' {also}'}")

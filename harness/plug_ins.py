@@ -104,8 +104,16 @@ def _parsed(path: Path) -> tuple[ast.Module, dict[str, Any]]:
         name = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(name, ast.Name) and name.id in SAID_OF_ITSELF:
             assert isinstance(node, ast.Assign)
-            said[name.id] = ast.literal_eval(node.value)
+            said[name.id] = _literal(path, name.id, node.value)
     return tree, said
+
+
+def _literal(path: Path, what: str, node: ast.expr) -> Any:
+    """What stands in a source; ValueError where it would have to be run to be known."""
+    try:
+        return ast.literal_eval(node)
+    except (TypeError, ValueError):
+        raise ValueError(f"{path}, line {node.lineno}: {what} must be a literal, given {ast.unparse(node)}") from None
 
 
 def read_plug_in(path: Path) -> PlugIn:
@@ -129,7 +137,7 @@ def read_plug_in(path: Path) -> PlugIn:
     init = methods.get("__init__")
     learns = init is not None and any(argument.arg == "history" for argument in init.args.kwonlyargs)
     return PlugIn(
-        path.stem.replace("_", "-"), kind, path, names[0], summary, _options(init), version, learns, citation,
+        path.stem.replace("_", "-"), kind, path, names[0], summary, _options(path, init), version, learns, citation,
         recommends="recommend" in methods,
     )  # fmt: skip
 
@@ -150,7 +158,7 @@ def read_foreign(path: Path) -> list[PlugIn]:
             path,
             name,
             re.sub(rf"\s*{CITATION}", "", (ast.get_docstring(functions[name]) or "").split("\n\n")[0]),
-            _options(functions[name]),
+            _options(path, functions[name]),
             said.get("VERSION", 1),
             citation=_citation(functions[name]),
             requirements=said.get("REQUIREMENTS", ()),
@@ -159,13 +167,13 @@ def read_foreign(path: Path) -> list[PlugIn]:
     ]
 
 
-def _options(init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
+def _options(path: Path, init: ast.FunctionDef | None) -> dict[str, tuple[str, Any]]:
     options: dict[str, tuple[str, Any]] = {}
     if init is not None:
         for argument, default in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True):
             if argument.arg not in ("sampler", "history", "first") and default is not None:
                 annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
-                options[argument.arg] = (annotation, ast.literal_eval(default))
+                options[argument.arg] = annotation, _literal(path, f"the default of {argument.arg}", default)
     return options
 
 

@@ -1,4 +1,9 @@
-"""Configs that a user knows of, proposed before those of a sampler or among them."""
+"""Configs that a user knows of, proposed before those of a sampler or among them.
+
+A scheduler that only asks its sampler gets them without knowing of them. One whose own model proposes configs asks for
+them by `given` and `foreknown` of `harness.types`, or a start config would never be tried once the model has begun, and
+a prior would be heard no more.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +28,21 @@ class FirstConfigs:
     def __init__(self, sampler: Sampler, configs: Iterable[Config]) -> None:
         self._sampler = sampler
         self._waiting = list(configs)[::-1]
+        self._expected: Callable[[], Config | None] = getattr(sampler, "expected", lambda: None)
         self.observe = sampler.observe
         self.recommend: Callable[[], Config | None] = getattr(sampler, "recommend", lambda: None)
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The next of the given configs, then what the sampler says."""
         return self._waiting.pop() if self._waiting else self._sampler.suggest(pending)
+
+    def given(self) -> Config | None:
+        """The next of the given configs."""
+        return self._waiting.pop() if self._waiting else None
+
+    def foreknown(self) -> Config | None:
+        """The next of the given configs, then one from the prior as often as that has its turn."""
+        return self._waiting.pop() if self._waiting else self._expected()
 
 
 class PriorConfigs:
@@ -46,6 +60,11 @@ class PriorConfigs:
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """A config from the prior that was not proposed yet, or what the sampler says."""
+        config = self.expected()
+        return self._sampler.suggest(pending) if config is None else config
+
+    def expected(self) -> Config | None:
+        """A config from the prior that was not proposed yet; None where it is another's turn to propose."""
         space, share = self._space, PRIOR_WEIGHT / (PRIOR_WEIGHT + self._proposed)
         self._proposed += 1
         if self._rng.random() < share:
@@ -53,4 +72,4 @@ class PriorConfigs:
                 config = space.fresh_near(space.encode(space.sample_prior(self._rng, 1))[0])
                 if config is not None:
                     return config
-        return self._sampler.suggest(pending)
+        return None

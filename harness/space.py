@@ -11,8 +11,10 @@ restricted to the rows of a table, give rows only. So any method can be restrict
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from operator import itemgetter
 from typing import Any
 
@@ -67,6 +69,8 @@ __all__ = [
 Config = Mapping[str, Value]
 Conditions = Mapping[str, Mapping[str, Sequence[Value]]]
 TRIES = 1000
+MOST_WAYS = 10_000
+"""Where more combinations of what conditions ask for would have to be told apart, configs are not counted."""
 
 
 class Space:
@@ -82,6 +86,8 @@ class Space:
         for name, domain in hyperparameters.items():
             if isinstance(domain, Float | Integer | Ordinal | Choice):
                 self.domains[name] = domain
+            elif isinstance(domain, list | tuple | set | dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ValueError(f"{name} = {domain!r} is neither a constant nor a domain such as uniform(0, 1)")
             else:
                 self.constants[name] = domain
         if not self.domains:
@@ -145,8 +151,8 @@ class Space:
         self.check_values(config)
         if self.rows is not None and self.key(config) not in self._row_of:
             raise ValueError(
-                f"{dict(config)} is none of the {len(self.rows)} rows of the table: propose what `fresh` or "
-                "`fresh_near` gives, or let the benchmark snap"
+                f"{dict(config)} is none of the {len(self.rows)} rows of the table: a start config must be one unless "
+                "`table_miss` is snap or surrogate, and a method proposes what `fresh` and `fresh_near` give"
             )
 
     def check_values(self, config: Config) -> None:
@@ -244,15 +250,36 @@ class Space:
 
     @cached_property
     def size(self) -> int | None:
-        """How many configs there are: None where infinite; with conditions an upper bound."""
+        """How many configs there are, None where infinite; an upper bound where conditions are too entangled."""
         if self.rows is not None:
             return len(self.rows)
-        size = 1
-        for domain in self.domains.values():
-            if domain.size is None:
-                return None
-            size *= domain.size
-        return size
+        named: dict[str, set[Value]] = {}
+        last: dict[str, int] = {}
+        for place, name in enumerate(self.names):
+            for parent, values in self.conditions.get(name, {}).items():
+                named.setdefault(parent, set()).update(values)
+                last[parent] = place
+        # In how many ways each came about of what was decided and conditions still ask for.
+        ways: Mapping[tuple[tuple[str, Value], ...], int] = {(): 1}
+        for place, (name, domain) in enumerate(self.domains.items()):
+            following: Counter[tuple[tuple[str, Value], ...]] = Counter()
+            for decided, count in ways.items():
+                kept = tuple(pair for pair in decided if last[pair[0]] > place)
+                if not self.active(name, dict(decided)):
+                    following[kept] += count
+                    continue
+                if domain.size is None:
+                    return None
+                decisive = named.get(name, set())
+                for value in decisive:
+                    following[(*kept, (name, value))] += count
+                if others := domain.size - len(decisive):
+                    following[kept] += count * others
+            if len(following) > MOST_WAYS:
+                sizes = [each.size for each in self.domains.values()]
+                return None if None in sizes else prod(size for size in sizes if size is not None)
+            ways = following
+        return sum(ways.values())
 
     @property
     def exhausted(self) -> bool:

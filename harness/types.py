@@ -353,6 +353,32 @@ def recommended(by: object) -> Config | None:
     return by.recommend() if isinstance(by, Recommends) else None
 
 
+@runtime_checkable
+class Foreknows(Protocol):
+    """A sampler with configs that a user knows of, for schedulers whose own models propose configs beside it."""
+
+    def given(self) -> Config | None:
+        """The next start config, to be tried before all else; None once all were."""
+        ...
+
+    def foreknown(self) -> Config | None:
+        """A config to try in place of the next one of the model: a start config, else a draw from the user's prior.
+
+        None where it is the model's turn; so this is asked once for each config that is wanted.
+        """
+        ...
+
+
+def given(by: Sampler) -> Config | None:
+    """The next start config, where a sampler has one."""
+    return by.given() if isinstance(by, Foreknows) else None
+
+
+def foreknown(by: Sampler) -> Config | None:
+    """What a user knows of that is to be tried in place of the next config of a scheduler's own model, if anything."""
+    return by.foreknown() if isinstance(by, Foreknows) else None
+
+
 class Event(NamedTuple):
     """What an executor hands to the loop: a report with its place and its full metrics, test metric included."""
 

@@ -33,6 +33,16 @@ def test_parents_may_stand_behind_their_children() -> None:
     assert from_configspace(plain).domains == SPACE.domains
 
 
+def test_two_conditions_on_one_parent_hold_both() -> None:
+    plain = to_configspace(SPACE)
+    twice = [
+        {"type": "IN", "child": "momentum", "parent": "optimizer", "values": values}
+        for values in (["sgd", "adam"], ["adam", "lion"])
+    ]
+    plain["conditions"] = [{"type": "AND", "child": "momentum", "conditions": twice}]
+    assert from_configspace(plain).conditions == {"momentum": {"optimizer": ("adam",)}}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -42,6 +52,7 @@ def test_parents_may_stand_behind_their_children() -> None:
         ({"hyperparameters": [UNEVEN | {"probabilities": [0.9, 0.1]}]}, r"'x' has weights \[0.9, 0.1\]"),
         ({"hyperparameters": [{"type": "uniform_int", "name": "x", "q": 4}]}, "'x' is rounded to steps of 4"),
         ({"conditions": [{"type": "GT", "child": "lr", "parent": "depth", "value": 1}]}, "possible are EQ, IN and AND"),
+        ({"conditions": [{"type": "EQ", "child": "lr", "parent": "layers", "value": 2}]}, "'layers' is a constant"),
     ],
 )
 def test_what_cannot_be_said_is_refused_by_name(change: dict[str, object], said: str) -> None:

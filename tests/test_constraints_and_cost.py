@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness import checks
+from harness._parts import curve_models
 from harness.loop import Started, run
 from harness.methods import build, parse_method
 from harness.randomness import stream
@@ -124,6 +125,23 @@ def test_relative_excess_keeps_its_sign_and_has_a_scale_of_its_own() -> None:
     assert values.std() == pytest.approx(1.0)
     assert relative(np.zeros(3)).tolist() == [0, 0, 0]
     assert (relative(np.full(3, math.inf)) > 0).all()
+
+
+def test_the_least_infeasible_is_known_however_much_the_models_leave_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curve_models, "MOST_OBSERVATIONS", 8)
+    monkeypatch.setattr(curve_models, "THINNED_TO", 6)
+    benchmark = replace(toy_benchmark(SQUARE.opened()), constraints=(Constraint("size"), Constraint("depth")))
+    scheduler: BoConstrained = build(  # type: ignore[assignment]
+        parse_method("bo-constrained"), benchmark, np.random.default_rng(0)
+    )
+    points: list[list[float]] = []
+    for n in range(20):
+        job = scheduler.ask()
+        assert job is not None
+        points.append(SQUARE.encode_one(job.config))
+        metrics = {"size": 1.0 + n, "depth": 20.0 - n}
+        scheduler.tell(Report(job.trial, 9, (1.0,), metrics, 1.0, Status.REACHED))
+    assert sorted(scheduler._leaders()[:2].tolist()) == sorted(points[9:11])
 
 
 def test_what_cannot_be_constrained_is_refused() -> None:

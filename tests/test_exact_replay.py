@@ -101,11 +101,11 @@ class Limited:
 def test_what_two_workers_did_for_real_is_replayed_for_every_method(tmp_path: Path, method: str) -> None:
     parsed = parse_method(method)
     square = Space({"x": uniform(0.0, 1.0), "y": uniform(0.0, 1.0)})
-    plain = checks._suited(parsed, Toy(toy_benchmark(square, workers=2))).benchmark
+    plain = checks.suited(parsed, Toy(toy_benchmark(square, workers=2))).benchmark
 
     def played(executor: Executor, budget: int, decision_time: Callable[[int], int] | None = None) -> Log:
         benchmark = plain.with_space(plain.space.opened())
-        scheduler = Limited(checks._watched(parsed, benchmark, stream("replay")), 24)
+        scheduler = Limited(checks.watched(parsed, benchmark, stream("replay")), 24)
         return run(benchmark, scheduler, executor, budget, decision_time=decision_time)
 
     script = Command((sys.executable, str(checks.TRAINING)), "epochs")

@@ -136,7 +136,7 @@ def test_ax_takes_several_objectives() -> None:
     python_for("ax")
     objectives = (Objective("loss"), Objective("size"))
     toy = Toy(replace(toy_benchmark(NUMBERS, epochs=30), objectives=objectives))
-    assert checks._study(parse_method("ax"), toy)[1] == ""
+    assert checks.studied(parse_method("ax"), toy)[1] == ""
 
 
 def test_numbers_stand_for_configs_there_and_back() -> None:

@@ -107,8 +107,9 @@ def test_a_single_level_is_refused_in_words(scheduler: Any) -> None:
         (SuccessiveHalving, {"grace": 9}, "or a grace below 9"),
         (Hyperband, {"eta": 1}, "eta must be greater than 1"),
         (Bohb, {"random": 1.5}, r"a share between 0 and 1, given 1\.5"),
-        (Pasha, {"grace": 10}, "between 1 and 9 epochs, given 10"),
-        (MedianStopping, {"grace": 9}, "at least 1 and below 9 epochs, given 9"),
+        (Pasha, {"grace": 10}, "between 1 and 9 epochs of 'toy', given 10"),
+        (MedianStopping, {"grace": 9}, "at least 1 and below 9 epochs of 'toy', given 9"),
+        (MedianStopping, {"grace": 0}, "at least 1, given 0"),
         (MedianStopping, {"population": 0}, "population must be at least 1"),
     ],
 )

@@ -87,11 +87,13 @@ RULES: dict[str, tuple[str, ...]] = {
         *RUNNING, "harness._parts", "harness.simulated", "harness.methods", "harness.toys", "harness.trace",
     ),
     "harness.known_formulas": (*GROUND, "harness._parts"),
+    "harness.watched": (
+        *RUNNING, "harness.simulated", "harness.methods", "harness.plug_ins", "harness.toys", "harness.trace",
+    ),
     "harness.checks": (
-        *RUNNING, "harness.simulated", "harness.local", "harness.command", "harness.methods", "harness.plug_ins",
-        "harness.names", "harness.store",
-        "harness.toys", "harness._toy_training", "harness.trace", "harness.weight", "harness.known_answers",
-        "harness.known_formulas",
+        *RUNNING, "harness.simulated", "harness.local", "harness.command", "harness.methods", "harness.names",
+        "harness.store", "harness.toys", "harness._toy_training", "harness.trace", "harness.watched", "harness.weight",
+        "harness.known_answers", "harness.known_formulas",
     ),
     # the other trees
     "surrogates": (*GROUND, "surrogates"),

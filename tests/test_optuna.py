@@ -150,7 +150,7 @@ SEVERAL = (Objective("loss"), Objective("size"))
 
 def test_several_objectives_are_optimised_together() -> None:
     toy = Toy(replace(toy_benchmark(NUMBERS, epochs=100), objectives=SEVERAL))
-    assert checks._study(parse_method("optuna-tpe"), toy)[1] == ""
+    assert checks.studied(parse_method("optuna-tpe"), toy)[1] == ""
 
 
 @pytest.mark.parametrize(

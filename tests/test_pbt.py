@@ -64,6 +64,21 @@ def test_the_worst_quarter_goes_on_from_a_copy_of_the_best_quarter() -> None:
     assert later is not None and later.until == 2 and later.trial == 10  # workers left over begin another population
 
 
+def test_fewer_workers_than_members_take_turns_so_that_there_is_somebody_to_copy() -> None:
+    scheduler = pbt(population=4, interval=2)
+    running = asked(scheduler, 2)
+    for loss in (0.5, 0.4):  # the places that are left come before the next stretch of who waits
+        told(scheduler, running.pop(0), loss)
+        running += asked(scheduler, 1)
+    assert [(job.trial, job.until) for job in running] == [(2, 2), (3, 2)]
+    told(scheduler, running.pop(0), 0.3)
+    running += asked(scheduler, 1)
+    assert (running[-1].trial, running[-1].until) == (0, 4)
+    assert told(scheduler, running.pop(0), 0.9) is Decision.STOP
+    born = scheduler.ask()
+    assert born is not None and (born.trial, born.parent, born.until) == (4, 2, 4)
+
+
 def test_a_copy_starts_where_its_parent_stands() -> None:
     scheduler = pbt(population=4, interval=3)
     jobs = asked(scheduler, 4)

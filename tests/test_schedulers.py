@@ -21,6 +21,7 @@ from harness._parts.gp import Factor
 from harness._parts.parzen import Parzen
 from harness._parts.rungs import Rung, rung_levels
 from harness._toy_training import diverges
+from harness.loop import Why
 from harness.methods import Method, own_methods, parse_method
 from harness.names import ROOT
 from harness.plug_ins import find_plug_in, plug_ins
@@ -31,7 +32,7 @@ from harness.schedulers.asha_stop import AshaStop
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, uniform
 from harness.toys import Toy, toy_benchmark
-from harness.types import Decision, End, Fidelity, Report, Status
+from harness.types import Decision, End, Fidelity, Report, Status, refuses
 from harness.weight import weight
 
 METHODS = [*own_methods(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
@@ -46,10 +47,11 @@ from harness.types import Decision, Job, Status
 __all__ = ["Bad"]
 class Bad:
     def __init__(self, benchmark, rng, *, sampler):
-        self.space, self.rng, self.levels, self.trials = benchmark.space, rng, benchmark.fidelity.levels, 0
+        self.space, self.rng, self.sampler = benchmark.space, rng, sampler
+        self.levels, self.trials = benchmark.fidelity.levels, 0
         self.configs = []
     def ask(self):
-        config = self.space.fresh(self.rng)
+        config = self.sampler.suggest([])
         if config is None:
             return None
         self.trials += 1
@@ -71,6 +73,7 @@ FAULTS = {
     "config ": ("self.space.sample(np.random.default_rng(random.getrandbits(32)), 1)[0]", checks._repeats, "global"),
     "config  ": ("self.space.sample(np.random.default_rng(), 1)[0]", checks._repeats, "two runs with one seed differ"),
     "config   ": ("self.space.sample(self.rng, 1)[0]", checks._keeps_to_rows, "none of the 40 rows"),
+    "config     ": ("self.space.fresh(self.rng)", checks._tries_start_configs, "it never tries {"),
     "config    ": (
         "self.space.sample(np.random.default_rng(hash('a') % 99), 1)[0]", checks._repeats_elsewhere, "another process",
     ),
@@ -147,7 +150,7 @@ def test_who_learns_is_checked_with_knowledge(name: str) -> None:
     method = parse_method(name)
     assert method.learns and method.sampler is not None
     benchmarks = [toy_benchmark().with_space(toy_benchmark().space.opened()) for _ in range(2)]
-    watched = checks._watched(method, benchmarks[0], np.random.default_rng(0))
+    watched = checks.watched(method, benchmarks[0], np.random.default_rng(0))
     assert watched.sampler is not None
     ignorant = method.sampler.load()(benchmarks[1], np.random.default_rng(0))
     assert watched.sampler.suggest([]) != ignorant.suggest([])
@@ -185,15 +188,24 @@ def test_the_expected_minimum_of_all_draws_is_the_minimum() -> None:
     ],
 )
 def test_rungs_are_levels_of_the_fidelity(levels: range, grace: int | None, eta: float, rungs: tuple[int, ...]) -> None:
-    assert rung_levels(Fidelity("epoch", tuple(levels)), grace, eta) == rungs
+    assert rung_levels(toy_benchmark(levels=tuple(levels)), grace, eta) == rungs
 
 
 @pytest.mark.parametrize(
-    ("grace", "eta", "words"), [(0, 3, "between 1 and 9 epochs, given 0"), (1, 1, "greater than 1")]
+    ("grace", "eta", "words", "here"),
+    [
+        (10, 3, "between 1 and 9 epochs of 'toy', given 10", True),
+        (0, 3, "at least 1, given 0", False),
+        (1, 1, "greater than 1", False),
+        (1, math.nan, "given nan", False),
+        (1, math.inf, "and finite, given inf", False),
+    ],
 )
-def test_a_ladder_without_sense_is_refused(grace: int, eta: float, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        rung_levels(Fidelity("epoch", tuple(range(1, 10))), grace, eta)
+def test_a_ladder_without_sense_is_refused_here_or_everywhere(grace: int, eta: float, words: str, here: bool) -> None:
+    benchmark = toy_benchmark()
+    with pytest.raises(ValueError, match=words) as error:
+        rung_levels(benchmark, grace, eta)
+    assert refuses(error.value, benchmark) == here  # else it is bad usage, whatever else is compared
 
 
 def test_a_rung_promotes_the_best_share_and_the_earliest_of_equals() -> None:
@@ -291,6 +303,14 @@ def test_a_grid_that_conditions_make_small_ends() -> None:
     configs: list[Config] = list(iter(lambda: grid.suggest([]), None))
     assert {space.key(config) for config in configs} == {space.key(config) for config in space.grid(5)}
     assert len(configs) == 50
+
+
+@pytest.mark.parametrize("text", ["rs", "asha", "hyperband", "tpe"])
+def test_a_study_that_has_tried_all_that_conditions_allow_has_nothing_left(text: str) -> None:
+    space = Space({"p": choice(["a", "b", "c"]), "q": choice([1, 2, 3, 4])}, {"q": {"p": ["a"]}})
+    done, problem = checks.studied(parse_method(text), Toy(toy_benchmark(space, epochs=400)))
+    assert problem == "" and len(done.configs) == 6
+    assert done.why == Why.NOTHING_LEFT
 
 
 # -- what a method holds, and where it runs ----------------------------------------------------------------------------

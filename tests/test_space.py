@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
 from harness.domains import Domain, domain_from_json
 from harness.randomness import stream
 from harness.report import add_to_argparse
+from harness.samplers.rs import RandomSearch
 from harness.space import (
     Prior,
     Space,
@@ -32,6 +34,7 @@ from harness.space import (
     reverse_loguniform,
     uniform,
 )
+from harness.toys import toy_benchmark
 
 FINITE: list[Domain] = [
     randint(-3, 4),
@@ -127,6 +130,15 @@ def test_the_ends_of_a_logarithmic_integer_have_whole_cells() -> None:
     assert [drawn[i] / 100_000 for i in (1, 2, 3)] == pytest.approx(whole.tolist(), abs=1e-3)
 
 
+def test_whole_bounds_written_as_floats_draw_whole_numbers() -> None:
+    for made in (randint, lograndint):
+        domain = made(1.0, 3.0)  # type: ignore[arg-type]
+        assert domain == made(1, 3) and str(domain) == str(made(1, 3))
+        drawn = [domain.draw(u) for u in (0.0, 0.5, 1.0)]
+        assert drawn[0] == 1 and drawn[-1] == 3 and all(type(value) is int for value in [*drawn, *domain.grid(9)])
+        assert Space({"n": domain}).size == 3
+
+
 def test_an_inactive_hyperparameter_is_absent_and_lies_in_the_middle() -> None:
     config = {"opt": "adam"}
     CONDITIONAL.check(config)
@@ -175,6 +187,18 @@ def test_a_config_outside_is_refused_in_words(config: dict[str, Any], words: str
         (lambda: Prior(1.0, 0.0), "must be positive"),
         (lambda: domain_from_json("a", {"type": "gauss"}), "possible are uniform, loguniform"),
         (lambda: domain_from_json("a", {"type": "uniform", "low": 1}), "'a' of type 'uniform'"),
+        (lambda: domain_from_json("a", {"type": "uniform", "lower": 1, "upper": 2, "scale": "log"}), "only an ordinal"),
+        (lambda: domain_from_json("a", {"type": "ordinal", "values": [1, 2], "scale": "cubic"}), "the scale 'cubic'"),
+        (lambda: domain_from_json("a", {"type": "uniform", "lower": 0, "upper": 1, "prior": 0.5}), "is written .value"),
+        (
+            lambda: domain_from_json("a", {"type": "choice", "values": [1, 2], "prior": {"spread": 0.1}}),
+            r"'a': a prior is written .*, given \{'spread': 0.1\}",
+        ),
+        (
+            lambda: domain_from_json("a", {"type": "choice", "values": [1, 2], "prior": {"value": 1, "spread": 0}}),
+            "'a': the spread of a prior must be positive",
+        ),
+        (lambda: Space({"a": uniform(0, 1), "b": [1, 2]}), "neither a constant nor"),  # type: ignore[dict-item]
     ],
 )
 def test_a_space_without_sense_is_refused_in_words(make: Any, words: str) -> None:
@@ -208,6 +232,32 @@ def test_a_grid_is_every_combination_of_what_is_active_in_order(space: Space, po
                 config[name] = value
         combinations.append(space.key(config))
     assert [space.key(config) for config in space.grid(points)] == list(dict.fromkeys(combinations))
+
+
+@given(spaces())
+def test_the_size_counts_what_is_active_once(space: Space) -> None:
+    sizes = [domain.size for domain in space.domains.values()]
+    if None in sizes:  # with one parent each, everything can be active
+        assert space.size is None
+    else:
+        assume(math.prod(size for size in sizes if size is not None) <= 5000)
+        assert space.size == len({space.key(config) for config in space.grid(12)})
+
+
+def test_the_size_knows_what_is_never_active_and_what_follows_from_several() -> None:
+    two = choice([1, 2])
+    never = Space({"a": two, "b": two, "x": uniform(0, 1)}, {"b": {"a": [1]}, "x": {"a": [2], "b": [1]}})
+    assert never.size == 3
+    opened = never.opened()
+    search = RandomSearch(toy_benchmark(opened), stream("finite"))
+    assert len([config for config in (search.suggest([]) for _ in range(5)) if config is not None]) == 3
+    assert opened.exhausted
+    wide = randint(1, 10**6)
+    several = Space({"a": wide, "b": wide, "c": two}, {"c": {"a": [7, 7], "b": [1, 2, 3]}})
+    assert several.size == 10**12 + 3
+    switches: dict[str, Any] = {f"s{i}": two for i in range(30)} | {f"x{i}": ordinal([1, 2, 3]) for i in range(30)}
+    tangled = Space(switches, {f"x{i}": {f"s{i}": [1]} for i in range(30)})
+    assert tangled.size == 2**30 * 3**30  # a bound: there are 4**30
 
 
 def test_rows_are_drawn_uniformly_and_without_repeats() -> None:

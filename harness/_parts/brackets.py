@@ -41,7 +41,7 @@ Plan = tuple[Step, ...]
 
 def ladder(benchmark: Benchmark, grace: int | None, eta: float) -> tuple[int, ...]:
     """The levels of the rungs, two at least; ValueError where there is nothing to halve."""
-    levels = rung_levels(benchmark.fidelity, grace, eta)
+    levels = rung_levels(benchmark, grace, eta)
     if len(levels) == 1:
         unit = benchmark.fidelity.unit
         raise ValueError(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.gp import Factor, Hyperparameters, Posterior, Warping, fit_warped
-from harness._parts.observations import RESOURCE_THRESHOLD, standardised
+from harness._parts.observations import modelled_resource, standardised
 from harness.domains import Choice
 from harness.space import Space
 from harness.types import Fidelity
@@ -82,11 +82,8 @@ class ConfigModel:
         return inputs, np.array([self._losses[i] for i in found])
 
     def target(self) -> int:
-        """The highest resource with enough finite losses; where none has, the lowest of those with the most."""
-        enough = [resource for resource, count in self._finite.items() if count >= RESOURCE_THRESHOLD]
-        if enough:
-            return max(enough)
-        return min(self._finite, key=lambda resource: (-self._finite[resource], resource), default=self._lowest)
+        """The resource at which is sought: the highest with enough finite losses, else the lowest with the most."""
+        return modelled_resource(self._finite, self._lowest)
 
     def posterior(self) -> Posterior:
         """The belief after all observations so far, over warped inputs; refitted if it is time."""

@@ -10,6 +10,7 @@ every new observation up to fifty, from then on whenever those grew by a fiftiet
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +59,8 @@ class Observations:
         return due
 
     def target(self) -> int:
-        """The highest resource with enough finite losses; where none has, the lowest of those with the most."""
-        enough = [resource for resource, seen in self._at.items() if len(seen) >= RESOURCE_THRESHOLD]
-        if enough:
-            return max(enough)
-        return min(self._at, key=lambda resource: (-len(self._at[resource]), resource), default=0)
+        """The resource to model, 0 where there is no finite loss."""
+        return modelled_resource({resource: len(seen) for resource, seen in self._at.items()}, 0)
 
     def at_target(self) -> tuple[Array, Array]:
         """The configs (n, dim) observed at the target, then those that failed anywhere, and their losses (n,)."""
@@ -73,6 +71,17 @@ class Observations:
         """Each config (n, dim) once, with its loss (n,) at the highest resource that it reached."""
         seen = self._latest.values()
         return _modelled([x for _, x, _ in seen], [loss for _, _, loss in seen], self._space.dim)
+
+
+def modelled_resource(counts: Mapping[int, int], default: int) -> int:
+    """The highest resource with enough finite losses; where none has, the lowest of those with the most.
+
+    counts: finite losses at each resource; default: what is said where there are none.
+    """
+    enough = [resource for resource, count in counts.items() if count >= RESOURCE_THRESHOLD]
+    if enough:
+        return max(enough)
+    return min(counts, key=lambda resource: (-counts[resource], resource), default=default)
 
 
 def _modelled(x: list[Array], losses: list[float], dim: int) -> tuple[Array, Array]:

@@ -4,8 +4,8 @@ One engine for all of them; a method brings `choose`. Decided here:
 
  - A trial is started for a full training and asked again after each step of so many levels. Where it is chosen itself
    it simply runs on, so no time goes into a restart; else it is paused, and its worker does what was chosen instead.
- - The first configs come from the sampler, each trained for one step, until enough trials have reported. From then on
-   `choose` decides; where it names no paused trial and there is no more config, nothing is started.
+ - A user's start configs come first, then those of the sampler, each trained for one step, until enough trials have
+   reported. From then on `choose` decides; where it names no paused trial and there is no more config, nothing starts.
  - Who failed counts with an infinite loss at the level that it was on its way to and, like who ended early, never goes
    on. Levels that a script leaves out count with the loss of the next one.
 """
@@ -17,8 +17,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, given
 
 Array = NDArray[np.float64]
 RUNNING, FAILED, CONTINUE, PAUSE = Status.RUNNING, Status.FAILED, Decision.CONTINUE, Decision.PAUSE
@@ -113,6 +114,8 @@ class Pausing:
         return min((len(self.trials[number].curve) // self._step + 1) * self._step, len(self.levels)) - 1
 
     def _choice(self) -> int | Config | None:
+        if (config := given(self._sampler)) is not None:
+            return config
         if self._reported < self._initial:
             config = self._sampler.suggest(self.running.values())
             if config is not None:
@@ -122,9 +125,7 @@ class Pausing:
 
 def _refuse(name: str, benchmark: Benchmark, initial: int, step: int) -> None:
     fidelity = benchmark.fidelity
-    if len(benchmark.objectives) > 1:
-        names = [objective.metric for objective in benchmark.objectives]
-        raise ValueError(f"{name} models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+    refuse_several_objectives(f"{name} models", benchmark)
     if not fidelity.continues:
         raise ValueError(
             f"a higher {fidelity.unit} of {benchmark.name!r} is a fresh training, so there is nothing for {name} to "

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from bisect import insort
 from heapq import heappop, heappush
+from math import inf
 
-from harness.types import Fidelity
+from harness.types import Benchmark
 
 
-def rung_levels(fidelity: Fidelity, grace: int | None, eta: float) -> tuple[int, ...]:
+def rung_levels(benchmark: Benchmark, grace: int | None, eta: float) -> tuple[int, ...]:
     """The levels grace, grace * eta, grace * eta^2, ... below the maximum, and the maximum; grace: else the lowest.
 
-    Each is moved up to the next level that the fidelity has. ValueError for an eta or a grace that makes no ladder.
+    Each is moved up to the next level that the benchmark has. ValueError for an eta or a grace that makes no ladder.
     """
-    if eta <= 1:
-        raise ValueError(f"eta must be greater than 1, given {eta:g}")
+    if not 1 < eta < inf:
+        raise ValueError(f"eta must be greater than 1 and finite, given {eta:g}")
+    if grace is not None and grace < 1:
+        raise ValueError(f"grace must be at least 1, given {grace}")
+    fidelity = benchmark.fidelity
     grace = fidelity.levels[0] if grace is None else grace
     if not fidelity.levels[0] <= grace <= fidelity.maximum:
         raise ValueError(
-            f"grace must lie between {fidelity.levels[0]} and {fidelity.maximum} {fidelity.unit}s, given {grace}"
+            f"grace must lie between {fidelity.levels[0]} and {fidelity.maximum} {fidelity.unit}s of "
+            f"{benchmark.name!r}, given {grace}"
         )
     levels: list[int] = []
     wanted = float(grace)

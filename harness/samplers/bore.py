@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness._parts.candidates import candidates as candidates_of
 from harness._parts.candidates import propose_best
 from harness._parts.observations import Observations
+from harness._parts.refusals import refuse_several_objectives
 from harness._parts.trees import Forest, bootstrap, grow
 from harness.space import Config
 from harness.types import Benchmark
@@ -48,9 +49,7 @@ class Bore:
         initial: int = 6,
         candidates: int = 500,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"bore models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("bore models", benchmark)
         if not 0 < gamma < 1 or initial < 1 or candidates < 1:
             raise ValueError(
                 f"bore needs 0 < gamma < 1, initial >= 1 and candidates >= 1, given {gamma}, {initial}, {candidates}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness._parts.refusals import refuse_several_objectives
 from harness.history import History
 from harness.space import Choice, Config, Domain, Ordinal, Value
 from harness.types import Benchmark
@@ -33,9 +34,7 @@ class BoundingBox:
     def __init__(
         self, benchmark: Benchmark, rng: np.random.Generator, *, history: History | None = None, top: int = 1
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"bounding-box ranks by one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("bounding-box ranks by", benchmark)
         if top < 1:
             raise ValueError(f"bounding-box needs top >= 1, given {top}")
         self._space, self._rng = benchmark.space, rng

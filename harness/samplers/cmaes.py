@@ -28,6 +28,7 @@ from scipy.special import ndtri
 
 from harness._parts.cma import Cma, default_offspring
 from harness._parts.evolution import Array, Standing, settled, standing
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Float, Space
 from harness.types import Benchmark
 
@@ -52,9 +53,7 @@ class CmaEs:
     """
 
     def __init__(self, benchmark: Benchmark, rng: np.random.Generator, *, offspring: int | None = None) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"cmaes minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("cmaes minimises", benchmark)
         if offspring is not None and offspring < 3:
             raise ValueError(f"cmaes needs offspring >= 3, given {offspring}")
         self._space, self._rng = benchmark.space, rng

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness._parts.candidates import candidates as candidates_of
 from harness._parts.candidates import propose_best
 from harness._parts.observations import Observations, standardised
+from harness._parts.refusals import refuse_several_objectives
 from harness._parts.trees import QuantileForest, grow
 from harness.space import Config
 from harness.types import Benchmark
@@ -45,9 +46,7 @@ class ConformalQuantiles:
     def __init__(
         self, benchmark: Benchmark, rng: np.random.Generator, *, initial: int = 5, candidates: int = 2000
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"cqr models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("cqr models", benchmark)
         if initial < 1 or candidates < 1:
             raise ValueError(f"cqr needs initial >= 1 and candidates >= 1, given {initial} and {candidates}")
         self._space, self._rng = benchmark.space, rng

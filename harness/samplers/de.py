@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness._parts.evolution import Array, Standing, crossover, distinct, mutant, settled, standing, widths
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark
 
@@ -46,9 +47,7 @@ class DifferentialEvolution:
     """
 
     def __init__(self, benchmark: Benchmark, rng: np.random.Generator, *, population: int = 20) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"de minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("de minimises", benchmark)
         if population < 4:
             raise ValueError(f"de needs population >= 4, given {population}")
         self._space, self._rng = benchmark.space, rng

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from harness._parts.acquisition import log_expected_improvement, refine, thompson
 from harness._parts.config_model import ConfigModel
 from harness._parts.gp import Posterior, Warping
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark
 
@@ -70,9 +71,7 @@ class GaussianProcessSampler:
         warp: bool = False,
         independent: bool = False,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"gp models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("gp models", benchmark)
         if initial < 1 or candidates < 8:
             raise ValueError(f"gp needs initial >= 1 and candidates >= 8, given {initial} and {candidates}")
         if acquisition not in ACQUISITIONS:

@@ -19,7 +19,7 @@ from harness._parts.acquisition import log_expected_improvement
 from harness._parts.candidates import propose_best
 from harness._parts.curve_models import new_configs
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters
-from harness._parts.observations import RESOURCE_THRESHOLD, standardised
+from harness._parts.observations import modelled_resource, standardised
 from harness._parts.pareto import usable
 from harness.space import Config
 from harness.types import Benchmark
@@ -83,9 +83,8 @@ class ParEgo:
 
     def _modelled(self) -> tuple[Array, Array]:
         """The configs (n, dim) to model, and their losses (n,) under new weights; all failures are among them."""
-        enough = [resource for resource, seen in self._at.items() if len(seen) >= RESOURCE_THRESHOLD]
-        most = min(self._at, key=lambda resource: (-len(self._at[resource]), resource), default=0)
-        observed = [*self._at.get(max(enough, default=most), []), *self._failed]
+        target = modelled_resource({resource: len(seen) for resource, seen in self._at.items()}, 0)
+        observed = [*self._at.get(target, []), *self._failed]
         x, several = np.array([point for point, _ in observed]), np.array([losses for _, losses in observed])
         weights = -np.log(1.0 - self._rng.random(several.shape[1]))
         losses = scalarised(several, weights / weights.sum())

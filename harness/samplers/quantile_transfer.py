@@ -20,6 +20,7 @@ from harness._parts.candidates import candidates as candidates_of
 from harness._parts.candidates import propose_best
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters
 from harness._parts.observations import Observations
+from harness._parts.refusals import refuse_several_objectives
 from harness._parts.trees import Forest, bootstrap, grow
 from harness.history import History
 from harness.space import Config
@@ -59,11 +60,7 @@ class QuantileTransfer:
         initial: int = 5,
         candidates: int = 1000,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(
-                f"quantile-transfer models one objective, but {benchmark.name!r} has {len(names)}: {names}"
-            )
+        refuse_several_objectives("quantile-transfer models", benchmark)
         if initial < 1 or candidates < 1:
             raise ValueError(f"quantile-transfer needs initial and candidates >= 1, given {initial} and {candidates}")
         self._space, self._rng = benchmark.space, rng

@@ -14,6 +14,7 @@ from collections.abc import Collection
 import numpy as np
 
 from harness._parts.evolution import Standing, standing
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config, Value
 from harness.types import Benchmark
 
@@ -35,9 +36,7 @@ class RegularisedEvolution:
     def __init__(
         self, benchmark: Benchmark, rng: np.random.Generator, *, population: int = 100, sample: int = 10
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"rea minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("rea minimises", benchmark)
         if population < 1 or sample < 1:
             raise ValueError(f"rea needs population >= 1 and sample >= 1, given {population} and {sample}")
         self._space, self._rng = benchmark.space, rng

@@ -18,6 +18,7 @@ from harness._parts.acquisition import log_expected_improvement
 from harness._parts.candidates import candidates as candidates_of
 from harness._parts.candidates import propose_best
 from harness._parts.observations import Observations, standardised
+from harness._parts.refusals import refuse_several_objectives
 from harness._parts.trees import Forest, bootstrap, grow
 from harness.space import Choice, Config, Space
 from harness.types import Benchmark
@@ -60,9 +61,7 @@ class RandomForestSampler:
         initial: int = 8,
         candidates: int = 1000,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"rf models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("rf models", benchmark)
         if not 0 <= interleave <= 1 or initial < 1 or candidates < STARTS:
             raise ValueError(
                 f"rf needs 0 <= interleave <= 1, initial >= 1 and candidates >= {STARTS}, "

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.parzen import Axes, Parzen, Reading, Readings
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
 from harness.types import Benchmark
 
@@ -53,9 +54,7 @@ class TreeParzen:
         gamma: float = 0.1,
         univariate: bool = False,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"tpe models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("tpe models", benchmark)
         if initial < 1 or candidates < 1 or not 0 < gamma < 1:
             raise ValueError(
                 "tpe needs initial >= 1, candidates >= 1 and gamma between 0 and 1, "

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from harness._parts.acquisition import thompson
 from harness._parts.config_model import ConfigModel, numeric_columns
+from harness._parts.refusals import refuse_several_objectives
 from harness.domains import Choice
 from harness.space import Config
 from harness.types import Benchmark
@@ -59,9 +60,7 @@ class Turbo:
     def __init__(
         self, benchmark: Benchmark, rng: np.random.Generator, *, initial: int | None = None, candidates: int = 512
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"turbo models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("turbo models", benchmark)
         if (initial is not None and initial < 1) or candidates < 8:
             raise ValueError(f"turbo needs initial >= 1 and candidates >= 8, given {initial} and {candidates}")
         self._space, self._rng, self._fidelity = benchmark.space, rng, benchmark.fidelity

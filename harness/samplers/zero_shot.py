@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness._parts.refusals import refuse_several_objectives
 from harness.history import History, PastTask
 from harness.space import Config, Space
 from harness.types import Benchmark
@@ -37,9 +38,7 @@ class ZeroShot:
     """
 
     def __init__(self, benchmark: Benchmark, rng: np.random.Generator, *, history: History | None = None) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"zero-shot ranks by one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("zero-shot ranks by", benchmark)
         self._space, self._rng = benchmark.space, rng
         tasks = [] if history is None else history.within(benchmark.space)
         points = _candidates(benchmark.space, tasks)

@@ -32,7 +32,7 @@ class Asha:
         eta: float = 3,
         grace: int | None = None,
     ) -> None:
-        levels = rung_levels(benchmark.fidelity, grace, eta)
+        levels = rung_levels(benchmark, grace, eta)
         self.rungs = [Rung(level, eta) for level in levels]
         self._next_level = dict(zip((0, *levels), levels, strict=False))
         self._rung_at = {rung.level: rung for rung in self.rungs}

@@ -39,7 +39,7 @@ class AshaStop:
                 "there is nothing to stop at: use `asha`, which promotes"
             )
         self._maximum = benchmark.fidelity.maximum
-        self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark.fidelity, grace, eta)}
+        self._rungs = {level: Rung(level, eta) for level in rung_levels(benchmark, grace, eta)}
         self._sampler = sampler
         self._running: dict[int, Config] = {}
         self._counted: dict[int, int] = {}

@@ -16,8 +16,9 @@ from scipy.special import log_ndtr
 
 from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["BoConstrained"]
 
@@ -51,6 +52,8 @@ class BoConstrained:
         self._initial, self._candidates = initial, candidates
         self._loss = Surrogate(self._space.dim)
         self._limits = [(constraint, Surrogate(self._space.dim)) for constraint in benchmark.constraints]
+        self._judged: list[tuple[Array, list[float]]] = []
+        """Each trial that did not fail: its point, and by how much it exceeds each constraint."""
         self._feasible: list[tuple[Array, float]] = []
         self._running: dict[int, Config] = {}
         self._trials = self._reported = 0
@@ -59,7 +62,7 @@ class BoConstrained:
         """A new trial, which is trained to the end."""
         config = None
         if self._reported >= self._initial and not self._space.exhausted:
-            config = self._propose()
+            config = foreknown(self._sampler) or self._propose()
         config = config or self._sampler.suggest(self._running.values())
         if config is None:
             return None
@@ -79,6 +82,7 @@ class BoConstrained:
         self._loss.add(point, math.inf if failed else loss, trial)
         if not failed:
             excess = [_excess(constraint, report) for constraint, _ in self._limits]
+            self._judged.append((point, excess))
             for (_, model), value in zip(self._limits, excess, strict=True):
                 model.add(point, value, trial)
             if max(excess) <= 0 and math.isfinite(loss):
@@ -106,11 +110,12 @@ class BoConstrained:
         """The configs (k, dim) to search around: the best feasible ones, else the least infeasible, else the best."""
         if self._feasible:
             return np.array([point for point, _ in sorted(self._feasible, key=lambda known: known[1])[:8]])
-        first = self._limits[0][1]
-        if not len(first.losses):
+        if not self._judged:
             return self._loss.x[:8]
-        worst = np.max([relative(model.losses) for _, model in self._limits], axis=0)
-        return first.x[np.argsort(worst, kind="stable")[:8]]
+        points = np.array([point for point, _ in self._judged])
+        excess = np.array([values for _, values in self._judged])
+        worst = np.max([relative(values) for values in excess.T], axis=0)
+        return points[np.argsort(worst, kind="stable")[:8]]
 
 
 def relative(excess: Array) -> Array:
@@ -133,9 +138,7 @@ def _excess(constraint: Constraint, report: Report) -> float:
 
 def _refuse(benchmark: Benchmark, initial: int, candidates: int) -> None:
     name = benchmark.name
-    if len(benchmark.objectives) > 1:
-        names = [objective.metric for objective in benchmark.objectives]
-        raise ValueError(f"bo-constrained models one objective, but {name!r} has {len(names)}: {names}")
+    refuse_several_objectives("bo-constrained models", benchmark)
     if not benchmark.constraints:
         raise ValueError(f"{name!r} has no constraints for bo-constrained to keep: declare some, or use `bo`")
     if any(constraint.metric == benchmark.test_metric for constraint in benchmark.constraints):

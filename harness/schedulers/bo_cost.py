@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["BoCost"]
 
@@ -42,9 +43,7 @@ class BoCost:
         initial: int = 3,
         candidates: int = 512,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"bo-cost models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("bo-cost models", benchmark)
         if initial < 1 or candidates < 2:
             raise ValueError(f"bo-cost needs initial >= 1 and candidates >= 2, given {initial} and {candidates}")
         self._space, self._rng, self._sampler = benchmark.space, rng, sampler
@@ -59,7 +58,7 @@ class BoCost:
         """A new trial, which is trained to the end."""
         config = None
         if self._reported >= self._initial and not self._space.exhausted:
-            config = self._propose()
+            config = foreknown(self._sampler) or self._propose()
         config = config or self._sampler.suggest(self._running.values())
         if config is None:
             return None

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.parzen import Axes, Parzen, Reading, Readings, default_bandwidths
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["Bohb"]
 
@@ -54,9 +55,7 @@ class Bohb:
         grace: int | None = None,
         random: float = 0.3333,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"bohb models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("bohb models", benchmark)
         if not 0 <= random <= 1:
             raise ValueError(f"random is a share between 0 and 1, given {random}")
         levels = ladder(benchmark, grace, eta)
@@ -96,6 +95,8 @@ class Bohb:
     def _propose(self, place: Place) -> Config | None:
         enough = [ranking for ranking in self._ranked.values() if len(ranking) >= self._least + 2]
         if float(self._rng.random()) >= self._random and enough and not self._space.exhausted:
+            if (config := foreknown(self._sampler)) is not None:
+                return config
             for point in self._promising(enough[-1]):
                 config = self._space.fresh_near(point)
                 if config is not None:
@@ -112,7 +113,7 @@ class Bohb:
             self._unlikely = self._density(reading.take(slice(min(good, len(ranking) - self._least), None)))
         drawn, free = self._likely.sample(self._rng, CANDIDATES, widened=WIDENED), self._space.free_rows()
         if free is not None:
-            drawn = free[np.argmin(((drawn[:, None] - free) ** 2).sum(axis=2), axis=1)]
+            drawn = free[[int(np.argmin(((free - point) ** 2).sum(axis=1))) for point in drawn]]
         candidates = self._axes.read(drawn)
         ratio = self._likely.log_density(candidates) - self._unlikely.log_density(candidates)
         return drawn[np.argsort(-ratio, kind="stable")]

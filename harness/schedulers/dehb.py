@@ -8,8 +8,9 @@ import numpy as np
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.evolution import Array, crossover, distinct, mutant, settled, widths
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["Dehb"]
 
@@ -53,9 +54,7 @@ class Dehb:
         mutation: float = 0.5,
         cross: float = 0.5,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"dehb minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("dehb minimises", benchmark)
         if not (0 < mutation <= 2 and 0 <= cross <= 1):
             raise ValueError(f"dehb needs 0 < mutation <= 2 and 0 <= cross <= 1, given {mutation} and {cross}")
         levels = ladder(benchmark, grace, eta)
@@ -97,17 +96,16 @@ class Dehb:
         return CONTINUE
 
     def _propose(self, place: Place) -> Config | None:
-        if self._space.exhausted:
-            return None
-        population = self.populations[place.level]
+        population, config = self.populations[place.level], None
         target = population.turn()
-        if place.bracket > 0:
-            for _ in range(MOST_REPEATS):
+        if place.bracket > 0 and not self._space.exhausted:
+            config = foreknown(self._sampler)
+            for _ in range(MOST_REPEATS if config is None else 0):
                 point = self._evolved(place, population, target)
-                config = self._space.fresh_near(point)
-                if config is not None:
-                    return self._known(config, point, target)
-        config = self._sampler.suggest(self._brackets.running.values())
+                child = self._space.fresh_near(point)
+                if child is not None:
+                    return self._known(child, point, target)
+        config = config or self._sampler.suggest(self._brackets.running.values())
         return None if config is None else self._known(config, self._rng.random(self._space.dim), target)
 
     def _known(self, config: Config, point: Array, target: int) -> Config:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness._parts.curve_models import Pool, Surrogate, log_improvement, new_configs
 from harness._parts.pausing import Pausing
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler
+from harness.types import Benchmark, Decision, Job, Report, Sampler, foreknown
 
 __all__ = ["DyHpo"]
 
@@ -57,7 +57,7 @@ class DyHpo:
                 f"dyhpo needs at least 2 candidates and a share of halving in [0, 1], given {candidates} and {halving}"
             )
         self._trials = Pausing("dyhpo", benchmark, sampler, self._choose, initial=initial, step=step)
-        self._space, self._rng, self._count = benchmark.space, rng, candidates
+        self._space, self._rng, self._sampler, self._count = benchmark.space, rng, sampler, candidates
         self._halving = halving
         self._ranked: list[list[float]] = [[] for _ in benchmark.fidelity.levels]
         """The losses seen at each level, sorted."""
@@ -107,7 +107,10 @@ class DyHpo:
         promise = log_improvement(mean, deviation, best)
         trials = {self._places[trial]: trial for trial in paused}
         open_places = np.array([*trials, *self._new], dtype=np.intp)
-        for place in open_places[np.argsort(-promise[open_places], kind="stable")].tolist():
+        order = open_places[np.argsort(-promise[open_places], kind="stable")].tolist()
+        if order and order[0] not in trials and (config := foreknown(self._sampler)) is not None:
+            return config
+        for place in order:
             if place in trials:
                 return trials[place]
             self._new.remove(place)

@@ -12,7 +12,7 @@ from harness._parts.decaying import Curves, asymptotes, fit_freeze_thaw
 from harness._parts.observations import standardised
 from harness._parts.pausing import Pausing
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler
+from harness.types import Benchmark, Decision, Job, Report, Sampler, foreknown
 
 __all__ = ["FreezeThawOptimization"]
 
@@ -58,7 +58,7 @@ class FreezeThawOptimization:
         if candidates < 2:
             raise ValueError(f"freeze-thaw needs at least 2 candidates, given {candidates}")
         self._trials = Pausing("freeze-thaw", benchmark, sampler, self._choose, initial=initial, step=step)
-        self._space, self._rng, self._count = benchmark.space, rng, candidates
+        self._space, self._rng, self._sampler, self._count = benchmark.space, rng, sampler, candidates
         levels = benchmark.fidelity.levels
         self._modelled = np.arange(1, len(levels) + 1)
         if len(levels) > MOST_TIMES:
@@ -91,7 +91,10 @@ class FreezeThawOptimization:
         promise = self._promise(self._curves(seen), seen, begun, old)
         new = self._basket
         places = np.array([*(i for i, n in enumerate(old) if n in may), *range(len(old), len(promise))], dtype=np.intp)
-        for place in places[np.argsort(-promise[places], kind="stable")].tolist():
+        order = places[np.argsort(-promise[places], kind="stable")].tolist()
+        if order and order[0] >= len(old) and (config := foreknown(self._sampler)) is not None:
+            return config
+        for place in order:
             if place < len(old):
                 return old[place]
             point = new[place - len(old)]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.curve_models import Ensemble, Surrogate, log_improvement, near, new_configs, ranking_weights
+from harness._parts.refusals import refuse_several_objectives
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
 
 __all__ = ["HyperTune"]
 
@@ -57,12 +58,10 @@ class HyperTune:
         initial: int = 3,
         candidates: int = 512,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"hypertune models one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("hypertune models", benchmark)
         if initial < 1 or candidates < 8:
             raise ValueError(f"hypertune needs initial >= 1 and candidates >= 8, given {initial} and {candidates}")
-        self.levels = rung_levels(benchmark.fidelity, grace, eta)
+        self.levels = rung_levels(benchmark, grace, eta)
         self.brackets = [_Bracket(self.levels[index:], eta) for index in range(len(self.levels))]
         self._space, self._rng, self._sampler = benchmark.space, rng, sampler
         self._initial, self._candidates = initial, candidates
@@ -141,6 +140,8 @@ class HyperTune:
         known = any(_finite(surrogate) >= ENOUGH for surrogate in self._surrogates)
         if self._reported < self._initial or not known or self._space.exhausted:
             return self._sampler.suggest(self._running.values())
+        if (config := foreknown(self._sampler)) is not None:
+            return config
         theta, pending = self._theta(), self._space.encode(list(self._running.values()))
         used = np.flatnonzero(theta)
         ensemble = Ensemble(theta[used], [self._surrogates[index].with_median(pending) for index in used.tolist()])

@@ -46,9 +46,12 @@ class MedianStopping:
             )
         lowest = fidelity.levels[0]
         grace = lowest if grace is None else grace
+        if grace < 1:
+            raise ValueError(f"grace must be at least 1, given {grace}")
         if not lowest <= grace < fidelity.maximum:
             raise ValueError(
-                f"grace must be at least {lowest} and below {fidelity.maximum} {fidelity.unit}s, given {grace}"
+                f"grace must be at least {lowest} and below {fidelity.maximum} {fidelity.unit}s of {benchmark.name!r}, "
+                f"given {grace}"
             )
         if population < 1:
             raise ValueError(f"population must be at least 1, given {population}")

@@ -47,7 +47,7 @@ class MoAsha:
                 f"moasha weighs several objectives, but {benchmark.name!r} has only "
                 f"{benchmark.objectives[0].metric!r}: use `asha`, which orders by one loss"
             )
-        levels = rung_levels(benchmark.fidelity, grace, eta)
+        levels = rung_levels(benchmark, grace, eta)
         self.rungs = [_Rung(level, eta, len(benchmark.objectives)) for level in levels]
         self._next_level = dict(zip((0, *levels), levels, strict=False))
         self._rung_at = {rung.level: rung for rung in self.rungs}

@@ -8,12 +8,14 @@ from itertools import count
 
 import numpy as np
 
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Float, Ordinal, Space, Value
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
 __all__ = ["Pbt"]
 
 RUNNING, REACHED, CONTINUE, STOP = Status.RUNNING, Status.REACHED, Decision.CONTINUE, Decision.STOP
+VERSION = 2
 FACTORS = (0.8, 1.2)
 
 
@@ -69,21 +71,30 @@ class Pbt:
         self._trials = count()
 
     def ask(self) -> Job | None:
-        """A copy, else the next stretch of the least trained member that waits, else a new member."""
+        """A copy, else the first stretch of a new member or the next one of the least trained that waits."""
         if self._born:
             return self._job(*self._born.pop(0))
         for population in self._populations:
+            # Nobody goes on before all places are taken: with few workers there would never be anybody to copy.
+            if len(population.members) < self._size and (job := self._begun(population)) is not None:
+                return job
             waiting = [member for member in population.members if member.waits]
             if waiting:
                 return self._job(population, min(waiting, key=lambda member: member.resource))
+        population = _Population()
+        job = self._begun(population)
+        if job is not None:
+            self._populations.append(population)
+        return job
+
+    def _begun(self, population: _Population) -> Job | None:
+        """The first stretch of a new member; None where there are no more configs."""
         config = self._sampler.suggest([member.config for _, member in self._running.values()])
         if config is None:
             return None
-        if not self._populations or len(self._populations[-1].members) == self._size:
-            self._populations.append(_Population())
         member = _Member(next(self._trials), config)
-        self._populations[-1].members.append(member)
-        return self._job(self._populations[-1], member)
+        population.members.append(member)
+        return self._job(population, member)
 
     def _job(self, population: _Population, member: _Member) -> Job:
         goal = member.resource + self._interval
@@ -110,7 +121,6 @@ class Pbt:
             self._born.append((population, member))
         elif lost:
             population.members.remove(member)
-            self._renew(population)
         else:
             member.waits = member.resource < self._levels[-1]
         self._populations = [each for each in self._populations if each.lives(self._size, self._levels[-1])]
@@ -122,11 +132,6 @@ class Pbt:
         member.trial, member.parent = next(self._trials), best.trial
         member.config = explored(self._space, best.config, self._resample, self._rng)
         member.resource, member.loss = best.resource, best.loss
-
-    def _renew(self, population: _Population) -> None:
-        config = self._sampler.suggest([member.config for _, member in self._running.values()])
-        if config is not None:
-            population.members.append(_Member(next(self._trials), config, waits=True))
 
 
 @dataclass(eq=False)
@@ -193,9 +198,7 @@ def explored(space: Space, config: Config, resample: float, rng: np.random.Gener
 
 def _refuse(benchmark: Benchmark) -> None:
     name, fidelity = benchmark.name, benchmark.fidelity
-    if len(benchmark.objectives) > 1:
-        names = [objective.metric for objective in benchmark.objectives]
-        raise ValueError(f"pbt compares one objective, but {name!r} has {len(names)}: {names}")
+    refuse_several_objectives("pbt compares", benchmark)
     if len(fidelity.levels) == 1 or not fidelity.continues or not benchmark.resumable:
         lacks = f"has no {fidelity.unit}s that continue a training" if benchmark.resumable else "keeps no checkpoints"
         raise ValueError(f"{name!r} {lacks}, so there is nothing for pbt to copy and go on with: use `asha` or `rs`")

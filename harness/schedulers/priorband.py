@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
+from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Prior, Space, Value
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
 
@@ -39,7 +40,8 @@ class PriorBand:
     Priors are those of the space (`Prior`); where a hyperparameter has none, its prior is the space's own law, so
     without any prior this is Hyperband with an incumbent, and nothing is refused. Decided where the paper is silent:
     what is conditional follows its parents, and is drawn from the space where the incumbent does not have it; who
-    failed or ended early is neither incumbent nor counted; restricted to rows the nearest free row is proposed.
+    failed or ended early is neither incumbent nor counted; restricted to rows the nearest free row is proposed; start
+    configs take the turns of random ones.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level. ValueError
     for a benchmark with a single level or several objectives.
@@ -54,9 +56,7 @@ class PriorBand:
         eta: float = 3,
         grace: int | None = None,
     ) -> None:
-        if len(benchmark.objectives) > 1:
-            names = [objective.metric for objective in benchmark.objectives]
-            raise ValueError(f"priorband minimises one objective, but {benchmark.name!r} has {len(names)}: {names}")
+        refuse_several_objectives("priorband minimises", benchmark)
         self._levels = ladder(benchmark, grace, eta)
         self._brackets = Brackets(hyperband(self._levels, eta))
         self._space, self._rng, self._sampler, self._eta = benchmark.space, rng, sampler, eta
@@ -127,7 +127,7 @@ class PriorBand:
 
     def _propose(self, wanted: Place) -> Config | None:
         if self._space.exhausted:
-            return None
+            return self._sampler.suggest(self._brackets.running.values())
         random, prior, _ = self.shares(self._levels.index(wanted.level))
         source = float(self._rng.random())
         for _ in range(MOST_REPEATS if source >= random else 0):

@@ -3,6 +3,7 @@
     python tests/benchmarks/method_speed.py tell
     python tests/benchmarks/method_speed.py suggestion wide studies --reference path/to/reference
     python tests/benchmarks/method_speed.py wide ratios --reference FOLDER --python optuna=PATH --python smac=PATH
+    python tests/benchmarks/method_speed.py ratios --methods bore,cqr --reference FOLDER --python syne-tune-0.16=PATH
 
 One line of JSON a number, beside what is allowed; process time, one thread, on a made-up mixed space of five
 hyperparameters with 27 levels. tell: microseconds a report, of each call the least of three equal runs, so that what
@@ -10,7 +11,8 @@ else the machine does is left out; suggestion: milliseconds from 100 observation
 cost of a report, loop included, with 64 workers and 10,000 trials over that with 4 workers and 100; studies: seconds on
 the table of `study_speed.py`; ratios: how many times our seconds a peer takes for the same suggestion or study, by its
 script in the reference and in turn with ours, each by the Python of its environment, `optuna`, `smac`,
-`syne-tune-0.13` or `syne-tune-0.16`; peers without one are left out.
+`syne-tune-0.13` or `syne-tune-0.16`; peers without one are left out. What `python -m harness fetch syne-tune` makes is
+one of 0.16: `~/.cache/foretune/environments/syne-tune/bin/python`.
 """
 
 import argparse
@@ -30,7 +32,6 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness.checks import past_tasks
 from harness.compose.studies import no_garbage_collection
 from harness.loop import run
 from harness.methods import build, parse_method
@@ -39,6 +40,7 @@ from harness.simulated import Simulated
 from harness.space import Space, choice, lograndint, loguniform, ordinal, uniform
 from harness.toys import StatefulToy, Toy, toy_benchmark
 from harness.types import NANOSECONDS, Event, Job, Objective, Report, Scheduler
+from harness.watched import past_tasks
 
 MIXED = Space(
     {
@@ -207,6 +209,19 @@ def show_ratios(chosen: set[str], pythons: dict[str, str], reference: Path) -> N
         show("ratios", method, theirs / mine, peer.wanted, **seconds)
 
 
+def pythons_of(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, str]:
+    """The Python of each environment, from ENVIRONMENT=PATH."""
+    known = sorted({peer.python for peer in (*SUGGESTING.values(), *STUDYING.values())})
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        python = Path(path).expanduser()
+        if name not in known or not python.is_file():
+            parser.error(f"--python is ENVIRONMENT=PATH, of {', '.join(known)} each a Python; given {text}")
+        found[name] = str(python)
+    return found
+
+
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -217,11 +232,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if {"studies", "ratios"} & set(arguments.what) and arguments.reference is None:
         parser.error("studies and ratios need --reference, the folder of table.npz and of the peers' scripts")
+    pythons = pythons_of(parser, arguments.python)
+    if "ratios" in arguments.what and not pythons:
+        parser.error("ratios need a --python of a peer's environment")
     chosen = set(arguments.methods.split(",")) - {""}
+    if unknown := chosen - {*MODEL_FREE, *SUGGESTIONS, *STUDIES}:
+        parser.error(f"nothing is measured of {', '.join(sorted(unknown))}")
     with threadpool_limits(1):
         for what in arguments.what:
             if what == "ratios":
-                pythons = dict(text.split("=", maxsplit=1) for text in arguments.python)
                 show_ratios(chosen, pythons, arguments.reference)
                 continue
             methods = {"suggestion": SUGGESTIONS, "studies": STUDIES}.get(what, MODEL_FREE)
