@@ -146,9 +146,9 @@ def carried(peers: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[st
 
 def ran(peers: ModuleType, plan: Path) -> str:
     """The page, once all that the plan wants was run."""
-    folder = plan.parent
-    peers.run(peers.plan_of(plan), folder / "results", folder / "studies.jsonl", folder / "suites.md", 1)
-    return (folder / "suites.md").read_text()
+    folder, whole = plan.parent, peers.plan_of(plan)
+    peers.run(whole, folder / "results", folder / "studies.jsonl", folder / "suites.md", 1)
+    return peers.text(whole, peers.gathered(whole, whole.parts, folder / "results", folder / "studies.jsonl"))
 
 
 def test_regrets_are_those_of_a_comparison_and_each_study_is_run_once(
@@ -200,8 +200,8 @@ def test_studies_that_a_kill_left_in_the_store_are_gathered(peers: ModuleType, p
     (folder / "studies.jsonl").unlink()
     carried.clear()
     peers.gathered(whole, whole.parts, folder / "results", folder / "studies.jsonl")
-    with_refusals = [line for line in before.splitlines() if b'"arm":"pbt"' not in line]
-    assert (folder / "studies.jsonl").read_bytes().splitlines() == with_refusals and carried == []
+    without_refusals = [line for line in before.splitlines() if b'"arm":"pbt"' not in line]
+    assert (folder / "studies.jsonl").read_bytes().splitlines() == without_refusals and carried == []
 
 
 def test_parts_that_contradict_each_other_are_refused(peers: ModuleType, plan: Path) -> None:
