@@ -52,14 +52,14 @@ def method_of(label: str, fields: dict[str, Any]) -> str:
     return fields.get("method", label)
 
 
-def test_an_arm_is_the_same_method_in_every_part() -> None:
-    methods: dict[str, set[str]] = {}
+def test_an_arm_is_the_same_method_under_the_same_conditions_in_every_part() -> None:
+    methods: dict[str, set[tuple[str, int | None]]] = {}
     for plain in declared().values():
         for label, fields in plain["arms"].items():
             assert set(fields) <= {"method"}
             parse_method(method_of(label, fields))
-            methods.setdefault(label, set()).add(method_of(label, fields))
-    assert all(len(texts) == 1 for texts in methods.values())
+            methods.setdefault(label, set()).add((method_of(label, fields), plain.get("shared")))
+    assert all(len(of) == 1 for of in methods.values())
 
 
 def test_every_pair_is_one_of_ours_with_one_of_theirs_and_meets_in_a_part_that_is_judged() -> None:
