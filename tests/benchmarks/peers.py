@@ -436,7 +436,7 @@ def row_of(now: Mapping[Name, Kept], ours: str, theirs: str, grids: Regrets, wan
     ]
     return [
         ours, theirs, count, spans, *(f"{mean:.4f}" for mean in means), str(found), found.verdict,
-        *(f"{seconds:.2g}" for seconds in took),
+        *(f"{seconds:.3g}" for seconds in took),
     ]  # fmt: skip
 
 
