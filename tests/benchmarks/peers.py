@@ -8,15 +8,17 @@ and writes the page after each. What came of each study stands in one small file
 nor the loss of the results' folder costs a study twice. Without `--run` nothing is run: what is there is gathered, and
 the page written. The seconds of studies are those of this machine: nothing else should run.
 
-Data and optimisers come from elsewhere; once a machine:
+Data and optimisers come from elsewhere, once a machine; FORETUNE_DATA names the folder of what no package has:
 
+    pip install -e '.[tables,onnx,lcdb]'
     for family in fcnet hpobench nasbench201 lcbench taskset nmt_transformer nbnlp llama_lr lcdb; do
         python -m harness fetch $family || break
     done
     for optimiser in optuna nevergrad dehb syne-tune neps smac ax hebo; do python -m harness fetch $optimiser; done
 
 An arm whose optimiser is not here is passed over, and named at the end. Where its studies were run before, with the
-versions that its file in `harness/foreign` asks for, they count on the page all the same.
+versions that its file in `harness/foreign` asks for, they count on the page all the same. Before a machine is given
+back, the command without `--run` gathers what a part has come to in the midst of it.
 
 Endpoint: the normalised regret of the incumbent at the budget, as a comparison's report has it (0 the best of the
 benchmark, 1 its median random config; failures count as that). A pair's difference, ours less theirs, is taken at each
