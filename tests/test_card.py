@@ -22,16 +22,17 @@ from test_surrogates import EDGE, GP, fit, made, quick
 from toys import ending, toy_data
 
 from harness.cache import published
+from harness.compose import cards
 from harness.compose.cards import described
 from harness.compose.cards import verdict as verdict_of
 from harness.compose.declarations import single_study
-from harness.compose.studies import model_of, simulate
+from harness.compose.studies import data_digest, model_of, simulate
 from harness.known_answers import expected_minimum
 from harness.loop import Started
 from harness.space import Space, choice, ordinal
 from harness.types import Benchmark, End, Fidelity, Objective
 from reports.card import spread, terminal
-from surrogates import card, fitting, table_card
+from surrogates import card, fitting, surrogate, table_card
 from surrogates._converted import Grid
 from surrogates.declared import Declared
 from surrogates.families import fcnet
@@ -326,6 +327,25 @@ def test_a_formula_has_an_optimum_and_no_rows() -> None:
     assert plain["not_applicable"] == {"configs": table_card.NO_ROWS}
     text = shown(plain)
     assert "Any config is answered" in text and "one second a level" in text and "None" not in text
+
+
+def test_studies_meet_the_surrogate_that_was_fitted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process, as in a notebook: the digest of the one before is part of no study any more."""
+    save(toy_data(), tmp_path)
+    (tmp_path / "surrogate.json").write_text('{"digest": "first"}')
+    assert data_digest(str(tmp_path), "surrogate") == "first"
+
+    def saved(fitted: Any, learned: str, folder: Path) -> None:
+        (folder / "surrogate.json").write_text('{"digest": "second"}')
+
+    monkeypatch.setattr(fitting, "fit", lambda *_: (None, None, None))
+    monkeypatch.setattr(surrogate, "save", saved)
+    monkeypatch.setattr(surrogate, "load", lambda *_: None)
+    monkeypatch.setattr(card, "card", lambda *_, **__: {})
+    monkeypatch.setattr(card, "save", lambda *_: None)
+    monkeypatch.setattr(cards, "ranked", lambda *_: None)
+    cards.fit(str(tmp_path))
+    assert data_digest(str(tmp_path), "surrogate") == "second"
 
 
 def test_the_published_card_stays_as_it_is() -> None:

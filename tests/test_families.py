@@ -247,7 +247,10 @@ def test_a_broken_csv_is_refused_with_its_place(tmp_path: Path, name: str) -> No
         ('objectives = { loss = "minimize", accuracy = "maximize" }', "", "'objectives' is missing"),
         ('seed = "seed"', 'sed = "seed"', "unknown field 'sed'"),
         ("lower = 1e-4", "lower = -1.0", "runs.toml"),
-        ('metrics = ["test"]', 'metrics = ["tset"]', r"found no \['tset'\]"),
+        ('"test"', '"tset"', r"found no \['tset'\]"),
+        ('metrics = ["test"]', 'metrics = "test"', r"metrics takes a list of columns, .*found 'test'"),
+        ('test_metric = "test"', 'test_metric = "tset"', r"no objectives, \['test'\], found 'tset'"),
+        ('test_metric = "test"', 'test_metric = "loss"', r"no objectives, .*, found 'loss'"),
     ],
 )
 def test_a_wrong_declaration_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:

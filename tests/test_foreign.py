@@ -232,6 +232,13 @@ def test_a_program_that_is_none_cannot_be_started(tmp_path: Path) -> None:
         play("")
 
 
+def test_who_does_not_read_is_not_waited_for_longer_than_who_does_not_answer(tmp_path: Path) -> None:
+    deaf = Program("deaf", [sys.executable, "-S", "-E", "-c", "import time; time.sleep(5)", str(tmp_path)])
+    with pytest.raises(ForeignError, match=r"^deaf has not read what it was told for 0\.5 seconds$"):
+        deaf.say({"study": "x" * 200_000}, 0.5)  # more than a pipe holds
+    assert not processes_of(tmp_path)
+
+
 CHILDREN = """
 import subprocess, sys
 subprocess.Popen([sys.executable, "-S", "-E", "-c", "import time; time.sleep(600)", {path!r}], start_new_session=True)

@@ -6,9 +6,7 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +17,19 @@ import pytest
 
 from harness import catalog
 from harness.domains import logfinrange
+from harness.foreign._environment import python_of
+from harness.plug_ins import optimisers
 from harness.space import Choice, Float, Integer, Ordinal
 from harness.types import CurveModel, End, Fidelity, Objective
 from surrogates._converted import Grid
 from surrogates.families import syne_tune
 from surrogates.table import Table
 
-GIVEN = os.environ.get("FORETUNE_SYNE_TUNE_PYTHON")
-PYTHON = GIVEN or (sys.executable if find_spec("syne_tune") and find_spec("fastparquet") else None)
+PYTHON = os.environ.get("FORETUNE_SYNE_TUNE_PYTHON") or python_of("syne-tune", optimisers()["syne-tune"].requirements)
 PACKAGE = pytest.mark.skipif(
     PYTHON is None,
-    reason="no Python with syne-tune, fastparquet and huggingface_hub: FORETUNE_SYNE_TUNE_PYTHON may name one",
+    reason="syne-tune is not installed: `python -m harness fetch syne-tune` makes its place, or "
+    "FORETUNE_SYNE_TUNE_PYTHON names a Python that has it, fastparquet and huggingface_hub",
 )
 
 # -- the package writes and reads, ours reads --------------------------------------------------------------------------

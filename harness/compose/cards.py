@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from harness import catalog
 from harness.compose.declarations import DEFAULT_METHODS
-from harness.compose.studies import model_of, simulate, study_of
+from harness.compose.studies import data_digest, model_of, simulate, study_of
 
 RANKED_SEEDS = 100
 RANKED_BUDGETS = 5
@@ -32,9 +32,8 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
     known = declared.read(place)
     fitted, learned, held_out = fitting.fit(data, known)
     surrogate.save(fitted, data.learned().digest(), place)
-    model_of.cache_clear()
-    _model.cache_clear()
-    catalog.benchmarks.cache_clear()
+    for remembers in (model_of, data_digest, _model, catalog.benchmarks):
+        remembers.cache_clear()
     model = surrogate.load(place, replace(data.benchmark, table_miss="surrogate"), data.learned().digest())
     ranking = ranked(name, seeds, jobs)
     plain = card.card(data, known, learned, held_out, model, ranking=ranking)

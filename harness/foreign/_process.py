@@ -74,8 +74,9 @@ class Program:
             raise ForeignError(f"{name} cannot be started: {error}") from None
         assert self._popen.stdin and self._popen.stdout
         self._requests, self._answers = self._popen.stdin.fileno(), self._popen.stdout.fileno()
-        self._poll = select.poll()
+        self._poll, self._room = select.poll(), select.poll()
         self._poll.register(self._answers, select.POLLIN)
+        self._room.register(self._requests, select.POLLOUT)
         _living.add(self)
 
     @property
@@ -89,16 +90,24 @@ class Program:
             if self._buffer:
                 raise self._trouble(f"said {_shown(self._buffer)} without being asked", kill=True)
             line = json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+            end = monotonic() + patience
             with suppress(BrokenPipeError):  # it has left: what it says last is still to be read
-                while line:
-                    line = line[os.write(self._requests, line) :]
-            return self._answer(patience)
+                self._send(line, end, patience)
+            return self._answer(end, patience)
         except BaseException:
             self.close()
             raise
 
-    def _answer(self, patience: float) -> dict[str, Any]:
-        line = self._line(monotonic() + patience, patience)
+    def _send(self, line: bytes, end: float, patience: float) -> None:
+        while line:
+            left = end - monotonic()
+            if left <= 0 or not self._room.poll(left * 1000):
+                raise self._trouble(f"has not read what it was told for {patience:g} seconds", kill=True)
+            # Where there is room at all, there is for so much: a longer write would wait for a reader.
+            line = line[os.write(self._requests, line[: select.PIPE_BUF]) :]
+
+    def _answer(self, end: float, patience: float) -> dict[str, Any]:
+        line = self._line(end, patience)
         try:
             answer = json.loads(line)
         except ValueError:  # of the JSON, or of its bytes

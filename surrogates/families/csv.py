@@ -78,12 +78,16 @@ def _check_declared(declared: Mapping[str, Any]) -> None:
     for field in ("objectives", "space", "seconds"):
         if field not in declared:
             raise ValueError(f"the field {field!r} is missing")
-    objectives = declared["objectives"]
+    objectives, metrics, test = declared["objectives"], declared.get("metrics", []), declared.get("test_metric")
     if not isinstance(objectives, dict) or not objectives:
         raise ValueError(f'objectives takes metrics with their directions, {{ loss = "minimize" }}, found {objectives}')
     for metric, direction in objectives.items():
         if direction not in DIRECTIONS:
             raise ValueError(f"the direction of {metric!r} must be minimize or maximize, found {direction!r}")
+    if not isinstance(metrics, list):
+        raise ValueError(f'metrics takes a list of columns, ["test_loss"], found {metrics!r}')
+    if test is not None and (test not in metrics or test in objectives):
+        raise ValueError(f"test_metric must be one of the metrics that are no objectives, {metrics}, found {test!r}")
     if declared.get("missing", "refuse") not in POLICIES:
         raise ValueError(f"missing must be one of {', '.join(POLICIES)}, found {declared['missing']!r}")
 
