@@ -127,7 +127,7 @@ def summarise(
         studies=wanted,
         table=pd.DataFrame(rows),
         pairs=seen.pairs,
-        suite=over_benchmarks(seen.studies, seen.trajectories, facts),
+        suite=over_benchmarks(wanted, seen.trajectories, facts),
         trajectories=seen.trajectories,
         facts=facts,
         declared=declared,
@@ -145,10 +145,11 @@ def _finals(studies: pd.DataFrame) -> dict[Key, Finals] | None:
 
 
 def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses."""
-    whole = here.groupby("seed")["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
-    losses = here[whole].pivot(index="seed", columns="arm", values="counted").fillna(np.inf)
-    placed = ranks(losses)
+    """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses, on the same data."""
+    blocks = here.groupby("seed")
+    whole = blocks["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
+    met = here[whole & (blocks["data"].transform("nunique") <= 1)]
+    placed = ranks(met.pivot(index="seed", columns="arm", values="counted").fillna(np.inf))
     rows: list[dict[str, Any]] = []
     for arm in unique(here["arm"]):
         rank = placed[arm].mean() if len(placed) else np.nan
@@ -230,13 +231,17 @@ def _columns(name: str, found: Interval) -> dict[str, float]:
 
 
 def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:
-    """Set `best` on the arm of the lowest mean loss and on those that could not be told apart from it."""
-    tested = {str(name) for side in ("first", "second") for name in pairs.loc[pairs["holm"].notna(), side]}
-    known = [entry for entry in table if entry["arm"] in tested and not math.isnan(entry["loss"])]
+    """Set `best` on the arm of the lowest mean loss and on those that were tested against it and not told apart."""
+    tested = pairs[pairs["holm"].notna()]
+    arms = {str(name) for side in ("first", "second") for name in tested[side]}
+    known = [entry for entry in table if entry["arm"] in arms and not math.isnan(entry["loss"])]
     lead = min(known, key=lambda entry: (np.nan_to_num(entry["regret"]), entry["loss"]), default=None)
-    worse = pair_statements.told_apart(pairs, lead["arm"]) if lead else set[str]()
+    alike = set[str]()
+    if lead:
+        met = tested[(tested["first"] == lead["arm"]) | (tested["second"] == lead["arm"])]
+        alike = {*map(str, met["first"]), *map(str, met["second"])} - pair_statements.told_apart(pairs, lead["arm"])
     for entry in table:
-        entry["best"] = lead is not None and entry["arm"] in tested - worse
+        entry["best"] = entry["arm"] in alike
 
 
 def _finite_or_nan(values: Floats) -> Floats:

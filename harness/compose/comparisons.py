@@ -78,6 +78,7 @@ def compare(
     from harness.comparison import Outcome, carry_out, in_blocks, missing, stale
     from harness.store import Store
 
+    comparison = _as_once_declared(comparison, folder)
     store, until = Store(folder / STUDIES), comparison.until
     reasons, outcomes, looks = dict[str, str](), list[Outcome](), list[dict[str, Any]]()
 
@@ -106,6 +107,14 @@ def compare(
         declare(Declared(blocks[seeds], command, looks), folder)
         studies, _ = wanted(blocks[seeds], store)
     return Compared(len(studies), len(studies) - len(outcomes), reasons, outcomes)
+
+
+def _as_once_declared(comparison: Comparison, folder: Path) -> Comparison:
+    """The comparison with the endpoint that stands beside the results, where there are any: it was there before them."""
+    try:
+        return replace(comparison, endpoint=declared(folder).comparison.endpoint)
+    except FileNotFoundError:
+        return comparison
 
 
 def _check_contrasts(comparison: Comparison) -> None:

@@ -1,8 +1,9 @@
 """Which studies count over all benchmarks, and what each of them held over time, on a scale that benchmarks share.
 
-Left out, and said so: a benchmark without a best and a median config to measure by, or on which arms have different
-budgets; an arm that has no study on one of the benchmarks; a block that one of the other arms misses. So all arms that
-are compared stand on the same blocks, and an arm that is complete changes no other's numbers.
+Left out, and said so: a benchmark without a best and a median config to measure by, without any study, or on which
+arms have different budgets or met different data; an arm that has no study on one of the benchmarks; a block that one
+of the other arms misses. So all arms that are compared stand on the same blocks, and an arm that is complete changes no
+other's numbers.
 """
 
 from __future__ import annotations
@@ -112,22 +113,30 @@ def select(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts
 def _benchmarks(outcomes: pd.DataFrame, facts: Facts) -> tuple[list[str], list[str]]:
     """The benchmarks that can count, and why the others do not."""
     unmeasured: list[str] = []
+    unbegun: list[str] = []
     names: list[str] = []
     left_out: list[str] = []
     for name in unique(outcomes["benchmark"]):
-        budgets = sorted(outcomes.loc[outcomes["benchmark"] == name, "budget"].dropna().unique())
-        ruler = scale(facts[name])
-        if ruler is None:
+        here, ruler = outcomes[outcomes["benchmark"] == name], scale(facts[name])
+        ran = here[here["state"] != MISSING]
+        budgets = sorted(here["budget"].dropna().unique())
+        if ran.empty:
+            unbegun.append(name)
+        elif ruler is None:
             unmeasured.append(name)
         elif ruler.floor >= 1:
             left_out.append(f"{name}: its seeds differ by more than its best config does from the median one")
         elif len(budgets) > 1:
             said = ", ".join(number(float(budget)) for budget in budgets)
             left_out.append(f"{name}: its methods have different budgets ({said} s)")
+        elif ran["data"].nunique() > 1:
+            left_out.append(f"{name}: its methods met different data")
         else:
             names.append(name)
     if unmeasured:
         left_out.insert(0, f"{listed(unmeasured)}: no best and median config are known to measure regret by")
+    if unbegun:
+        left_out.insert(0, f"{listed(unbegun)}: no study is there yet")
     return names, left_out
 
 
