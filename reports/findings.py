@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports.markdown import bullets
+from reports.markdown import bullets, code
 from reports.page_figures import files_of
 from reports.publishing import as_json, publish
 from reports.rendering import picture, rendered
@@ -68,6 +68,6 @@ def markdown(found: Findings, command: str) -> str:
     parts = [f"# {plain(found.title)}", plain(found.lead), bullets([plain(line.text) for line in found.lines])]
     for name, table in found.tables:
         parts += [f"## {plain(name)}", grid(table)]
-    parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", f"```sh\n{command}\n```"]
+    parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", code([command])]
     parts.append(bullets([plain(f"{what}: {value}") for what, value in found.facts.items()]))
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,8 @@
-"""The summary as Markdown: completeness, the suite, numbers of each benchmark, statements, how to read them."""
+"""The summary as Markdown: completeness, the suite, numbers of each benchmark, statements, how to read and make them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from reports.suite_tables import environment, over_benchmarks, statements
@@ -11,24 +12,34 @@ from reports.table import plain
 from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
 
-def markdown(summary: Summary, title: str) -> str:
-    """The whole summary as a Markdown text."""
+def markdown(summary: Summary, title: str, commands: Sequence[str] = ()) -> str:
+    """The whole summary as a Markdown text; commands: the lines that make it."""
+    names = benchmarks(summary)
     parts = [f"# {plain(title)}", f"Incumbent rule: `{summary.rule}`.", "## Completeness", grid(completeness(summary))]
     parts.append(bullets([*map(plain, errors(summary))]))
-    suite = over_benchmarks(summary)
-    parts += ["## Over all benchmarks", bullets([*map(plain, statements(summary))])] if suite else []
-    for table in suite.values():
-        parts += [f"### {plain(table.caption)}", grid(table)]
-    for benchmark in benchmarks(summary):
+    tables = over_benchmarks(summary).values()
+    suite = [words for table in tables for words in (f"### {plain(table.caption)}", grid(table))]
+    if len(names) > 1:
+        parts += ["## Over all benchmarks", bullets([*map(plain, statements(summary))]), *suite]
+    for benchmark in names:
         parts += [f"## {plain(benchmark)}"]
         parts += [grid(numbers(summary, benchmark)), bullets([*map(plain, summary.statements(benchmark))])]
         verdict = summary.facts[benchmark].get("verdict")
         parts += [f"> {plain(verdict)}"] if verdict else []
+    parts += suite if len(names) == 1 else []
     parts += ["## Environment", grid(environment(summary))]
     parts += ["## How to read this", *map(plain, notes(summary)), HOW_TO_READ]
+    parts += ["## Where it comes from", code(commands)] if commands else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def bullets(lines: Sequence[str]) -> str:
     """A list in Markdown."""
     return "\n".join(f"- {line}" for line in lines)
+
+
+def code(commands: Sequence[str]) -> str:
+    """Commands in Markdown, which show as they are whatever signs they hold."""
+    lines = "\n".join(commands)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", lines)), default=0))
+    return f"{fence}sh\n{lines}\n{fence}"

@@ -26,13 +26,11 @@ MOST = 10
 
 
 def over_benchmarks(summary: Summary) -> dict[str, Table]:
-    """The tables over all benchmarks by name; none of them where there is a single benchmark."""
+    """The tables over all benchmarks by name; of a single one only the times to its targets."""
     suite, found = summary.suite, dict[str, Table]()
-    if len(unique(summary.studies["benchmark"])) < 2:
-        return found
-    if suite.selection.arms:
-        found["main"] = main(summary)
-    found["benchmarks"] = per_benchmark(summary)
+    if _together(summary):
+        found |= {"main": main(summary)} if suite.selection.arms else {}
+        found["benchmarks"] = per_benchmark(summary)
     if len(suite.targets):
         found["targets"] = time_to_target(summary)
     if len(suite.pairs):
@@ -103,17 +101,21 @@ def time_to_target(summary: Summary) -> Table:
     whole = frame[frame["benchmark"] == targets.EVERY]
     names, (first, *others) = unique(whole["target"]), summary.suite.selection.arms
     known = {(row["arm"], row["target"]): row for row in records(whole)}
+    than_first = names if others else []
     rows = [
-        [arm, *(_reached(known[arm, name]) for name in names), *(_sooner(known[arm, name], first) for name in names)]
+        [arm, *(_reached(known[arm, one]) for one in names), *(_sooner(known[arm, one], first) for one in than_first)]
         for arm in (first, *others)
     ]
+    over, ends = "", ""
+    if _together(summary):
+        over, ends = ", over all benchmarks that have it", ", with 95 % intervals for these benchmarks"
     caption = (
-        "Expected running time to a target, in budgets, over all benchmarks that have it, with the share of studies "
-        "that reached it; and how many times sooner than by the first method half of the studies have reached it, with "
-        "95 % intervals for these benchmarks (only: by the other less than half do). A target is the final loss that "
-        "the best so many of a benchmark's configs reach."
+        f"Expected running time to a target, in budgets{over}, with the share of studies that reached it; and how many "
+        f"times sooner than by the first method half of the studies have reached it{ends} (only: by the other less than "
+        "half do). A target is the final loss that the best so many of a benchmark's configs reach; it is reached where "
+        "the observed loss of the incumbent is as low."
     )
-    head = ["method", *names, *(f"sooner than {first}: {name}" for name in names)]
+    head = ["method", *names, *(f"sooner than {first}: {name}" for name in than_first)]
     return Table(head, rows, caption=caption, numbers=frame)
 
 
@@ -179,7 +181,7 @@ def statements(summary: Summary) -> list[str]:
     Where there are many pairs, those of the best-ranked method.
     """
     suite = summary.suite
-    if len(unique(summary.studies["benchmark"])) < 2:
+    if not _together(summary):
         return []
     said = [f"Left out over benchmarks: {why}." for why in suite.selection.left_out]
     said += [suite.few] if suite.few else []
@@ -212,6 +214,11 @@ def best(summary: Summary) -> set[str]:
         for name in (row["first"], row["second"])
     }
     return {*suite.selection.arms} - told | {lead}
+
+
+def _together(summary: Summary) -> bool:
+    """Whether there are several benchmarks, which can be taken together."""
+    return len(unique(summary.studies["benchmark"])) > 1
 
 
 def _what(summary: Summary) -> str:

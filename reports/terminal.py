@@ -51,7 +51,7 @@ def terminal(summary: Summary) -> list[RenderableType]:
     """
     parts: list[RenderableType] = []
     suite, names = over_benchmarks(summary), benchmarks(summary)
-    if suite:
+    if len(names) > 1:
         parts += [grid(suite[name]) for name in ("main", "benchmarks") if name in suite]
         parts += [_lines([(Text("·", style="dim"), Text(said)) for said in statements(summary)]), Text()]
     if len(names) <= MOST:
