@@ -50,7 +50,7 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in found.figures],
+        figures=[(picture(figure, figure.alt), False) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,

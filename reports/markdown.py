@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reports.suite_tables import environment, over_benchmarks, statements
 from reports.summary import Summary
@@ -11,26 +12,38 @@ from reports.table import markdown as grid
 from reports.table import plain
 from reports.tables import HOW_TO_READ, benchmarks, completeness, errors, notes, numbers
 
+if TYPE_CHECKING:
+    from reports.drawing import Drawn
 
-def markdown(summary: Summary, title: str, commands: Sequence[str] = ()) -> str:
-    """The whole summary as a Markdown text; commands: the lines that make it."""
+
+def markdown(summary: Summary, title: str, commands: Sequence[str] = (), figures: Sequence[Drawn] = ()) -> str:
+    """The whole summary as a Markdown text.
+
+    commands: the lines that make it; figures: what stands beside it as files.
+    """
     names = benchmarks(summary)
+    shown = [f"![{_alt(figure)}](figures/{figure.name}.svg)" for figure in figures]
     parts = [f"# {plain(title)}", f"Incumbent rule: `{summary.rule}`.", "## Completeness", grid(completeness(summary))]
     parts.append(bullets([*map(plain, errors(summary))]))
     tables = over_benchmarks(summary).values()
     suite = [words for table in tables for words in (f"### {plain(table.caption)}", grid(table))]
     if len(names) > 1:
-        parts += ["## Over all benchmarks", bullets([*map(plain, statements(summary))]), *suite]
+        parts += ["## Over all benchmarks", bullets([*map(plain, statements(summary))]), *shown, *suite]
     for benchmark in names:
         parts += [f"## {plain(benchmark)}"]
         parts += [grid(numbers(summary, benchmark)), bullets([*map(plain, summary.statements(benchmark))])]
         verdict = summary.facts[benchmark].get("verdict")
         parts += [f"> {plain(verdict)}"] if verdict else []
-    parts += suite if len(names) == 1 else []
+    parts += [*shown, *suite] if len(names) == 1 else []
     parts += ["## Environment", grid(environment(summary))]
     parts += ["## How to read this", *map(plain, notes(summary)), HOW_TO_READ]
     parts += ["## Where it comes from", code(commands)] if commands else []
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _alt(figure: Drawn) -> str:
+    """Which figure it is, in words that cannot end the link to it."""
+    return re.sub(r"([\[\]])", r"\\\1", plain(figure.alt))
 
 
 def bullets(lines: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL)
 """The quantities of the main table, those that are known."""
 MOST = 10
 """Statements about pairs that a reader takes in at once."""
+FORMS = {"csv": csv, "tex": latex}
 
 
 def over_benchmarks(summary: Summary) -> dict[str, Table]:
@@ -44,12 +46,10 @@ def every(summary: Summary) -> dict[str, Table]:
     return tables | over_benchmarks(summary) | {"environment": environment(summary)}
 
 
-def files(summary: Summary) -> dict[str, bytes]:
-    """The files of all tables, CSV and LaTeX, by their places in the report's folder."""
+def files(summary: Summary, forms: Sequence[str] = ("csv", "tex")) -> dict[str, bytes]:
+    """The files of all tables, in some of the `FORMS`, by their places in the report's folder."""
     return {
-        f"tables/{name}.{suffix}": words.encode()
-        for name, table in every(summary).items()
-        for suffix, words in (("csv", csv(table)), ("tex", latex(table)))
+        f"tables/{name}.{form}": FORMS[form](table).encode() for name, table in every(summary).items() for form in forms
     }
 
 

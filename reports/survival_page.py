@@ -92,7 +92,7 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
         title=f"Do the conclusions survive? {title}",
         lead=begin,
         lines=[{"text": row["statement"], "kind": _kind(row)} for row in records(said)],
-        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in drawn],
+        figures=[(picture(figure, figure.alt), False) for figure in drawn],
         tables=[("Settings and statements", grid), ("Studies", _studies(survival))],
         how_to_read=HOW_TO_READ,
         command=command,
