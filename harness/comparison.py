@@ -67,9 +67,9 @@ class Comparison:
     """A declaration of what shall be compared.
 
     overrides: fields of every benchmark, as JSON; own: fields of single benchmarks, by name, which `overrides` and arms
-    set anew; shared: how many first configs all arms have in common, by default as many as workers; finished_trials: end
-    each study after so many; until: where seeds are added as they are needed, when to stop: `seeds` are then those that
-    there are by now.
+    set anew; shared: how many first configs all arms have in common, by default as many as workers; finished_trials:
+    end each study after so many; until: where seeds are added as they are needed, when to stop: `seeds` are then those
+    that there are by now.
     """
 
     arms: tuple[Arm, ...]

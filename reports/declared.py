@@ -18,13 +18,13 @@ def endpoint(rule: str, metric: str, time: str, beside: str, together: str = "")
     if together:
         also = f"; beside it that of the {beside}, {on_test}" if beside else ""
         return (
-            f"Declared before the studies ran: over benchmarks, the {together} of {held}{also}. All else that is shown, "
-            "single benchmarks, other times and rules, ranks, is exploratory."
+            f"Declared before the studies ran: over benchmarks, the {together} of {held}{also}. All else that is "
+            "shown, single benchmarks, other times and rules, ranks, is exploratory."
         )
     also = f"; beside it the {beside} of the same config, {on_test}" if beside else ""
     return (
-        f"Declared before the studies ran: {held} at the {time}, its loss where no best is known{also}. All else that is "
-        "shown, other times and rules, observed test values, ranks, is exploratory."
+        f"Declared before the studies ran: {held} at the {time}, its loss where no best is known{also}. All else that "
+        "is shown, other times and rules, observed test values, ranks, is exploratory."
     )
 
 

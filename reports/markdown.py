@@ -1,4 +1,4 @@
-"""The summary as Markdown: completeness, the suite, numbers of each benchmark, statements, how to read and make them."""
+"""The summary as Markdown: completeness, the suite, numbers of each benchmark, how to read them and to make them."""
 
 from __future__ import annotations
 

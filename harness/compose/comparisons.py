@@ -110,7 +110,7 @@ def compare(
 
 
 def _as_once_declared(comparison: Comparison, folder: Path) -> Comparison:
-    """The comparison with the endpoint that stands beside the results, where there are any: it was there before them."""
+    """The comparison with the endpoint that stands beside results, where there are any: it was there before them."""
     try:
         return replace(comparison, endpoint=declared(folder).comparison.endpoint)
     except FileNotFoundError:
