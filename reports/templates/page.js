@@ -375,7 +375,9 @@
   }
 
   async function begin() {
-    ({ figures } = await unpacked(document.getElementById("data").textContent));
+    document.querySelectorAll("table:not([data-of])").forEach(sortable);
+    const data = document.getElementById("data");
+    if (data) ({ figures } = await unpacked(data.textContent));
     const looks = Object.fromEntries(figures.flatMap((figure) => figure.groups ?? []).map((group) => [group.name, group]));
     for (const figure of figures) {
       const place = document.querySelector(`figure[data-figure="${CSS.escape(figure.name)}"]`);
@@ -386,8 +388,10 @@
       link.addEventListener("click", () => { link.href = URL.createObjectURL(new Blob([csv(figure)], { type: "text/csv" })); });
     }
     plots.splice(0, plots.length, ...plots.flat());
-    document.querySelectorAll("table[data-of]").forEach(fill);
-    document.querySelectorAll("table").forEach(sortable);
+    for (const table of document.querySelectorAll("table[data-of]")) {
+      fill(table);
+      sortable(table);
+    }
     window.addEventListener("beforeprint", () => { for (const made of plots) fit(made, true); });
     window.addEventListener("afterprint", () => { for (const made of plots) fit(made, false); });
     document.body.dataset.drawn = "yes";
@@ -398,5 +402,9 @@
     Plotly.relayout(made.place, paper ? { width: half, autosize: false } : { width: undefined, autosize: true });
   }
 
-  begin();
+  begin().catch((error) => {
+    const said = `The figures of this page cannot be drawn here (${error.message}). "report --static" writes it with pictures.`;
+    document.body.prepend(element("p", { class: "verdict", role: "alert" }, said));
+    throw error;
+  });
 })();
