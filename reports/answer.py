@@ -10,6 +10,7 @@ import numpy as np
 from reports import suite_tables, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.pairs import ALIKE, BETTER, NO_DATA
+from reports.suite.suite import HYPERVOLUME
 from reports.summary import Summary
 
 FEW = 5
@@ -23,9 +24,8 @@ def answer(summary: Summary) -> str:
         return f"Only {arms[0]} was run, so there is nothing to compare it with; below is how it did. {_ran(summary)}"
     if (summary.studies["state"] != DONE).all():
         return f"Nothing can be concluded: no study came to its end. {_ran(summary)}"
-    if len(names) == 1:
-        return f"{_on_one(summary, names[0])} {_ran(summary)}"
-    return f"{_on_many(summary, names, arms)} {_ran(summary)}"
+    said = _on_one(summary, names[0]) if len(names) == 1 else _on_many(summary, names, arms)
+    return " ".join(part for part in (said, _by_hypervolume(summary), _ran(summary)) if part)
 
 
 def caveats(summary: Summary) -> list[str]:
@@ -108,6 +108,18 @@ def _together(summary: Summary) -> str:
     low, high = text.number(float(shifts.min()), 2), text.number(float(shifts.max()), 2)
     by = low if low == high else f"{low} to {high}"
     return f"{said}. It is better than {_listed(beaten)}, whose scores (0 to 1) are lower by {by}. {others}"
+
+
+def _by_hypervolume(summary: Summary) -> str:
+    """Who is ahead where all objectives are weighed; empty where there is one, or where that is not known."""
+    frame = summary.suite.aggregates
+    ranked = records(frame[frame["quantity"] == HYPERVOLUME].sort_values("center", ascending=False, kind="stable"))
+    if not ranked or any(np.isnan(row["center"]) for row in ranked):
+        return ""
+    exact = text.decimals(*([float(row[end]) for row in ranked] for end in ("center", "low", "high")))
+    held = [text.interval(row["center"], row["low"], row["high"], exact) for row in ranked[:2]]
+    said = ", then ".join(f"{row['arm']} with {words}" for row, words in zip(ranked, held, strict=False))
+    return f"By the hypervolume of all objectives the first is {said} of the front's; that is not tested."
 
 
 def _lead(table: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -15,12 +15,12 @@ from reports.outcomes import records, unique
 from reports.regret import scale
 from reports.suite import targets
 from reports.suite.pairs import BETTER, REGION
-from reports.suite.suite import FINAL, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
+from reports.suite.suite import FINAL, HYPERVOLUME, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
 from reports.summary import Summary
 from reports.table import Table, bold_rows, csv, latex
 from reports.tables import completeness, differences, methods
 
-IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL)
+IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL, HYPERVOLUME)
 """The quantities of the main table, those that are known."""
 MOST = 10
 """Statements about pairs that a reader takes in at once."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reports.fronts import COLUMN
 from reports.incumbent import Floats, Key, Trajectory
 from reports.outcomes import FAILED, MISSING, Facts, unique
 from reports.regret import Scale, normalised, scale
@@ -36,6 +37,8 @@ class Path(NamedTuple):
     """When the study ended."""
     inference: Floats
     """Of the configs that it held, looked up without luck: normalised, 1 from the failure on, NaN where not known."""
+    hypervolume: float
+    """Of all objectives in the end, as a share of that of the front; NaN where there is one objective."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Selection:
 def select(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> Selection:
     """The studies of a comparison that count over its benchmarks.
 
-    outcomes: a row per wanted study, as `reports.outcomes.outcomes` gives them.
+    outcomes: a row per wanted study, as `reports.outcomes.outcomes` gives them, with `hypervolume` where there are
+    several objectives.
     """
     names, left_out = _benchmarks(outcomes, facts)
     ran = outcomes[outcomes["benchmark"].isin(names) & (outcomes["state"] != MISSING)]
@@ -163,4 +167,5 @@ def _path(study: Any, trajectory: Trajectory | None, ground: Ground) -> Path:
         times, losses, worth = np.append(times, until), np.append(losses, np.inf), np.append(worth, np.inf)
     inference = np.where(np.isnan(worth), np.nan, normalised(worth, ground.truth))
     end = min(float(study.seconds) / budget, 1.0)
-    return Path(times / budget, losses, normalised(losses, ground.ruler), end, inference)
+    hypervolume = float(getattr(study, COLUMN, np.nan))
+    return Path(times / budget, losses, normalised(losses, ground.ruler), end, inference, hypervolume)
