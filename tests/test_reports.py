@@ -621,6 +621,12 @@ def test_the_anytime_figure_holds_the_curves_and_names_its_rule() -> None:
     assert drawn == pytest.approx(summary().table["loss"].tolist())
 
 
+def test_a_method_whose_name_begins_with_an_underscore_has_its_entry_in_the_legend() -> None:
+    frame = curves.anytime(summary(), "lm").replace({"arm": {"asha": "_mine"}})
+    entries = [entry.get_text() for entry in draw_anytime(frame).get_legend().get_texts()]
+    assert [entry.strip() for entry in entries] == ["rs (n = 5)", "_mine (n = 5)", "mobster (n = 5, 1 failed)"]
+
+
 def test_an_svg_in_fewer_bytes_draws_the_same() -> None:
     figure = drawing.figure_of(4, 3)
     panel = figure.add_subplot()
