@@ -116,9 +116,8 @@ def _by_hypervolume(summary: Summary) -> str:
     ranked = records(frame[frame["quantity"] == HYPERVOLUME].sort_values("center", ascending=False, kind="stable"))
     if not ranked or any(np.isnan(row["center"]) for row in ranked):
         return ""
-    exact = text.decimals(*([float(row[end]) for row in ranked] for end in ("center", "low", "high")))
-    held = [text.interval(row["center"], row["low"], row["high"], exact) for row in ranked[:2]]
-    said = ", then ".join(f"{row['arm']} with {words}" for row, words in zip(ranked, held, strict=False))
+    held = text.estimates(*([float(row[end]) for row in ranked] for end in ("center", "low", "high")))
+    said = ", then ".join(f"{row['arm']} with {words}" for row, words in [*zip(ranked, held, strict=True)][:2])
     return f"By the hypervolume of all objectives the first is {said} of the front's; that is not tested."
 
 
@@ -249,4 +248,5 @@ def _unrepeatable(name: str, facts: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    """All names in a row: here none is left out."""
+    return text.listed(names, len(names))

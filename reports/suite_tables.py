@@ -58,7 +58,8 @@ def main(summary: Summary) -> Table:
     suite = summary.suite
     columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in IN_MAIN}
     columns = {name: frame for name, frame in columns.items() if frame["center"].notna().any()}
-    words = [_estimates(frame) for frame in columns.values()]
+    ends = ("center", "low", "high")
+    words = [text.estimates(*(frame[end].tolist() for end in ends)) for frame in columns.values()]
     rows = [
         [arm, *cells, f"{rank:.2f}", *_against(summary, arm)]
         for arm, rank, *cells in zip(suite.ranks["arm"], suite.ranks["rank"], *words, strict=True)
@@ -228,13 +229,6 @@ def _what(summary: Summary) -> str:
         f"{text.plural(suite.selection.families, 'family')}, with 95 % intervals for these benchmarks. "
         "Bold: the best rank, and all not told apart from it."
     )
-
-
-def _estimates(frame: pd.DataFrame) -> list[str]:
-    """A column of estimates with their intervals, all as exact as the narrowest."""
-    centers, lows, highs = (frame[name].astype(float).tolist() for name in ("center", "low", "high"))
-    exact = text.decimals(centers, lows, highs)
-    return [text.interval(*parts, exact) for parts in zip(centers, lows, highs, strict=True)]
 
 
 def _against(summary: Summary, arm: str) -> list[str]:
