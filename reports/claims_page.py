@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from reports import findings, style, text
 from reports.claims import CLAIMS, FAILS, HALF, HOLDS, MARGIN, OPEN, verdicts
 from reports.findings import Findings, Line
 from reports.outcomes import DONE, records, unique
+from reports.publishing import stems
 from reports.statistics import aggregates
 from reports.statistics.agreement import Agreement, agreement
 from reports.statistics.bootstrap import Resampled, resample
@@ -225,8 +225,7 @@ def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) ->
             axes.set_ylabel("")
         panels.flat[-1].legend(loc="upper right", ncols=2)
         drawn = [Drawn("poor-configs", caption(poor_configs, ""), save(figure))]
-        for name in names:
+        for name, stem in stems(names).items():
             files = save(anytime_figure(summary, name))
-            stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
             drawn.append(Drawn(f"anytime-{stem}", caption(over_time, f"{name}."), files))
     return drawn
