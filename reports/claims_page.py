@@ -15,7 +15,7 @@ from reports import findings, style, text
 from reports.claims import CLAIMS, FAILS, HALF, HOLDS, MARGIN, OPEN, verdicts
 from reports.findings import Findings, Line
 from reports.outcomes import DONE, records, unique
-from reports.publishing import stems
+from reports.publishing import plain_json, stems
 from reports.statistics import aggregates
 from reports.statistics.agreement import Agreement, agreement
 from reports.statistics.bootstrap import Resampled, resample
@@ -110,8 +110,8 @@ def write(
             "seeds": f"{_seeds(small)} and {_seeds(large)}",
         },
         numbers={
-            "verdicts": [{key: _plain(value) for key, value in row.items()} for row in records(decided)],
-            "ranking": {"arms": order.arms, "equal": EQUAL, **{k: _plain(v) for k, v in vars(order.agreed).items()}},
+            "verdicts": plain_json(records(decided)),
+            "ranking": {"arms": order.arms, "equal": EQUAL, **plain_json(vars(order.agreed))},
             "scores": {
                 world.name: {arm: dict(zip(("center", "low", "high"), values, strict=True)) for arm, *values in rows}
                 for world, rows in ((small, _rows(order.arms, order.small)), (large, _rows(order.arms, order.large)))
@@ -197,11 +197,6 @@ def _each(small: World, large: World) -> Table:
 
 def _seeds(world: World) -> str:
     return text.plural(int(world.summary.studies["seed"].nunique()), "seed")
-
-
-def _plain(value: Any) -> Any:
-    plain: Any = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and not np.isfinite(plain) else plain
 
 
 def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) -> list[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from reports import pairs as pair_statements
 from reports.incumbent import DEFAULT_RULE, Finals, Floats, Key, Trajectory, silent, trajectories
 from reports.intervals import Interval, mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
+from reports.publishing import plain_json
 from reports.regret import counted, measure, ranks, scale
 from reports.statistics.scores import random_search_equivalent
 from reports.suite.suite import Suite, over_benchmarks
@@ -69,9 +70,9 @@ class Summary:
         return {
             "incumbent_rule": self.rule,
             "declared": list(self.declared),
-            "benchmarks": _plain(facts),
-            **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
-            "suite": _plain(self.suite.numbers()),
+            "benchmarks": plain_json(facts),
+            **{name: [plain_json(row) for row in records(frame)] for name, frame in frames.items()},
+            "suite": plain_json(self.suite.numbers()),
         }
 
 
@@ -246,12 +247,3 @@ def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:
 
 def _finite_or_nan(values: Floats) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in cast(Mapping[Any, Any], value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in cast(Sequence[Any], value)]
-    plain: Any = cast(Any, value).item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

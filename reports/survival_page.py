@@ -17,7 +17,7 @@ import pandas as pd
 from reports import style, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.page_figures import files_of
-from reports.publishing import as_json, publish, stems, up_to_date
+from reports.publishing import as_json, plain_json, publish, stems, up_to_date
 from reports.rendering import picture, rendered
 from reports.survival import (
     HOLDS,
@@ -101,7 +101,8 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
     )
     content = {
         "title": title, "command": command, "of": survival.of, "lead": begin, "about": dict(survival.about),
-        "statements": _plain(said), "settings": _plain(seen), "marks": {"head": grid.head, "rows": grid.rows},
+        "statements": plain_json(records(said)), "settings": plain_json(records(seen)),
+        "marks": {"head": grid.head, "rows": grid.rows},
         "figures": {figure.name: figure.caption for figure in drawn},
     }  # fmt: skip
     files = {"index.html": page.encode(), f"{STEM}.json": as_json(content)}
@@ -203,11 +204,3 @@ def _studies(survival: Survival) -> Table:
         counts = [str(int(states.get(state, 0))) for state in (DONE, FAILED, MISSING)]
         rows.append([setting.axis, setting.name, str(setting.step), setting.seen.rule, *counts])
     return Table(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows)
-
-
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    def plain(value: Any) -> Any:
-        value = value.item() if isinstance(value, np.generic) else value
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return [{name: plain(value) for name, value in row.items()} for row in records(frame)]
