@@ -199,9 +199,8 @@ def test_what_was_declared_without_inference_regret_does_not_claim_it() -> None:
 
 
 def test_over_several_benchmarks_the_endpoint_is_another_and_single_ones_explore() -> None:
-    one, several = (
-        Declared(Comparison((Arm("rs", "rs"),), names, (0,)), "", ()).said()[0] for names in (("toy",), ("toy", "other"))
-    )
+    wanted = (Comparison((Arm("rs", "rs"),), names, (0,)) for names in (("toy",), ("toy", "other")))
+    one, several = (Declared(comparison, "", ()).said()[0] for comparison in wanted)
     assert "the observed regret of the incumbent (rule maxfid) at the budget" in one and "over benchmarks" not in one
     assert "over benchmarks, the anytime score of the observed regret of the incumbent (rule maxfid)" in several
     assert "single benchmarks" in several and several.endswith("is exploratory.")

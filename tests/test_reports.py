@@ -532,6 +532,13 @@ def test_the_best_and_those_not_told_apart_from_it_are_marked() -> None:
     assert best["rs"] == (result.pairs["verdict"][0] != "better")
 
 
+def test_what_met_other_data_than_the_best_is_not_marked_with_it() -> None:
+    studies, events, facts = fake(4, failed=False)
+    data = studies["arm"].map({"rs": "one", "bo": "one", "asha": "other", "mobster": "other"})
+    best = set(summarise(studies.assign(data=data), events, facts).table.query("best")["arm"])
+    assert best and (best <= {"rs", "bo"} or best <= {"asha", "mobster"})
+
+
 # Numbers in words
 
 
@@ -814,6 +821,30 @@ def test_files_of_a_former_report_are_removed_and_no_others(tmp_path: Path) -> N
     assert not [name for name in names_in(tmp_path) if "old" in name]
     assert not (tmp_path / "studies/old").exists()
     assert (tmp_path / "figures/mine.txt").exists()
+
+
+@pytest.mark.usefixtures("svg_only")
+@pytest.mark.parametrize("benchmarks", [("lm",), ("lm", "other")], ids=["one", "several"])
+def test_a_brief_report_is_one_page_each_figure_and_table_in_one_form(
+    benchmarks: tuple[str, ...], tmp_path: Path
+) -> None:
+    arms = {"rs": SMALL["rs"], "asha": SMALL["asha"]}
+    write_page(tmp_path, fake(3, arms, benchmarks, failed=False), brief=True)
+    names = [Path(name) for name in names_in(tmp_path)]
+    assert {str(name) for name in names if name.parent == Path()} == {
+        "index.html", "report.json", "style.css", "summary.md"
+    }  # fmt: skip
+    assert {(name.parent.name, name.suffix) for name in names if name.parent != Path()} == {
+        ("figures", ".csv"), ("figures", ".svg"), ("tables", ".csv")
+    }  # fmt: skip
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<script" not in html and html.count("<figure") == html.count(".csv")
+    told = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    places = [*re.findall(r'(?:href|src)="([^"]*)"', html), *re.findall(r"\]\(([^)]*)\)", told)]
+    assert {place for place in places if not (tmp_path / place).is_file()} == set()
+    drawn = {name.as_posix() for name in names if name.suffix == ".svg"}
+    assert drawn <= set(places) and ("figures/anytime-lm.svg" in drawn) == (len(benchmarks) == 1)
+    assert told.rstrip().endswith("python -m harness compare\npython -m harness report out\n```")
 
 
 def one_seed() -> tuple[Any, Any, Any]:

@@ -19,6 +19,7 @@ from scipy import stats
 from reports import drawing, resources, style, suite_figures, suite_tables, table, text
 from reports.answer import caveats
 from reports.figures import critical_difference, decision_overhead, heat_map, pairwise
+from reports.markdown import code, markdown
 from reports.outcomes import unique
 from reports.statistics.scores import anytime_score
 from reports.suite import curves
@@ -168,6 +169,17 @@ def test_nothing_is_pooled_that_must_not_be() -> None:
         assert said in words
 
 
+def test_methods_that_met_different_data_are_not_taken_together() -> None:
+    studies, events, facts = made()
+    other = (studies["arm"] == "slow") & (studies["benchmark"] == "task0")
+    summary = summarise(studies.assign(data=np.where(other, "aa", "bb")), events, facts)
+    assert summary.suite.selection.benchmarks == NAMES[1:]
+    assert "task0: its methods met different data" in " ".join(suite_tables.statements(summary))
+    table = summary.table.set_index(["benchmark", "arm"])
+    assert table.loc["task0", "rank"].isna().all() and table.loc["task1", "rank"].notna().all()
+    assert not table.loc[("task0", "slow"), "best"] and table.loc["task0", "best"].any()
+
+
 def looked_up(frames: Frames, on_test: Callable[[float], float] | None = None) -> Frames:
     """The same comparison where the configs of all trials were looked up, and judged on test where that is a metric."""
     studies, events, facts = frames
@@ -288,7 +300,25 @@ def test_with_one_benchmark_only_what_makes_sense_is_drawn(monkeypatch: pytest.M
         *names, "suite-curve", "average-rank", "target-profile", "heat-map", "pairwise", "critical-difference",
         "practical-equivalence",
     }  # fmt: skip
-    assert not suite_tables.over_benchmarks(one)
+    assert list(suite_tables.over_benchmarks(one)) == ["targets"]
+
+
+def test_on_a_single_benchmark_times_to_targets_have_a_table_and_no_bootstrap_of_so_few() -> None:
+    one = summarise(*made(names=("task0",)))
+    words = suite_tables.time_to_target(one)
+    assert words.head == [
+        "method", "best 10 %", "best 1 %", "sooner than slow: best 10 %", "sooner than slow: best 1 %"
+    ]  # fmt: skip
+    assert [row[0] for row in words.rows] == list(QUALITY) and "interval" not in words.caption
+    assert one.suite.targets[["speed_up_low", "speed_up_high"]].isna().all(axis=None)
+    said = markdown(one, "one", ["python a.py", "python b.py"])
+    assert said.index("## task0") < said.index("### Expected running time") < said.index("## Environment")
+    assert said.endswith("## Where it comes from\n\n```sh\npython a.py\npython b.py\n```\n")
+    assert len(suite_tables.time_to_target(summarise(*made(("fast",), ("task0",)))).head) == 3
+
+
+def test_a_command_shows_as_it_is_in_markdown() -> None:
+    assert code(["echo '```'", "b"]) == "````sh\necho '```'\nb\n````"
 
 
 def test_where_the_resource_went_adds_up() -> None:

@@ -163,6 +163,7 @@ def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> No
     assert files == {name: (tmp_path / "two" / name).read_bytes() for name in files}
     said = files[Path("index.html")].decode()
     assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;&amp;" in said
+    assert '<a href="figures/survival-l-m.csv">CSV</a>' in said and "made by <code>survive &lt;x&gt;</code>" in said
     told = survival_page.read(tmp_path / "one", "own digest")
     assert told is not None and told.digest == "all"
     assert "tells 1 of 1 pair apart" in told.lines[0] and told.lines[1].startswith(f"{odd} is better than b on l<m")
