@@ -171,8 +171,8 @@ def _timeline(summary: Summary, events: pd.DataFrame) -> Iterator[Made]:
     """The workers of up to four arms on the first benchmark, with one seed."""
     benchmark = unique(summary.studies["benchmark"])[0]
     here = summary.studies[summary.studies["benchmark"] == benchmark]
-    seed, arms = shown(here)
-    arms = arms[:STUDIES]
+    seed, ran = shown(here)
+    arms = ran[:STUDIES]
     if not arms:
         return
     facts, budget = summary.facts[benchmark], float(here["budget"].max())
@@ -181,4 +181,5 @@ def _timeline(summary: Summary, events: pd.DataFrame) -> Iterator[Made]:
     workers = {arm: int(here.loc[here["arm"] == arm, "workers"].max()) for arm in arms}
     figure = timeline_figure(frames, workers, facts, budget)
     whole = pd.concat([frame.assign(arm=arm) for arm, frame in frames.items()], ignore_index=True)
-    yield timeline, figure, whole, f"{benchmark}, seed {seed}."
+    left = f" The first {STUDIES} methods of {len(ran)}." if len(ran) > STUDIES else ""
+    yield timeline, figure, whole, f"{benchmark}, seed {seed}.{left}"

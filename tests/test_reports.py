@@ -659,6 +659,15 @@ def test_a_method_has_the_same_style_whoever_is_added_behind_it() -> None:
     assert len(set(style.styles(names).values())) == 20
 
 
+def test_with_more_methods_than_colours_curves_differ_by_their_dashes_on_paper_and_in_the_browser() -> None:
+    names = [f"arm{i}" for i in range(20)]
+    looks = [interactive._look(look) for look in style.styles(names).values()]
+    assert len({(look["colour"], look["dash"]) for look in looks}) == 20
+    curve = curves.anytime(summary(), "lm").query("arm == 'rs'")
+    entries = draw_anytime(pd.concat([curve.assign(arm=name) for name in names[:8]])).get_legend().get_lines()
+    assert [entry.get_linestyle() for entry in entries] == ["-"] * 7 + ["--"]
+
+
 def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() -> None:
     frame = pd.DataFrame(
         [

@@ -33,10 +33,11 @@ def curve(axes: Axes, frame: pd.DataFrame, value: str, look: style.Style, *, uni
         axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
     if dotted:
         axes.plot(time[: dotted + 1], center[: dotted + 1], linestyle=":", linewidth=1.1, **line)
-    axes.plot(time[dotted:], center[dotted:], linewidth=1.6, **line)
+    axes.plot(time[dotted:], center[dotted:], linestyle=look.dashes, linewidth=1.6, **line)
     axes.plot(time[-1:], center[-1:], marker=look.marker, markersize=5, color=look.colour, clip_on=False, zorder=5)
     label = f"{style.name(str(arm))} (n = {seeds}" + (f", {failed} failed)" if failed else ")")
-    return Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.6, label=label)
+    entry: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": look.dashes}
+    return Line2D([], [], markersize=5, linewidth=1.6, label=label, **entry)
 
 
 def time_axis(axes: Axes, begin: float, budget: float, clock: str) -> None:

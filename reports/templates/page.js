@@ -61,7 +61,7 @@
     }
     if (group.own) traces.push(line(0, group.own + 1, "dot", 1.6));
     traces.push({
-      ...line(group.own, y.length, "solid", 2.2), hoverinfo: undefined, name: shown(group.name),
+      ...line(group.own, y.length, group.dash, 2.2), hoverinfo: undefined, name: shown(group.name),
       hovertemplate: `${shown(group.name)}: %{y:.5g}<extra></extra>`,
     });
     traces.push({
@@ -253,7 +253,8 @@
       for (const [key, value] of Object.entries({ d, ...more })) path.setAttribute(key, value);
       svg.append(path);
     };
-    if (group.marker) draw("M-12,0H12", { stroke: group.colour, "stroke-width": 2 });
+    const dashes = { dash: "4 2", dot: "2 2" }[group.dash] ?? "none";
+    if (group.marker) draw("M-12,0H12", { stroke: group.colour, "stroke-width": 2, "stroke-dasharray": dashes });
     draw(group.marker ? OUTLINES[group.marker] : "M-12,-5H12V5H-12z", { fill: group.colour });
     return svg;
   }
