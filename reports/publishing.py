@@ -26,9 +26,14 @@ LONGEST = 60
 
 def up_to_date(folder: Path, digest: str) -> bool:
     """Whether the folder holds a whole report of this form, made from inputs with this digest."""
+    return standing(folder) == digest and _stamp(folder).get("form") == FORM
+
+
+def standing(folder: Path) -> str | None:
+    """The digest of what the report in a folder was made from, whatever its form; None where there is no whole one."""
     stamp = _stamp(folder)
     whole = all((folder / name).is_file() for name in stamp.get("files", []))
-    return stamp.get("digest") == digest and stamp.get("form") == FORM and whole
+    return stamp.get("digest") if whole else None
 
 
 def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 from reports import style, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.page_figures import files_of
-from reports.publishing import as_json, plain_json, publish, stems, up_to_date
+from reports.publishing import as_json, plain_json, publish, standing, stems
 from reports.rendering import picture, rendered
 from reports.survival import (
     HOLDS,
@@ -80,7 +80,7 @@ class Survival:
 def write(folder: Path, survival: Survival, *, title: str, command: str, digest: str) -> None:
     """Write the page of a survival.
 
-    command: the line that makes it; digest: of the inputs, for `up_to_date`.
+    command: the line that makes it; digest: of the inputs, for `publishing.up_to_date`.
     """
     seen = effects(survival.settings)
     said = statements(seen)
@@ -112,28 +112,27 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
 
 
 def read(folder: Path, of: str) -> Told | None:
-    """What was found in a folder; None where nothing was, or a writer was interrupted.
+    """What was found in a folder, by this form of the page or an earlier one; None where nothing whole is there.
 
     of: digest of the comparison's own studies; where they are no longer those that the page is of, the lead says so.
     """
-    from reports.drawing import FORMATS, Drawn
-
-    try:
-        digest = json.loads((folder / "report.json").read_text(encoding="utf-8"))["digest"]
-        if not up_to_date(folder, digest):
-            return None
-        plain = json.loads((folder / f"{STEM}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    digest = standing(folder)
+    if digest is None:
         return None
-    formats = (*FORMATS, "csv")
-    figures = [
-        Drawn(name, caption, {suffix: (folder / f"figures/{name}.{suffix}").read_bytes() for suffix in formats})
-        for name, caption in plain["figures"].items()
-    ]
+    plain = json.loads((folder / f"{STEM}.json").read_text(encoding="utf-8"))
+    figures = [_drawn(folder, name, caption) for name, caption in plain["figures"].items()]
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
     lines = [lead, *(row["statement"] for row in plain["statements"])]
     digest = digest if plain["of"] == of else f"{digest} is outdated"
     return Told(lines, Table(plain["marks"]["head"], plain["marks"]["rows"], OWN), figures, digest)
+
+
+def _drawn(folder: Path, name: str, caption: str) -> Drawn:
+    """A figure as it was written, in the formats in which it is there."""
+    from reports.drawing import FORMATS, Drawn
+
+    files = {suffix: folder / f"figures/{name}.{suffix}" for suffix in (*FORMATS, "csv")}
+    return Drawn(name, caption, {suffix: file.read_bytes() for suffix, file in files.items() if file.is_file()})
 
 
 def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Table:

@@ -173,6 +173,12 @@ def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> No
     assert outdated is not None and outdated.lines[0].startswith(survival_page.OUTDATED)
     assert outdated.digest != told.digest
     assert survival_page.read(tmp_path, "own digest") is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "FORM", publishing.FORM + 1)
+        assert not publishing.up_to_date(tmp_path / "one", "all")  # made anew where `survive` runs, shown until then
+        assert survival_page.read(tmp_path / "one", "own digest") == told
+    (tmp_path / "one" / "index.html").unlink()
+    assert survival_page.read(tmp_path / "one", "own digest") is None
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
