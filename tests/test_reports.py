@@ -832,11 +832,11 @@ def test_files_of_a_former_report_are_removed_and_no_others(tmp_path: Path) -> N
     assert (tmp_path / "figures/mine.txt").exists()
 
 
-@pytest.mark.usefixtures("svg_only")
 @pytest.mark.parametrize("benchmarks", [("lm",), ("lm", "other")], ids=["one", "several"])
 def test_a_brief_report_is_one_page_each_figure_and_table_in_one_form(
-    benchmarks: tuple[str, ...], tmp_path: Path
+    benchmarks: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(drawing, "FORMATS", {suffix: drawing.FORMATS[suffix] for suffix in ("svg", "png")})
     arms = {"rs": SMALL["rs"], "asha": SMALL["asha"]}
     write_page(tmp_path, fake(3, arms, benchmarks, failed=False), brief=True)
     names = [Path(name) for name in names_in(tmp_path)]
