@@ -150,7 +150,7 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
         overview=_overview(summary),
         links={} if report.brief else {name: report.place(name) for name in names},
         benchmark=_benchmark(summary, names[0]) if len(names) == 1 else None,
-        survived=survived and {"lines": survived.lines, "marks": survived.marks, "figures": others.shown("")},
+        survived=survived and {**survived._asdict(), "figures": others.shown("")},
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
         command=report.command,

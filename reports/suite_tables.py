@@ -18,7 +18,7 @@ from reports.suite.pairs import BETTER, REGION
 from reports.suite.suite import FINAL, HYPERVOLUME, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
 from reports.summary import Summary
 from reports.table import Table, bold_rows, csv, latex
-from reports.tables import completeness, differences, methods
+from reports.tables import benchmarks, completeness, differences, methods
 
 IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL, HYPERVOLUME)
 """The quantities of the main table, those that are known."""
@@ -78,7 +78,7 @@ def per_benchmark(summary: Summary) -> Table:
     """A row a benchmark, a column a method: the regret at the budget, in bold the best and all that are like it."""
     arms, rows, bold = unique(summary.studies["arm"]), list[list[str]](), set[tuple[int, int]]()
     numbers: list[dict[str, Any]] = []
-    for row, name in enumerate(unique(summary.table["benchmark"])):
+    for row, name in enumerate(benchmarks(summary)):
         known = {entry["arm"]: entry for entry in records(summary.table[summary.table["benchmark"] == name])}
         shown = "loss" if scale(summary.facts[name]) is None else "regret"
         of = shown if shown == "regret" else str(summary.facts[name].get("metric", "loss"))
@@ -149,7 +149,7 @@ def pairwise(summary: Summary) -> Table:
 def environment(summary: Summary) -> Table:
     """What each benchmark was, as far as a number can depend on it."""
     rows: list[dict[str, Any]] = []
-    for name in unique(summary.studies["benchmark"]):
+    for name in benchmarks(summary):
         facts, here = summary.facts[name], summary.studies[summary.studies["benchmark"] == name]
         levels = list(facts["levels"])
         rows.append(
@@ -219,7 +219,7 @@ def best(summary: Summary) -> set[str]:
 
 def _together(summary: Summary) -> bool:
     """Whether there are several benchmarks, which can be taken together."""
-    return len(unique(summary.studies["benchmark"])) > 1
+    return len(benchmarks(summary)) > 1
 
 
 def _what(summary: Summary) -> str:

@@ -51,13 +51,14 @@ class Setting(NamedTuple):
 class Told(NamedTuple):
     """What was found, as the terminal and the report of the comparison show it.
 
-    lines: the lead, then a statement a pair; digest: of all of it.
+    lines: the lead, then a statement a pair; digest: of all of it; command: the line that makes it.
     """
 
     lines: list[str]
     marks: Table
     figures: list[Drawn]
     digest: str
+    command: str
 
 
 def effects(settings: Sequence[Setting]) -> pd.DataFrame:

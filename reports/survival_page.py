@@ -124,7 +124,8 @@ def read(folder: Path, of: str) -> Told | None:
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
     lines = [lead, *(row["statement"] for row in plain["statements"])]
     digest = digest if plain["of"] == of else f"{digest} is outdated"
-    return Told(lines, Table(plain["marks"]["head"], plain["marks"]["rows"], OWN), figures, digest)
+    grid = Table(plain["marks"]["head"], plain["marks"]["rows"], OWN)
+    return Told(lines, grid, figures, digest, plain["command"])
 
 
 def _drawn(folder: Path, name: str, caption: str) -> Drawn:

@@ -15,7 +15,7 @@ from harness import catalog
 from harness.__main__ import app
 from harness.comparison import Arm, Comparison
 from harness.compose import fetching, suites
-from harness.compose.comparisons import compare, declared, facts_of
+from harness.compose.comparisons import compare, declared, facts_of, title_of
 from harness.compose.declarations import comparison_from_toml, comparison_of
 from harness.compose.studies import model_of, overridden, simulate, studies_of, study_of
 from harness.methods import parse_method
@@ -249,3 +249,8 @@ def test_published_comparisons_name_methods_and_benchmarks_that_there_are() -> N
         plain = comparison_from_toml(path)
         assert all(parse_method(fields.get("method", label)) for label, fields in plain["arms"].items())
         assert all(name in suites.suites() or catalog.find_benchmark(name) for name in plain["benchmarks"])
+
+
+def test_the_title_of_a_report_names_the_first_of_many() -> None:
+    many = Comparison(tuple(Arm(f"arm{place}", "rs") for place in range(8)), ("branin", "hartmann3"), (0,))
+    assert title_of(many) == "arm0, arm1, arm2, arm3, arm4, arm5 and 2 more on branin, hartmann3"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from test_reports import SMALL, fake, write_page
 from toys import toy_data
 from typer.testing import CliRunner
 
@@ -169,6 +170,11 @@ def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> No
     assert "tells 1 of 1 pair apart" in told.lines[0] and told.lines[1].startswith(f"{odd} is better than b on l<m")
     assert [row[0] for row in told.marks.rows] == ["as compared", "setting 1"]
     assert told.marks.rows[1][1].startswith("✗")
+    studies = fake(2, {"rs": SMALL["rs"]}, failed=False)
+    write_page(tmp_path / "report", studies, static=True, survived=told)
+    shown = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert shown.count("made by <code>survive &lt;x&gt;</code>") == 1 and told.lines[1].startswith(odd)
+    assert (tmp_path / "report" / "figures" / "survival-l-m.csv").is_file()
     outdated = survival_page.read(tmp_path / "one", "another")
     assert outdated is not None and outdated.lines[0].startswith(survival_page.OUTDATED)
     assert outdated.digest != told.digest
