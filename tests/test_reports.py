@@ -825,8 +825,11 @@ def svg_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("svg_only")
 def test_files_of_a_former_report_are_removed_and_no_others(tmp_path: Path) -> None:
     write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, ("old", "lm"), failed=False), static=True)
+    among = (tmp_path / "benchmarks/lm.html").read_text(encoding="utf-8")
     (tmp_path / "figures/mine.txt").write_text("mine")
     write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, failed=False))
+    alone = (tmp_path / "benchmarks/lm.html").read_text(encoding="utf-8")
+    assert "is exploratory" not in alone and "is exploratory" in among
     assert not [name for name in names_in(tmp_path) if "old" in name]
     assert not (tmp_path / "studies/old").exists()
     assert (tmp_path / "figures/mine.txt").exists()
