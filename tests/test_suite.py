@@ -381,6 +381,9 @@ def test_odd_names_show_as_text_in_every_form() -> None:
     latex = table.latex(odd_table())
     assert r"a\textless{}b\&c=\_d\textbackslash{}e\textquotedbl{}f \%\$\#\{g\}\textasciitilde{}" in latex
     assert r"& \textbf{0.50} \\" in latex and r"\begin{tabular}{lr}" in latex and r"\toprule" in latex
+    rows = table.latex(table.Table(["a"], [["[1pt]"], ["*"], ["b [c]"]])).splitlines()
+    assert [row.strip() for row in rows if row.endswith("\\\\")] == ["a \\\\", "{}[1pt] \\\\", "{}* \\\\", "b [c] \\\\"]
+    assert table.frame_csv(pd.DataFrame({"a": ["\t=1"]})).splitlines()[1].startswith("'")
     markdown = table.markdown(odd_table())
     assert len(markdown.splitlines()) == 5
     assert "a&lt;b&amp;c=\\_d\\\\e" in markdown and "\\|\\*" in markdown and "**0.50**" in markdown

@@ -303,7 +303,7 @@
   const quoted = (cell) => {
     const plain = cell === null || cell === undefined ? "" : String(cell);
     // A spreadsheet would take such a text for a formula.
-    const words = typeof cell === "string" && /^[=+\-@]/.test(cell) ? `'${plain}` : plain;
+    const words = typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) ? `'${plain}` : plain;
     return /[",\n\r]/.test(words) ? `"${words.replace(/"/g, '""')}"` : words;
   };
 
