@@ -87,27 +87,30 @@ def _on_many(summary: Summary, names: Sequence[str], arms: Sequence[str]) -> str
 
 def _together(summary: Summary) -> str:
     """What is said over all benchmarks: who ranks best, from whom it is told apart, and by how much."""
-    suite, best = summary.suite, suite_tables.best(summary)
-    if not best:
+    suite = summary.suite
+    if not len(suite.pairs):
         return "Over all benchmarks nothing can be said: it takes two methods on two benchmarks with a known regret."
-    ranked = suite.ranks.sort_values("rank", kind="stable")
-    lead = str(ranked["arm"].iloc[0])
+    ranked, apart = suite.ranks.sort_values("rank", kind="stable"), suite_tables.told_apart(summary)
+    lead, *others = map(str, ranked["arm"])
     said = (
         f"Over {text.plural(len(suite.selection.benchmarks), 'benchmark')} of "
         f"{text.plural(suite.selection.families, 'family')} {lead} has the best mean rank of anytime scores, "
         f"{ranked['rank'].iloc[0]:.2f}"
     )
-    beaten, alike = [arm for arm in ranked["arm"] if arm not in best], [arm for arm in ranked["arm"] if arm in best]
     if suite.impossible:
         return f"{said}, but a claim over benchmarks {suite.impossible}."
-    others = f"It could not be told apart from {_listed(alike[1:])}." if len(alike) > 1 else ""
+    beaten, above = [arm for arm in others if (lead, arm) in apart], [arm for arm in others if (arm, lead) in apart]
+    alike = [arm for arm in others if arm not in (*beaten, *above)]
+    verb = "is" if len(above) == 1 else "are"
+    rest = [f"{_listed(above)} {verb} better than it all the same, benchmark by benchmark."] if above else []
+    rest += [f"It could not be told apart from {_listed(alike)}."] if alike else []
     if not beaten:
-        return f"{said}, but so small a lead may be luck. {others}"
+        return " ".join([f"{said}, but so small a lead may be luck.", *rest])
     mine = suite.pairs[(suite.pairs[["first", "second"]] == lead).any(axis=1)]
     shifts = mine.loc[mine[["first", "second"]].isin(beaten).any(axis=1), "shift"].abs()
     low, high = text.number(float(shifts.min()), 2), text.number(float(shifts.max()), 2)
     by = low if low == high else f"{low} to {high}"
-    return f"{said}. It is better than {_listed(beaten)}, whose scores (0 to 1) are lower by {by}. {others}"
+    return " ".join([f"{said}. It is better than {_listed(beaten)}, whose scores (0 to 1) are lower by {by}.", *rest])
 
 
 def _by_hypervolume(summary: Summary) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from reports import text
-from reports.intervals import ALPHA
 from reports.outcomes import records, unique
 from reports.regret import scale
 from reports.suite import targets
@@ -193,28 +192,32 @@ def statements(summary: Summary) -> list[str]:
         ]
     if suite.impossible:
         said.append(f"A claim over benchmarks {suite.impossible}.")
-    shown, lead = suite.pairs, suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0]
+    shown = suite.pairs
     if len(shown) > MOST:
-        shown = shown[(shown["first"] == lead) | (shown["second"] == lead)]
+        shown = shown[(shown[["first", "second"]] == lead(summary)).any(axis=1)]
     said += [f"{statement}." for statement in shown["statement"]]
     rest = len(suite.pairs) - len(shown)
     return [*said, f"The other {text.plural(rest, 'pair')} stand in the table of pairs."] if rest else said
 
 
 def best(summary: Summary) -> set[str]:
-    """The best-ranked method over benchmarks, and all that are not told apart from it; empty without pairs."""
-    suite = summary.suite
-    if not len(suite.pairs):
+    """The best-ranked method over benchmarks, and all that it is not better than; empty without pairs."""
+    if not len(summary.suite.pairs):
         return set()
-    lead = str(suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
-    worse = suite.pairs[suite.pairs["holm"] <= ALPHA]
-    told = {
-        str(name)
-        for row in records(worse)
-        if lead in (row["first"], row["second"])
-        for name in (row["first"], row["second"])
-    }
-    return {*suite.selection.arms} - told | {lead}
+    first = lead(summary)
+    return {*summary.suite.selection.arms} - {other for better, other in told_apart(summary) if better == first}
+
+
+def lead(summary: Summary) -> str:
+    """The method with the best mean rank over benchmarks."""
+    return str(summary.suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
+
+
+def told_apart(summary: Summary) -> list[tuple[str, str]]:
+    """The pairs of methods that are told apart over benchmarks, the better one first."""
+    told = [row for row in records(summary.suite.pairs) if row["verdict"] == BETTER]
+    pairs = [(str(row["first"]), str(row["second"]), row["shift"]) for row in told]
+    return [(first, second) if shift > 0 else (second, first) for first, second, shift in pairs]
 
 
 def _together(summary: Summary) -> bool:
@@ -227,7 +230,7 @@ def _what(summary: Summary) -> str:
     return (
         f"Methods over {len(suite.selection.benchmarks)} benchmarks of "
         f"{text.plural(suite.selection.families, 'family')}, with 95 % intervals for these benchmarks. "
-        "Bold: the best rank, and all not told apart from it."
+        "Bold: the best rank, and all that it could not be shown to be better than."
     )
 
 

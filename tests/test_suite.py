@@ -17,7 +17,7 @@ from rich.console import Console
 from scipy import stats
 
 from reports import drawing, resources, style, suite_figures, suite_tables, table, text
-from reports.answer import caveats
+from reports.answer import answer, caveats
 from reports.figures import critical_difference, decision_overhead, heat_map, pairwise
 from reports.markdown import code, markdown
 from reports.outcomes import unique
@@ -144,6 +144,19 @@ def test_what_cannot_be_significant_by_design_is_said() -> None:
     enough = suite_of(made(("slow", "fast")))
     assert not enough.impossible
     assert "fast is better than slow over benchmarks" in enough.pairs["statement"][0]
+
+
+def test_who_ranks_best_is_not_called_better_than_who_beats_it_pair_by_pair() -> None:
+    """A mean rank depends on who else is compared, so the two may disagree."""
+    summary = summarise(*made(("slow", "fast")))
+    assert suite_tables.told_apart(summary) == [("fast", "slow")] and suite_tables.best(summary) == {"fast"}
+    assert "fast has the best mean rank" in answer(summary) and "It is better than slow" in answer(summary)
+    ranks = summary.suite.ranks.assign(rank=[1.4, 1.6])
+    turned = replace(summary, suite=replace(summary.suite, ranks=ranks))
+    said = answer(turned)
+    assert "slow has the best mean rank" in said and "fast is better than it all the same" in said
+    assert "It is better than" not in said and "told apart from fast" not in said
+    assert suite_tables.best(turned) == {"slow", "fast"}
 
 
 def test_nothing_is_pooled_that_must_not_be() -> None:
