@@ -121,7 +121,7 @@ def lead(statements: pd.DataFrame, settings: int) -> str:
             f"{begin} It tells none of its {text.plural(len(statements), 'pair')} apart, so it makes no statement that "
             "a setting could overturn; shown is who is ahead in each."
         )
-    everywhere = int((made["settings"] == made[HOLDS]).sum())
+    everywhere = int(((made["settings"] > 0) & (made["settings"] == made[HOLDS])).sum())
     turned = int((made[OTHER] + made[REVERSED] > 0).sum())
     return (
         f"{begin} It tells {len(made)} of {text.plural(len(statements), 'pair')} apart. Statements that hold in every "

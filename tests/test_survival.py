@@ -120,6 +120,7 @@ def test_a_setting_that_touches_nothing_counts_for_nothing() -> None:
     said = found.statements(found.effects(settings(seen_of(losses)))).iloc[0]
     assert (said["settings"], said[found.UNTOUCHED]) == (0, 1)
     assert said["statement"].endswith("no setting says more of them than the comparison itself.")
+    assert "hold in every setting: 0;" in found.lead(pd.DataFrame([said]), 1)
 
 
 def test_one_arm_alone_has_nothing_to_survive() -> None:
