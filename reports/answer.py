@@ -183,12 +183,14 @@ def _value(row: Mapping[str, Any], name: str) -> str:
 
 def _seeds(summary: Summary) -> list[str]:
     counts = summary.studies.groupby("benchmark", sort=False)["seed"].nunique()
-    few = sorted({int(count) for count in counts if count < FEW})
-    if not few:
+    least = int(counts.min())
+    if least >= FEW:
         return []
-    if few[0] == 1:
-        return ["One seed: it tells nothing of how much is luck, so there are no intervals and no tests."]
-    return [f"{few[0]} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
+    names = [str(name) for name, count in counts.items() if count == least]
+    where = "" if len(names) == len(counts) else f"{_listed(names)}: "
+    if least == 1:
+        return [f"{where}One seed tells nothing of how much is luck, so there are no intervals and no tests."]
+    return [f"{where}{least} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
 
 
 def _by_inference(summary: Summary) -> list[str]:
