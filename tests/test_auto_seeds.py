@@ -39,7 +39,7 @@ def outcomes(losses: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Losses of each arm on each benchmark, one a seed, as the report counts them."""
     return pd.DataFrame(
         [
-            {"benchmark": benchmark, "arm": arm, "seed": seed, "counted": loss}
+            {"benchmark": benchmark, "arm": arm, "seed": seed, "counted": loss, "data": benchmark}
             for benchmark, arms in losses.items()
             for arm, values in arms.items()
             for seed, loss in enumerate(values)
@@ -76,6 +76,17 @@ def test_a_contrast_is_the_mean_over_benchmarks_of_what_the_report_compares() ->
     assert found["a", "alone"] == pytest.approx(np.log(b) - np.log(a))
     above = outcomes({"x": {"a": [5.0], "b": [0.5]}})
     assert contrasts.contrasts(above, facts, [("a", "b")])["a", "b"] == pytest.approx(np.log(2))
+
+
+def test_arms_that_met_other_data_have_no_contrast_there() -> None:
+    seen = outcomes({"x": {"a": [0.1, 0.2], "b": [0.2, 0.2]}, "y": {"a": [0.1, 0.1], "b": [0.3, 0.3]}})
+    other = seen.assign(data=seen["data"].where((seen["arm"] != "a") | (seen["benchmark"] != "x"), "another table"))
+    found = contrasts.contrasts(other, {"x": FACTS, "y": FACTS}, [("a", "b")])["a", "b"]
+    assert found == pytest.approx([np.log(1 / 3)] * 2)
+    nowhere = seen.assign(data=seen["arm"])
+    assert contrasts.contrasts(nowhere, {"x": FACTS, "y": FACTS}, [("a", "b")]) == {}
+    gone = seen.assign(counted=seen["counted"].where(seen["arm"] != "a"), data=seen["data"].where(seen["arm"] != "a"))
+    assert np.isnan(contrasts.contrasts(gone, {"x": FACTS, "y": FACTS}, [("a", "b")])["a", "b"]).all()
 
 
 def test_without_a_ruler_losses_are_compared_on_logs_where_all_are_positive() -> None:
