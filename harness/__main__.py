@@ -118,8 +118,10 @@ def _command() -> str:
     return "python -m harness " + shlex.join(sys.argv[1:])
 
 
-def _report(folder: Path, out: Path | None, *, static: bool = False, as_json: bool = False) -> None:
-    summary, drawn = comparisons.report(folder, out, static=static)
+def _report(
+    folder: Path, out: Path | None, *, static: bool = False, brief: bool = False, as_json: bool = False
+) -> None:
+    summary, drawn = comparisons.report(folder, out, static=static, brief=brief)
     if as_json:
         typer.echo(json.dumps(summary.numbers(), indent=1))
         return
@@ -139,10 +141,11 @@ def report(
     results: Annotated[Path, typer.Argument(help="the folder that `compare` filled")],
     out: Annotated[Path | None, typer.Option(help="where the report goes; by default beside the results")] = None,
     static: Annotated[bool, typer.Option("--static", help="without scripts: every figure as files")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="the first page only, in few and small files")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print every number as JSON")] = False,
 ) -> None:
     """Draw the report of a comparison again from its store."""
-    _report(results, out, static=static, as_json=as_json)
+    _report(results, out, static=static, brief=brief, as_json=as_json)
 
 
 @app.command()

@@ -38,13 +38,15 @@ class Endpoint:
     """What the statements of a comparison are about, declared before it runs; whatever else is looked at explores.
 
     rule: says which trial is the incumbent; metric: what is taken of it; time: when; beside: what stands beside it, of
-    the same config, and leads to no verdict of its own; empty in what was declared without it.
+    the same config, and leads to no verdict of its own; together: what of the metric is compared over several
+    benchmarks, in place of its value at one time. The last two are empty in what was declared without them.
     """
 
     rule: str = "maxfid"
     metric: str = "observed regret"
     time: str = "budget"
     beside: str = "inference regret"
+    together: str = "anytime score"
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ class Comparison:
     """A declaration of what shall be compared.
 
     overrides: fields of every benchmark, as JSON; own: fields of single benchmarks, by name, which `overrides` and arms
-    set anew; shared: how many first configs all arms have in common, by default
-    as many as workers; finished_trials: end each study after so many; until: where seeds are added as they are needed,
-    when to stop: `seeds` are then those that there are by now.
+    set anew; shared: how many first configs all arms have in common, by default as many as workers; finished_trials:
+    end each study after so many; until: where seeds are added as they are needed, when to stop: `seeds` are then those
+    that there are by now.
     """
 
     arms: tuple[Arm, ...]
@@ -121,7 +123,7 @@ class Comparison:
         )
         fields["benchmarks"], fields["seeds"] = tuple(plain["benchmarks"]), tuple(plain["seeds"])
         if "endpoint" in plain:
-            fields["endpoint"] = Endpoint(**{"beside": "", **plain["endpoint"]})
+            fields["endpoint"] = Endpoint(**{"beside": "", "together": "", **plain["endpoint"]})
         if until := plain.get("until"):
             contrasts = tuple((one, other) for one, other in until["contrasts"])
             fields["until"] = Until(until["width"], tuple(until["looks"]), contrasts)

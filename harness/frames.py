@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.loop import Reason
-from harness.study import KINDS, Record
+from harness.study import KINDS, Record, Study
 from harness.types import NANOSECONDS, Status
 
 SAID = ("", *dict.fromkeys(word.name.lower() for word in (*Status, *Reason)))
@@ -59,6 +59,20 @@ def frames(
     kept = [key for key in lengths if key in rows]
     studies = pd.DataFrame([rows[key] for key in kept])
     return studies, _frame(events, studies, [lengths[key] for key in kept])
+
+
+def with_missing(studies: pd.DataFrame, wanted: Iterable[Study]) -> pd.DataFrame:
+    """The rows of all wanted studies, in their order; of one that is not there only its names, workers and budget.
+
+    studies: as `frames` gives them, with whatever columns more; those that nobody wants are left out.
+    """
+    if studies.empty:
+        return studies
+    names, fields = ["arm", "benchmark", "seed"], ["workers", "budget"]
+    asked = [(one.arm, one.benchmark.name, one.seed, one.benchmark.workers, one.benchmark.budget) for one in wanted]
+    frame = pd.DataFrame(asked, columns=[*names, *fields]).astype({"budget": float})
+    whole = frame.merge(studies.drop(columns=fields), how="left", on=names)
+    return whole.fillna({"why": "", "error": ""})
 
 
 def _frame(events: dict[str, Any], studies: pd.DataFrame, lengths: Sequence[int]) -> pd.DataFrame:

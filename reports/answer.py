@@ -10,6 +10,7 @@ import numpy as np
 from reports import suite_tables, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.pairs import ALIKE, BETTER, NO_DATA
+from reports.suite.suite import HYPERVOLUME
 from reports.summary import Summary
 
 FEW = 5
@@ -23,9 +24,8 @@ def answer(summary: Summary) -> str:
         return f"Only {arms[0]} was run, so there is nothing to compare it with; below is how it did. {_ran(summary)}"
     if (summary.studies["state"] != DONE).all():
         return f"Nothing can be concluded: no study came to its end. {_ran(summary)}"
-    if len(names) == 1:
-        return f"{_on_one(summary, names[0])} {_ran(summary)}"
-    return f"{_on_many(summary, names, arms)} {_ran(summary)}"
+    said = _on_one(summary, names[0]) if len(names) == 1 else _on_many(summary, names, arms)
+    return " ".join(part for part in (said, _by_hypervolume(summary), _ran(summary)) if part)
 
 
 def caveats(summary: Summary) -> list[str]:
@@ -87,27 +87,41 @@ def _on_many(summary: Summary, names: Sequence[str], arms: Sequence[str]) -> str
 
 def _together(summary: Summary) -> str:
     """What is said over all benchmarks: who ranks best, from whom it is told apart, and by how much."""
-    suite, best = summary.suite, suite_tables.best(summary)
-    if not best:
+    suite = summary.suite
+    if not len(suite.pairs):
         return "Over all benchmarks nothing can be said: it takes two methods on two benchmarks with a known regret."
-    ranked = suite.ranks.sort_values("rank", kind="stable")
-    lead = str(ranked["arm"].iloc[0])
+    ranked, apart = suite.ranks.sort_values("rank", kind="stable"), suite_tables.told_apart(summary)
+    lead, *others = map(str, ranked["arm"])
     said = (
         f"Over {text.plural(len(suite.selection.benchmarks), 'benchmark')} of "
         f"{text.plural(suite.selection.families, 'family')} {lead} has the best mean rank of anytime scores, "
         f"{ranked['rank'].iloc[0]:.2f}"
     )
-    beaten, alike = [arm for arm in ranked["arm"] if arm not in best], [arm for arm in ranked["arm"] if arm in best]
     if suite.impossible:
         return f"{said}, but a claim over benchmarks {suite.impossible}."
-    others = f"It could not be told apart from {_listed(alike[1:])}." if len(alike) > 1 else ""
+    beaten, above = [arm for arm in others if (lead, arm) in apart], [arm for arm in others if (arm, lead) in apart]
+    alike = [arm for arm in others if arm not in (*beaten, *above)]
+    verb = "is" if len(above) == 1 else "are"
+    rest = [f"{_listed(above)} {verb} better than it all the same, benchmark by benchmark."] if above else []
+    rest += [f"It could not be told apart from {_listed(alike)}."] if alike else []
     if not beaten:
-        return f"{said}, but so small a lead may be luck. {others}"
+        return " ".join([f"{said}, but so small a lead may be luck.", *rest])
     mine = suite.pairs[(suite.pairs[["first", "second"]] == lead).any(axis=1)]
     shifts = mine.loc[mine[["first", "second"]].isin(beaten).any(axis=1), "shift"].abs()
     low, high = text.number(float(shifts.min()), 2), text.number(float(shifts.max()), 2)
     by = low if low == high else f"{low} to {high}"
-    return f"{said}. It is better than {_listed(beaten)}, whose scores (0 to 1) are lower by {by}. {others}"
+    return " ".join([f"{said}. It is better than {_listed(beaten)}, whose scores (0 to 1) are lower by {by}.", *rest])
+
+
+def _by_hypervolume(summary: Summary) -> str:
+    """Who is ahead where all objectives are weighed; empty where there is one, or where that is not known."""
+    frame = summary.suite.aggregates
+    ranked = records(frame[frame["quantity"] == HYPERVOLUME].sort_values("center", ascending=False, kind="stable"))
+    if not ranked or any(np.isnan(row["center"]) for row in ranked):
+        return ""
+    held = text.estimates(*([float(row[end]) for row in ranked] for end in ("center", "low", "high")))
+    said = ", then ".join(f"{row['arm']} with {words}" for row, words in [*zip(ranked, held, strict=True)][:2])
+    return f"By the hypervolume of all objectives the first is {said} of the front's; that is not tested."
 
 
 def _lead(table: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -169,12 +183,14 @@ def _value(row: Mapping[str, Any], name: str) -> str:
 
 def _seeds(summary: Summary) -> list[str]:
     counts = summary.studies.groupby("benchmark", sort=False)["seed"].nunique()
-    few = sorted({int(count) for count in counts if count < FEW})
-    if not few:
+    least = int(counts.min())
+    if least >= FEW:
         return []
-    if few[0] == 1:
-        return ["One seed: it tells nothing of how much is luck, so there are no intervals and no tests."]
-    return [f"{few[0]} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
+    names = [str(name) for name, count in counts.items() if count == least]
+    where = "" if len(names) == len(counts) else f"{_listed(names)}: "
+    if least == 1:
+        return [f"{where}One seed tells nothing of how much is luck, so there are no intervals and no tests."]
+    return [f"{where}{least} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
 
 
 def _by_inference(summary: Summary) -> list[str]:
@@ -237,4 +253,5 @@ def _unrepeatable(name: str, facts: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    """All names in a row: here none is left out."""
+    return text.listed(names, len(names))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from reports import findings, style, text
 from reports.claims import CLAIMS, FAILS, HALF, HOLDS, MARGIN, OPEN, verdicts
 from reports.findings import Findings, Line
 from reports.outcomes import DONE, records, unique
+from reports.publishing import plain_json, stems
 from reports.statistics import aggregates
 from reports.statistics.agreement import Agreement, agreement
 from reports.statistics.bootstrap import Resampled, resample
@@ -110,8 +110,8 @@ def write(
             "seeds": f"{_seeds(small)} and {_seeds(large)}",
         },
         numbers={
-            "verdicts": [{key: _plain(value) for key, value in row.items()} for row in records(decided)],
-            "ranking": {"arms": order.arms, "equal": EQUAL, **{k: _plain(v) for k, v in vars(order.agreed).items()}},
+            "verdicts": plain_json(records(decided)),
+            "ranking": {"arms": order.arms, "equal": EQUAL, **plain_json(vars(order.agreed))},
             "scores": {
                 world.name: {arm: dict(zip(("center", "low", "high"), values, strict=True)) for arm, *values in rows}
                 for world, rows in ((small, _rows(order.arms, order.small)), (large, _rows(order.arms, order.large)))
@@ -199,11 +199,6 @@ def _seeds(world: World) -> str:
     return text.plural(int(world.summary.studies["seed"].nunique()), "seed")
 
 
-def _plain(value: Any) -> Any:
-    plain: Any = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and not np.isfinite(plain) else plain
-
-
 def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) -> list[Any]:
     """For all benchmarks together the poor configs, for each the best loss over time."""
     import matplotlib  # takes a second to import
@@ -225,8 +220,7 @@ def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) ->
             axes.set_ylabel("")
         panels.flat[-1].legend(loc="upper right", ncols=2)
         drawn = [Drawn("poor-configs", caption(poor_configs, ""), save(figure))]
-        for name in names:
+        for name, stem in stems(names).items():
             files = save(anytime_figure(summary, name))
-            stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
             drawn.append(Drawn(f"anytime-{stem}", caption(over_time, f"{name}."), files))
     return drawn

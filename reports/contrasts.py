@@ -7,6 +7,7 @@ and never averaged with the others.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ def check(facts: Facts, width: float) -> None:
 
 
 def contrasts(outcomes: pd.DataFrame, facts: Facts, pairs: Pairs) -> dict[tuple[str, str], Floats]:
-    """The difference of each pair at each seed, a mean over the benchmarks that both arms run on.
+    """The difference of each pair at each seed, a mean over the benchmarks on which both arms meet the same data.
 
     outcomes: as `outcomes.outcomes` gives them. Each of shape (seeds,), NaN where a study is missing, or failed on a
     benchmark without a median config; pairs that meet on no benchmark are left out.
@@ -57,13 +58,25 @@ def contrasts(outcomes: pd.DataFrame, facts: Facts, pairs: Pairs) -> dict[tuple[
         for name, here in outcomes.groupby("benchmark", sort=False)
     }
     rulers = {name: scale(facts[name]) for name in grids}
-    on = _measured(grids, rulers)
+    on, data = _measured(grids, rulers), _data(outcomes)
     found: dict[tuple[str, str], Floats] = {}
     for first, second in pairs:
-        met = [grid[first] - grid[second] for grid in on.values() if {first, second} <= set(grid.columns)]
+        met = [
+            grid[first] - grid[second]
+            for name, grid in on.items()
+            if {first, second} <= set(grid.columns) and len(data[name, first] | data[name, second]) < 2
+        ]
         if met:
             found[first, second] = np.mean([one.to_numpy() for one in met], axis=0)
     return found
+
+
+def _data(outcomes: pd.DataFrame) -> Mapping[tuple[str, str], set[str]]:
+    """The digests of what the studies of each arm on each benchmark met; none where all are missing."""
+    met: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for benchmark, arm, digest in outcomes[["benchmark", "arm", "data"]].dropna().itertuples(index=False):
+        met[str(benchmark), str(arm)].add(str(digest))
+    return met
 
 
 def look(width: float, looks: Sequence[int], outcomes: pd.DataFrame, facts: Facts, pairs: Pairs) -> dict[str, Any]:

@@ -8,13 +8,23 @@ from typing import Any
 from reports import text
 
 
-def endpoint(rule: str, metric: str, time: str, beside: str) -> str:
-    """What the statements are about; beside: what was declared to stand beside it, nothing where that is empty."""
-    also = f"; beside it the {beside} of the same config, on test where there is a test metric" if beside else ""
+def endpoint(rule: str, metric: str, time: str, beside: str, together: str = "") -> str:
+    """What the statements are about.
+
+    beside: what was declared to stand beside it, nothing where that is empty; together: what is compared over several
+    benchmarks, empty where there is one, or where nothing was declared for several.
+    """
+    held, on_test = f"the {metric} of the incumbent (rule {rule})", "on test where there is a test metric"
+    if together:
+        also = f"; beside it that of the {beside}, {on_test}" if beside else ""
+        return (
+            f"Declared before the studies ran: over benchmarks, the {together} of {held}{also}. All else that is "
+            "shown, single benchmarks, other times and rules, ranks, is exploratory."
+        )
+    also = f"; beside it the {beside} of the same config, {on_test}" if beside else ""
     return (
-        f"Declared before the studies ran: the {metric} of the incumbent (rule {rule}) at the {time}, its loss where "
-        f"no best is known{also}. All else that is shown, other times and rules, observed test values, ranks, is "
-        "exploratory."
+        f"Declared before the studies ran: {held} at the {time}, its loss where no best is known{also}. All else that "
+        "is shown, other times and rules, observed test values, ranks, is exploratory."
     )
 
 

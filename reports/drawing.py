@@ -50,6 +50,11 @@ class Drawn(NamedTuple):
     files: dict[str, bytes]
     frame: pd.DataFrame | None = None
 
+    @property
+    def alt(self) -> str:
+        """Which figure it is, and what of, for who cannot see it."""
+        return f"{self.name.replace('-', ' ')}: {self.caption.partition('.')[0]}"
+
 
 def draw(name: str, caption: str, make: Callable[[], Figure], frame: pd.DataFrame) -> Drawn:
     """A figure as files in the style of all figures; frame: its data."""

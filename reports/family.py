@@ -18,7 +18,7 @@ from reports.card import sentences, tables
 from reports.markdown import bullets
 from reports.member import Member
 from reports.page_figures import files_of
-from reports.publishing import publish
+from reports.publishing import publish, stems
 from reports.rendering import picture, rendered
 from reports.table import Table
 
@@ -45,7 +45,8 @@ def write(folder: Path, members: Sequence[Member], *, command: str, digest: str)
     """
     from reports.portraits import draw  # matplotlib takes a second to import
 
-    drawn = {member.name: draw(member) for member in members}
+    stem = stems([member.name for member in members])
+    drawn = {member.name: draw(member, stem[member.name]) for member in members}
     files = {
         "index.html": _page(members, drawn, command).encode(),
         "card.md": _markdown(members, drawn, command).encode(),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports.markdown import bullets
+from reports.markdown import bullets, code
 from reports.page_figures import files_of
 from reports.publishing import as_json, publish
 from reports.rendering import picture, rendered
@@ -51,7 +51,7 @@ def write(folder: Path, found: Findings, *, command: str, stem: str) -> None:
         title=found.title,
         lead=found.lead,
         lines=found.lines,
-        figures=[(picture(figure, _about(figure)), figure.name in found.small) for figure in found.figures],
+        figures=[(picture(figure, figure.alt), figure.name in found.small) for figure in found.figures],
         tables=found.tables,
         how_to_read=found.how_to_read,
         command=command,
@@ -68,14 +68,9 @@ def markdown(found: Findings, command: str) -> str:
     """The page as a Markdown text, its figures as links to their files."""
     parts = [f"# {plain(found.title)}", plain(found.lead), bullets([plain(line.text) for line in found.lines])]
     for figure in found.figures:
-        parts += [f"![{plain(_about(figure))}](figures/{figure.name}.svg)", plain(figure.caption)]
+        parts += [f"![{plain(figure.alt)}](figures/{figure.name}.svg)", plain(figure.caption)]
     for name, table in found.tables:
         parts += [f"## {plain(name)}", grid(table)]
-    parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", f"```sh\n{command}\n```"]
+    parts += ["## How to read this", plain(found.how_to_read), "## Where it comes from", code([command])]
     parts.append(bullets([plain(f"{what}: {value}") for what, value in found.facts.items()]))
     return "\n\n".join(parts) + "\n"
-
-
-def _about(figure: Drawn) -> str:
-    """What a figure is of: the first sentence of its caption."""
-    return figure.caption.partition(".")[0]

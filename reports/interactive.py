@@ -26,6 +26,8 @@ CLASSES = len(style.SHADES)
 """Groups of levels that a reader can tell apart by their shade."""
 BEGIN = 0.01
 """The share of the budget from which curves over benchmarks are shown, as anytime scores count from it."""
+DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+"""What the plotting library calls the dashes of a style."""
 ENDS = {"stopped": "|", "failed": "×"}
 """What is marked at the end of a trial, and how."""
 
@@ -292,7 +294,7 @@ def sampled(curve: pd.DataFrame, room: int, *, log: bool) -> pd.DataFrame:
 
 
 def _look(look: style.Style) -> dict[str, str]:
-    return {"colour": look.colour, "marker": look.marker}
+    return {"colour": look.colour, "marker": look.marker, "dash": DASHES[look.dashes]}
 
 
 def _count(curve: pd.DataFrame) -> str:

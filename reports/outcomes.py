@@ -1,9 +1,10 @@
 """What became of each study that was wanted: done, failed or missing, and the loss that it counts with.
 
-Wanted are all arms on all benchmarks with all seeds that occur on the benchmark. A failed study counts as the median
-random config, whatever it held when it failed; so does one without a finite loss. A missing one (never run, or
-interrupted: the next run continues it) counts with nothing and is shown as missing. An arm that cannot run on a
-benchmark is not wanted there: it has no rows, and stands with its reason in the facts.
+Wanted are all arms on all benchmarks with all seeds that occur on the benchmark; who wants more of them gives a row
+without a reason for each that is not there. A failed study counts as the median random config, whatever it held when it
+failed; so does one without a finite loss. A missing one (never run, or interrupted: the next run continues it) counts
+with nothing and is shown as missing. An arm that cannot run on a benchmark is not wanted there: it has no rows, and
+stands with its reason in the facts.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def not_applicable(facts: Facts, benchmark: str) -> Mapping[str, str]:
 
 
 def state(why: str | None) -> str:
-    """What became of a study that ended so; None if there is no such study."""
-    if why is None or why == "interrupted":
+    """What became of a study that ended so; None, or no word, if there is no such study."""
+    if not why or why == "interrupted":
         return MISSING
     return FAILED if why == "error" else DONE
 

@@ -1,7 +1,8 @@
 """A report as a folder of pages: the answer first, a page per benchmark, a page per method's study.
 
 The figures of a benchmark and of a study are drawn in the browser from the data that lies in their page, by the one
-script beside them; `static` pages hold pictures instead, as files too, and no script. `publishing` writes them.
+script beside them; `static` pages hold pictures instead, as files too, and no script. A `brief` report is the first of
+these only, small enough to be kept beside code. `publishing` writes them.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Report:
     made_by: str
     room: Room | None
     """For the data of figures that the browser draws; None in a static report."""
+    brief: bool
+    """Whether there is the first page only."""
     stem: Mapping[str, str]
     """Of the files of a benchmark."""
     arm_stem: Mapping[str, str]
@@ -74,34 +77,34 @@ def write(
     rule: str = DEFAULT_RULE,
     declared: Sequence[str] = (),
     static: bool = False,
+    brief: bool = False,
     survived: Told | None = None,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
 
     command: the line that makes the comparison; made_by: the one that makes the report; digest: of the inputs, for
     `publishing.up_to_date`; declared: what was before the studies ran, in words; static: with pictures and without
-    scripts; survived: what became of its statements under other settings, where that is known. Raises what `summarise`
-    does.
+    scripts; brief: so and without pages of benchmarks and studies, each figure and table in one form; survived: what
+    became of its statements under other settings, where that is known. Raises what `summarise` does.
     """
     summary = summarise(studies, events, facts, rule, declared)
     names, arms = benchmarks(summary), unique(summary.studies["arm"])
-    room = None if static else Room.of(len(names) * len(arms))
-    shown = study_page.shown(summary, events)
-    report = Report(summary, shown, title, command, made_by, room, stems(names), stems(arms))
-    over_time = {name: _over_time(report, name) for name in names}
-    together = page_figures.over_benchmarks(summary, events, static=static)
-    files = {
-        **_first_page(report, over_time[names[0]] if len(names) == 1 else Figures(), together, survived),
-        **suite_tables.files(summary),
-        "summary.md": markdown(summary, title).encode(),
-        "summary.json": as_json({"title": title, "command": command, **_numbers(summary)}),
-    }
-    for name in names:
-        files |= _benchmark_page(report, name, over_time[name])
-    for study in report.studies:
-        files |= _study_page(report, study)
+    room = None if static or brief else Room.of(len(names) * len(arms))
+    shown = [] if brief else study_page.shown(summary, events)
+    report = Report(summary, shown, title, command, made_by, room, brief, stems(names), stems(arms))
+    own = _over_time(report, names[0]) if len(names) == 1 else Figures()
+    together = page_figures.over_benchmarks(summary, events, static=room is None)
+    files = _first_page(report, own, together, survived)
+    files |= suite_tables.files(summary, ("csv",) if brief else ("csv", "tex"))
+    files["summary.md"] = markdown(summary, title, [command, made_by], (own + together).drawn).encode()
     files["style.css"] = (TEMPLATES / "style.css").read_bytes()
-    publish(folder, files | ({} if static else _scripts()), digest)
+    if not brief:
+        files["summary.json"] = as_json({"title": title, "command": command, **_numbers(summary)})
+        for name in names:
+            files |= _benchmark_page(report, name, own if len(names) == 1 else _over_time(report, name))
+        for study in report.studies:
+            files |= _study_page(report, study)
+    publish(folder, files if room is None else files | _scripts(), digest)
     return summary
 
 
@@ -127,7 +130,8 @@ def _over_time(report: Report, name: str) -> Figures:
 def _first_page(report: Report, own: Figures, together: Figures, survived: Told | None) -> dict[str, bytes]:
     """own: the figures of the only benchmark; together: those over all benchmarks."""
     summary, names = report.summary, benchmarks(report.summary)
-    others = Figures((), survived.figures if survived else [])
+    whole = (own, together, Figures((), survived.figures if survived else []))
+    own, together, others = (figures.slim() if report.brief else figures for figures in whole)
     page = rendered(
         "index.html",
         **_frame(report, own + together, "") | {"figures": own.shown("")},
@@ -144,12 +148,13 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
         completeness=completeness(summary),
         errors=errors(summary),
         overview=_overview(summary),
-        links={name: report.place(name) for name in names},
+        links={} if report.brief else {name: report.place(name) for name in names},
         benchmark=_benchmark(summary, names[0]) if len(names) == 1 else None,
-        survived=survived and {"lines": survived.lines, "marks": survived.marks, "figures": others.shown("")},
+        survived=survived and {**survived._asdict(), "figures": others.shown("")},
         notes=notes(summary),
         how_to_read=HOW_TO_READ,
         command=report.command,
+        numbers=["summary.md"] if report.brief else ["summary.json", "summary.md"],
     )
     return {"index.html": page.encode(), **own.files, **together.files, **others.files}
 
@@ -168,6 +173,7 @@ def _benchmark_page(report: Report, name: str, over_time: Figures) -> dict[str, 
         **_frame(report, figures, "../", ("report", "index.html")),
         title=name,
         here=name,
+        among=len(benchmarks(summary)),
         benchmark=_benchmark(summary, name),
         studies=[(study.arm, f"../{report.place(name, study.arm)}") for study in studies],
         seed=studies[0].seed if studies else None,
@@ -199,6 +205,7 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
         "root": root,
         "crumbs": [(name, f"{root}{place}") for name, place in crumbs],
         "made_by": report.made_by,
+        "live": report.room is not None,
         "figures": figures.shown(root),
         "data": packed(figures.data) if figures.data else "",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +50,22 @@ class Figures:
         return {"figures": [figure for figure, _ in self.live]} if self.live else None
 
     @property
+    def drawn(self) -> list[Drawn]:
+        """All of which there are pictures."""
+        return [*self.pictures, *self.beside]
+
+    @property
     def files(self) -> dict[str, bytes]:
         """The files of the pictures, by their places in the report."""
-        return {
-            place: content for figure in (*self.pictures, *self.beside) for place, content in files_of(figure).items()
-        }
+        return {place: content for figure in self.drawn for place, content in files_of(figure).items()}
+
+    def slim(self) -> Figures:
+        """The same, each picture in the one form that a page shows."""
+        pictures, beside = (
+            [figure._replace(files={"svg": figure.files["svg"]}) for figure in drawn]
+            for drawn in (self.pictures, self.beside)
+        )
+        return replace(self, pictures=pictures, beside=beside)
 
     def shown(self, root: str) -> dict[str, Any]:
         """As the templates take them; root: from the page to the report's folder."""
@@ -72,7 +83,7 @@ def picture(figure: Drawn, root: str) -> dict[str, Any]:
     """A drawn figure as the templates take it."""
     links = {place.rpartition(".")[2]: f"{root}{place}" for place in files_of(figure)}
     files = [(suffix.upper(), links[suffix]) for suffix in ("pdf", "svg", "png", "csv") if suffix in links]
-    return {"alt": figure.caption.partition(".")[0], "caption": figure.caption, "source": links["svg"], "files": files}
+    return {"alt": figure.alt, "caption": figure.caption, "source": links["svg"], "files": files}
 
 
 def files_of(figure: Drawn) -> dict[str, bytes]:

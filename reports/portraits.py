@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, cast
@@ -32,9 +31,8 @@ SMALL = 4.6
 COLUMNS = 3
 
 
-def draw(member: Member) -> list[Drawn]:
-    """The figures of one benchmark for which there is what they show."""
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", member.name)
+def draw(member: Member, stem: str) -> list[Drawn]:
+    """The figures of one benchmark for which there is what they show; stem: of its files."""
     drawn: list[Drawn] = []
     with matplotlib.rc_context(cast(Any, style.RC)):
         for module, figure in figures(member):

@@ -8,13 +8,16 @@ again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-FORM = 5
+import numpy as np
+
+FORM = 6
 """Counts the forms of the report; one of another form is not up to date."""
 
 LONGEST = 60
@@ -23,9 +26,14 @@ LONGEST = 60
 
 def up_to_date(folder: Path, digest: str) -> bool:
     """Whether the folder holds a whole report of this form, made from inputs with this digest."""
+    return standing(folder) == digest and _stamp(folder).get("form") == FORM
+
+
+def standing(folder: Path) -> str | None:
+    """The digest of what the report in a folder was made from, whatever its form; None where there is no whole one."""
     stamp = _stamp(folder)
     whole = all((folder / name).is_file() for name in stamp.get("files", []))
-    return stamp.get("digest") == digest and stamp.get("form") == FORM and whole
+    return stamp.get("digest") if whole else None
 
 
 def publish(folder: Path, files: Mapping[str, bytes], digest: str) -> None:
@@ -45,6 +53,16 @@ def as_json(content: Mapping[str, Any]) -> bytes:
     """Plain content as the bytes of a JSON file, a line a row; ValueError for a number that is not finite."""
     parts = [f"{_dumped(name)}: {_by_row(value)}" for name, value in content.items()]
     return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+
+
+def plain_json(value: Any) -> Any:
+    """Mappings, sequences and numbers, numpy's among them, as JSON has them; what is not finite is None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(entry) for key, entry in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(entry) for entry in cast(Sequence[Any], value)]
+    plain: Any = cast(Any, value).item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def _by_row(value: Any) -> str:

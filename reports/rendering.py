@@ -30,7 +30,8 @@ def rendered(template: str, **content: Any) -> str:
 def picture(figure: Drawn, alt: str) -> dict[str, Any]:
     """A drawn figure as the templates take it, its picture within the page itself."""
     content = base64.b64encode(figure.files["svg"]).decode()
-    files = [(suffix.upper(), f"figures/{figure.name}.{suffix}") for suffix in ("pdf", "svg", "png")]
+    suffixes = ["pdf", "svg", "png"] + (["csv"] if figure.frame is not None else [])
+    files = [(suffix.upper(), f"figures/{figure.name}.{suffix}") for suffix in suffixes]
     source = f"data:image/svg+xml;base64,{content}"
     return {"alt": alt, "caption": figure.caption, "source": source, "files": files}
 

@@ -32,7 +32,7 @@ from reports.figures import (
 from reports.outcomes import shown, unique
 from reports.suite import curves
 from reports.suite.pairs import REGION
-from reports.suite.suite import FINAL, GAP, IQM, MEAN, Suite
+from reports.suite.suite import FINAL, GAP, HYPERVOLUME, IQM, MEAN, Suite
 from reports.summary import Summary
 
 Styles = Mapping[str, style.Style]
@@ -41,8 +41,10 @@ Made = tuple[ModuleType, Figure, pd.DataFrame, str]
 
 STUDIES = 4
 """How many studies the timeline shows; each has a page of its own besides."""
-PANELS = ((IQM, True, False), (MEAN, True, False), (GAP, False, False), (FINAL, False, True))
-"""Quantities, whether higher is better, and whether they may need logs."""
+PANELS = (
+    (IQM, True, False), (MEAN, True, False), (GAP, False, False), (FINAL, False, True), (HYPERVOLUME, True, False),
+)  # fmt: skip
+"""Quantities that have a panel where they are known, whether higher is better, and whether they may need logs."""
 
 
 def draw(summary: Summary, events: pd.DataFrame) -> list[Drawn]:
@@ -92,8 +94,10 @@ def _what(suite: Suite) -> str:
 def _aggregates(suite: Suite, looks: Styles) -> Figure:
     arms = len(suite.selection.arms)
     figure = figure_of(style.WIDTH, 0.9 + 0.2 * max(arms, 3))
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (name, higher, logs) in zip(panels, PANELS, strict=True):
+    known = set(suite.aggregates.loc[suite.aggregates["center"].notna(), "quantity"])
+    shown = [panel for panel in PANELS if panel[0] in known]
+    panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for axes, (name, higher, logs) in zip(panels, shown, strict=True):
         frame = suite.aggregates[suite.aggregates["quantity"] == name]
         aggregates.draw(frame, axes, styles=looks, higher_is_better=higher, logs=logs)
         axes.set_title(name.replace(", ", ",\n").replace(" at ", "\nat "), loc="left", fontsize=8.5)
@@ -167,8 +171,8 @@ def _timeline(summary: Summary, events: pd.DataFrame) -> Iterator[Made]:
     """The workers of up to four arms on the first benchmark, with one seed."""
     benchmark = unique(summary.studies["benchmark"])[0]
     here = summary.studies[summary.studies["benchmark"] == benchmark]
-    seed, arms = shown(here)
-    arms = arms[:STUDIES]
+    seed, ran = shown(here)
+    arms = ran[:STUDIES]
     if not arms:
         return
     facts, budget = summary.facts[benchmark], float(here["budget"].max())
@@ -177,4 +181,5 @@ def _timeline(summary: Summary, events: pd.DataFrame) -> Iterator[Made]:
     workers = {arm: int(here.loc[here["arm"] == arm, "workers"].max()) for arm in arms}
     figure = timeline_figure(frames, workers, facts, budget)
     whole = pd.concat([frame.assign(arm=arm) for arm, frame in frames.items()], ignore_index=True)
-    yield timeline, figure, whole, f"{benchmark}, seed {seed}."
+    left = f" The first {STUDIES} methods of {len(ran)}." if len(ran) > STUDIES else ""
+    yield timeline, figure, whole, f"{benchmark}, seed {seed}.{left}"

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports import text
-from reports.intervals import ALPHA
 from reports.outcomes import records, unique
 from reports.regret import scale
 from reports.suite import targets
 from reports.suite.pairs import BETTER, REGION
-from reports.suite.suite import FINAL, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
+from reports.suite.suite import FINAL, HYPERVOLUME, INFERENCE, INFERENCE_FINAL, IQM, MEAN, TENTH
 from reports.summary import Summary
 from reports.table import Table, bold_rows, csv, latex
-from reports.tables import completeness, differences, methods
+from reports.tables import benchmarks, completeness, differences, methods
 
-IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL)
+IN_MAIN = (IQM, MEAN, INFERENCE, TENTH, FINAL, INFERENCE_FINAL, HYPERVOLUME)
 """The quantities of the main table, those that are known."""
 MOST = 10
 """Statements about pairs that a reader takes in at once."""
+FORMS = {"csv": csv, "tex": latex}
 
 
 def over_benchmarks(summary: Summary) -> dict[str, Table]:
-    """The tables over all benchmarks by name; none of them where there is a single benchmark."""
+    """The tables over all benchmarks by name; of a single one only the times to its targets."""
     suite, found = summary.suite, dict[str, Table]()
-    if len(unique(summary.studies["benchmark"])) < 2:
-        return found
-    if suite.selection.arms:
-        found["main"] = main(summary)
-    found["benchmarks"] = per_benchmark(summary)
+    if _together(summary):
+        found |= {"main": main(summary)} if suite.selection.arms else {}
+        found["benchmarks"] = per_benchmark(summary)
     if len(suite.targets):
         found["targets"] = time_to_target(summary)
     if len(suite.pairs):
@@ -46,12 +45,10 @@ def every(summary: Summary) -> dict[str, Table]:
     return tables | over_benchmarks(summary) | {"environment": environment(summary)}
 
 
-def files(summary: Summary) -> dict[str, bytes]:
-    """The files of all tables, CSV and LaTeX, by their places in the report's folder."""
+def files(summary: Summary, forms: Sequence[str] = ("csv", "tex")) -> dict[str, bytes]:
+    """The files of all tables, in some of the `FORMS`, by their places in the report's folder."""
     return {
-        f"tables/{name}.{suffix}": words.encode()
-        for name, table in every(summary).items()
-        for suffix, words in (("csv", csv(table)), ("tex", latex(table)))
+        f"tables/{name}.{form}": FORMS[form](table).encode() for name, table in every(summary).items() for form in forms
     }
 
 
@@ -60,7 +57,8 @@ def main(summary: Summary) -> Table:
     suite = summary.suite
     columns = {name: suite.aggregates[suite.aggregates["quantity"] == name] for name in IN_MAIN}
     columns = {name: frame for name, frame in columns.items() if frame["center"].notna().any()}
-    words = [_estimates(frame) for frame in columns.values()]
+    ends = ("center", "low", "high")
+    words = [text.estimates(*(frame[end].tolist() for end in ends)) for frame in columns.values()]
     rows = [
         [arm, *cells, f"{rank:.2f}", *_against(summary, arm)]
         for arm, rank, *cells in zip(suite.ranks["arm"], suite.ranks["rank"], *words, strict=True)
@@ -79,7 +77,7 @@ def per_benchmark(summary: Summary) -> Table:
     """A row a benchmark, a column a method: the regret at the budget, in bold the best and all that are like it."""
     arms, rows, bold = unique(summary.studies["arm"]), list[list[str]](), set[tuple[int, int]]()
     numbers: list[dict[str, Any]] = []
-    for row, name in enumerate(unique(summary.table["benchmark"])):
+    for row, name in enumerate(benchmarks(summary)):
         known = {entry["arm"]: entry for entry in records(summary.table[summary.table["benchmark"] == name])}
         shown = "loss" if scale(summary.facts[name]) is None else "regret"
         of = shown if shown == "regret" else str(summary.facts[name].get("metric", "loss"))
@@ -103,17 +101,21 @@ def time_to_target(summary: Summary) -> Table:
     whole = frame[frame["benchmark"] == targets.EVERY]
     names, (first, *others) = unique(whole["target"]), summary.suite.selection.arms
     known = {(row["arm"], row["target"]): row for row in records(whole)}
+    than_first = names if others else []
     rows = [
-        [arm, *(_reached(known[arm, name]) for name in names), *(_sooner(known[arm, name], first) for name in names)]
+        [arm, *(_reached(known[arm, one]) for one in names), *(_sooner(known[arm, one], first) for one in than_first)]
         for arm in (first, *others)
     ]
+    over, ends = "", ""
+    if _together(summary):
+        over, ends = ", over all benchmarks that have it", ", with 95 % intervals for these benchmarks"
     caption = (
-        "Expected running time to a target, in budgets, over all benchmarks that have it, with the share of studies "
-        "that reached it; and how many times sooner than by the first method half of the studies have reached it, with "
-        "95 % intervals for these benchmarks (only: by the other less than half do). A target is the final loss that "
-        "the best so many of a benchmark's configs reach."
+        f"Expected running time to a target, in budgets{over}, with the share of studies that reached it; and how "
+        f"many times sooner than by the first method half of the studies have reached it{ends} (only: by the other "
+        "less than half do). A target is the final loss that the best so many of a benchmark's configs reach; it is "
+        "reached where the observed loss of the incumbent is as low."
     )
-    head = ["method", *names, *(f"sooner than {first}: {name}" for name in names)]
+    head = ["method", *names, *(f"sooner than {first}: {name}" for name in than_first)]
     return Table(head, rows, caption=caption, numbers=frame)
 
 
@@ -146,7 +148,7 @@ def pairwise(summary: Summary) -> Table:
 def environment(summary: Summary) -> Table:
     """What each benchmark was, as far as a number can depend on it."""
     rows: list[dict[str, Any]] = []
-    for name in unique(summary.studies["benchmark"]):
+    for name in benchmarks(summary):
         facts, here = summary.facts[name], summary.studies[summary.studies["benchmark"] == name]
         levels = list(facts["levels"])
         rows.append(
@@ -179,7 +181,7 @@ def statements(summary: Summary) -> list[str]:
     Where there are many pairs, those of the best-ranked method.
     """
     suite = summary.suite
-    if len(unique(summary.studies["benchmark"])) < 2:
+    if not _together(summary):
         return []
     said = [f"Left out over benchmarks: {why}." for why in suite.selection.left_out]
     said += [suite.few] if suite.few else []
@@ -190,28 +192,37 @@ def statements(summary: Summary) -> list[str]:
         ]
     if suite.impossible:
         said.append(f"A claim over benchmarks {suite.impossible}.")
-    shown, lead = suite.pairs, suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0]
+    shown = suite.pairs
     if len(shown) > MOST:
-        shown = shown[(shown["first"] == lead) | (shown["second"] == lead)]
+        shown = shown[(shown[["first", "second"]] == lead(summary)).any(axis=1)]
     said += [f"{statement}." for statement in shown["statement"]]
     rest = len(suite.pairs) - len(shown)
     return [*said, f"The other {text.plural(rest, 'pair')} stand in the table of pairs."] if rest else said
 
 
 def best(summary: Summary) -> set[str]:
-    """The best-ranked method over benchmarks, and all that are not told apart from it; empty without pairs."""
-    suite = summary.suite
-    if not len(suite.pairs):
+    """The best-ranked method over benchmarks, and all that it is not better than; empty without pairs."""
+    if not len(summary.suite.pairs):
         return set()
-    lead = str(suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
-    worse = suite.pairs[suite.pairs["holm"] <= ALPHA]
-    told = {
-        str(name)
-        for row in records(worse)
-        if lead in (row["first"], row["second"])
-        for name in (row["first"], row["second"])
-    }
-    return {*suite.selection.arms} - told | {lead}
+    first = lead(summary)
+    return {*summary.suite.selection.arms} - {other for better, other in told_apart(summary) if better == first}
+
+
+def lead(summary: Summary) -> str:
+    """The method with the best mean rank over benchmarks."""
+    return str(summary.suite.ranks.sort_values("rank", kind="stable")["arm"].iloc[0])
+
+
+def told_apart(summary: Summary) -> list[tuple[str, str]]:
+    """The pairs of methods that are told apart over benchmarks, the better one first."""
+    told = [row for row in records(summary.suite.pairs) if row["verdict"] == BETTER]
+    pairs = [(str(row["first"]), str(row["second"]), row["shift"]) for row in told]
+    return [(first, second) if shift > 0 else (second, first) for first, second, shift in pairs]
+
+
+def _together(summary: Summary) -> bool:
+    """Whether there are several benchmarks, which can be taken together."""
+    return len(benchmarks(summary)) > 1
 
 
 def _what(summary: Summary) -> str:
@@ -219,15 +230,8 @@ def _what(summary: Summary) -> str:
     return (
         f"Methods over {len(suite.selection.benchmarks)} benchmarks of "
         f"{text.plural(suite.selection.families, 'family')}, with 95 % intervals for these benchmarks. "
-        "Bold: the best rank, and all not told apart from it."
+        "Bold: the best rank, and all that it could not be shown to be better than."
     )
-
-
-def _estimates(frame: pd.DataFrame) -> list[str]:
-    """A column of estimates with their intervals, all as exact as the narrowest."""
-    centers, lows, highs = (frame[name].astype(float).tolist() for name in ("center", "low", "high"))
-    exact = text.decimals(centers, lows, highs)
-    return [text.interval(*parts, exact) for parts in zip(centers, lows, highs, strict=True)]
 
 
 def _against(summary: Summary, arm: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from reports import pairs as pair_statements
 from reports.incumbent import DEFAULT_RULE, Finals, Floats, Key, Trajectory, silent, trajectories
 from reports.intervals import Interval, mean
 from reports.outcomes import DONE, FAILED, MISSING, Facts, outcomes, records, unique
+from reports.publishing import plain_json
 from reports.regret import counted, measure, ranks, scale
 from reports.statistics.scores import random_search_equivalent
 from reports.suite.suite import Suite, over_benchmarks
@@ -69,9 +70,9 @@ class Summary:
         return {
             "incumbent_rule": self.rule,
             "declared": list(self.declared),
-            "benchmarks": _plain(facts),
-            **{name: [_plain(row) for row in records(frame)] for name, frame in frames.items()},
-            "suite": _plain(self.suite.numbers()),
+            "benchmarks": plain_json(facts),
+            **{name: [plain_json(row) for row in records(frame)] for name, frame in frames.items()},
+            "suite": plain_json(self.suite.numbers()),
         }
 
 
@@ -127,7 +128,7 @@ def summarise(
         studies=wanted,
         table=pd.DataFrame(rows),
         pairs=seen.pairs,
-        suite=over_benchmarks(seen.studies, seen.trajectories, facts),
+        suite=over_benchmarks(wanted, seen.trajectories, facts),
         trajectories=seen.trajectories,
         facts=facts,
         declared=declared,
@@ -145,10 +146,11 @@ def _finals(studies: pd.DataFrame) -> dict[Key, Finals] | None:
 
 
 def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses."""
-    whole = here.groupby("seed")["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
-    losses = here[whole].pivot(index="seed", columns="arm", values="counted").fillna(np.inf)
-    placed = ranks(losses)
+    """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses, on the same data."""
+    blocks = here.groupby("seed")
+    whole = blocks["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
+    met = here[whole & (blocks["data"].transform("nunique") <= 1)]
+    placed = ranks(met.pivot(index="seed", columns="arm", values="counted").fillna(np.inf))
     rows: list[dict[str, Any]] = []
     for arm in unique(here["arm"]):
         rank = placed[arm].mean() if len(placed) else np.nan
@@ -230,23 +232,18 @@ def _columns(name: str, found: Interval) -> dict[str, float]:
 
 
 def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:
-    """Set `best` on the arm of the lowest mean loss and on those that could not be told apart from it."""
-    tested = {str(name) for side in ("first", "second") for name in pairs.loc[pairs["holm"].notna(), side]}
-    known = [entry for entry in table if entry["arm"] in tested and not math.isnan(entry["loss"])]
+    """Set `best` on the arm of the lowest mean loss and on those that were tested against it and not told apart."""
+    tested = pairs[pairs["holm"].notna()]
+    arms = {str(name) for side in ("first", "second") for name in tested[side]}
+    known = [entry for entry in table if entry["arm"] in arms and not math.isnan(entry["loss"])]
     lead = min(known, key=lambda entry: (np.nan_to_num(entry["regret"]), entry["loss"]), default=None)
-    worse = pair_statements.told_apart(pairs, lead["arm"]) if lead else set[str]()
+    alike = set[str]()
+    if lead:
+        met = tested[(tested["first"] == lead["arm"]) | (tested["second"] == lead["arm"])]
+        alike = {*map(str, met["first"]), *map(str, met["second"])} - pair_statements.told_apart(pairs, lead["arm"])
     for entry in table:
-        entry["best"] = lead is not None and entry["arm"] in tested - worse
+        entry["best"] = entry["arm"] in alike
 
 
 def _finite_or_nan(values: Floats) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in cast(Mapping[Any, Any], value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in cast(Sequence[Any], value)]
-    plain: Any = cast(Any, value).item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

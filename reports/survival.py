@@ -51,13 +51,14 @@ class Setting(NamedTuple):
 class Told(NamedTuple):
     """What was found, as the terminal and the report of the comparison show it.
 
-    lines: the lead, then a statement a pair; digest: of all of it.
+    lines: the lead, then a statement a pair; digest: of all of it; command: the line that makes it.
     """
 
     lines: list[str]
     marks: Table
     figures: list[Drawn]
     digest: str
+    command: str
 
 
 def effects(settings: Sequence[Setting]) -> pd.DataFrame:
@@ -120,7 +121,7 @@ def lead(statements: pd.DataFrame, settings: int) -> str:
             f"{begin} It tells none of its {text.plural(len(statements), 'pair')} apart, so it makes no statement that "
             "a setting could overturn; shown is who is ahead in each."
         )
-    everywhere = int((made["settings"] == made[HOLDS]).sum())
+    everywhere = int(((made["settings"] > 0) & (made["settings"] == made[HOLDS])).sum())
     turned = int((made[OTHER] + made[REVERSED] > 0).sum())
     return (
         f"{begin} It tells {len(made)} of {text.plural(len(statements), 'pair')} apart. Statements that hold in every "

@@ -17,7 +17,7 @@ import pandas as pd
 from reports import style, text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.page_figures import files_of
-from reports.publishing import as_json, publish, stems, up_to_date
+from reports.publishing import as_json, plain_json, publish, standing, stems
 from reports.rendering import picture, rendered
 from reports.survival import (
     HOLDS,
@@ -80,7 +80,7 @@ class Survival:
 def write(folder: Path, survival: Survival, *, title: str, command: str, digest: str) -> None:
     """Write the page of a survival.
 
-    command: the line that makes it; digest: of the inputs, for `up_to_date`.
+    command: the line that makes it; digest: of the inputs, for `publishing.up_to_date`.
     """
     seen = effects(survival.settings)
     said = statements(seen)
@@ -92,7 +92,7 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
         title=f"Do the conclusions survive? {title}",
         lead=begin,
         lines=[{"text": row["statement"], "kind": _kind(row)} for row in records(said)],
-        figures=[(picture(figure, figure.caption.partition(".")[0]), False) for figure in drawn],
+        figures=[(picture(figure, figure.alt), False) for figure in drawn],
         tables=[("Settings and statements", grid), ("Studies", _studies(survival))],
         how_to_read=HOW_TO_READ,
         command=command,
@@ -101,7 +101,8 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
     )
     content = {
         "title": title, "command": command, "of": survival.of, "lead": begin, "about": dict(survival.about),
-        "statements": _plain(said), "settings": _plain(seen), "marks": {"head": grid.head, "rows": grid.rows},
+        "statements": plain_json(records(said)), "settings": plain_json(records(seen)),
+        "marks": {"head": grid.head, "rows": grid.rows},
         "figures": {figure.name: figure.caption for figure in drawn},
     }  # fmt: skip
     files = {"index.html": page.encode(), f"{STEM}.json": as_json(content)}
@@ -111,28 +112,28 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
 
 
 def read(folder: Path, of: str) -> Told | None:
-    """What was found in a folder; None where nothing was, or a writer was interrupted.
+    """What was found in a folder, by this form of the page or an earlier one; None where nothing whole is there.
 
     of: digest of the comparison's own studies; where they are no longer those that the page is of, the lead says so.
     """
-    from reports.drawing import FORMATS, Drawn
-
-    try:
-        digest = json.loads((folder / "report.json").read_text(encoding="utf-8"))["digest"]
-        if not up_to_date(folder, digest):
-            return None
-        plain = json.loads((folder / f"{STEM}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    digest = standing(folder)
+    if digest is None:
         return None
-    formats = (*FORMATS, "csv")
-    figures = [
-        Drawn(name, caption, {suffix: (folder / f"figures/{name}.{suffix}").read_bytes() for suffix in formats})
-        for name, caption in plain["figures"].items()
-    ]
+    plain = json.loads((folder / f"{STEM}.json").read_text(encoding="utf-8"))
+    figures = [_drawn(folder, name, caption) for name, caption in plain["figures"].items()]
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
     lines = [lead, *(row["statement"] for row in plain["statements"])]
     digest = digest if plain["of"] == of else f"{digest} is outdated"
-    return Told(lines, Table(plain["marks"]["head"], plain["marks"]["rows"], OWN), figures, digest)
+    grid = Table(plain["marks"]["head"], plain["marks"]["rows"], OWN)
+    return Told(lines, grid, figures, digest, plain["command"])
+
+
+def _drawn(folder: Path, name: str, caption: str) -> Drawn:
+    """A figure as it was written, in the formats in which it is there."""
+    from reports.drawing import FORMATS, Drawn
+
+    files = {suffix: folder / f"figures/{name}.{suffix}" for suffix in (*FORMATS, "csv")}
+    return Drawn(name, caption, {suffix: file.read_bytes() for suffix, file in files.items() if file.is_file()})
 
 
 def marks(effects: pd.DataFrame, statements: pd.DataFrame) -> Table:
@@ -203,11 +204,3 @@ def _studies(survival: Survival) -> Table:
         counts = [str(int(states.get(state, 0))) for state in (DONE, FAILED, MISSING)]
         rows.append([setting.axis, setting.name, str(setting.step), setting.seen.rule, *counts])
     return Table(["what changes", "setting", "size", "rule", DONE, FAILED, MISSING], rows)
-
-
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    def plain(value: Any) -> Any:
-        value = value.item() if isinstance(value, np.generic) else value
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return [{name: plain(value) for name, value in row.items()} for row in records(frame)]

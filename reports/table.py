@@ -16,7 +16,7 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "–": "--",
     "×": r"$\times$", "±": r"$\pm$", '"': r"\textquotedbl{}", "|": r"\textbar{}",
 }  # fmt: skip
-FORMULA = ("=", "+", "-", "@")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With one of these a spreadsheet takes a text for a formula."""
 NUMERIC = re.compile(r"[-–+.\d]|inf|< |> |= ")
 
@@ -117,4 +117,5 @@ def _markdown_cells(cells: Sequence[str], bold: Sequence[bool] = ()) -> str:
 def _latex_cells(cells: Sequence[str], bold: Sequence[bool] = ()) -> str:
     marks = bold or [False] * len(cells)
     shown = (f"\\textbf{{{escaped(cell)}}}" if mark else escaped(cell) for cell, mark in zip(cells, marks, strict=True))
-    return " & ".join(shown)
+    words = " & ".join(shown)
+    return f"{{}}{words}" if words.startswith(("[", "*")) else words  # else the end of the row before would take it

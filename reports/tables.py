@@ -240,10 +240,8 @@ def _done(row: Mapping[str, Any]) -> str:
 
 
 def _estimates(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
-    """A column of estimates with their intervals, all as exact as the narrowest."""
-    centers, lows, highs = ([float(row[f"{name}{end}"]) for row in rows] for end in ("", "_low", "_high"))
-    exact = text.decimals(centers, lows, highs)
-    return [text.interval(*parts, exact) for parts in zip(centers, lows, highs, strict=True)]
+    """A column of a table of numbers, with its intervals."""
+    return text.estimates(*([float(row[f"{name}{end}"]) for row in rows] for end in ("", "_low", "_high")))
 
 
 def _counts(row: Mapping[str, Any]) -> list[str]:

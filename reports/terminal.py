@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reports import text
 from reports.pairs import BETTER
-from reports.suite.suite import INFERENCE, INFERENCE_FINAL, IQM, TENTH
+from reports.suite.suite import FINAL, HYPERVOLUME, INFERENCE, INFERENCE_FINAL, IQM, TENTH
 from reports.suite_tables import over_benchmarks, statements
 from reports.summary import Summary
 from reports.survival import Told
@@ -38,8 +38,8 @@ LEFT_OUT = (
     "reports",
 )
 """What has no room here; it stands in the other forms."""
-REGRET, HYPERVOLUME = "regret [95 %]", "hypervolume [95 %]"
-"""Where there is the second, the first has no room either."""
+INSTEAD = {"hypervolume [95 %]": "regret [95 %]", f"{HYPERVOLUME} [95 %]": f"{FINAL} [95 %]"}
+"""What has no room either, by what stands in its place where there are several objectives."""
 MOST = 4
 """Benchmarks of which each has a table and statements of its own."""
 
@@ -51,7 +51,7 @@ def terminal(summary: Summary) -> list[RenderableType]:
     """
     parts: list[RenderableType] = []
     suite, names = over_benchmarks(summary), benchmarks(summary)
-    if suite:
+    if len(names) > 1:
         parts += [grid(suite[name]) for name in ("main", "benchmarks") if name in suite]
         parts += [_lines([(Text("·", style="dim"), Text(said)) for said in statements(summary)]), Text()]
     if len(names) <= MOST:
@@ -76,13 +76,19 @@ def survived(told: Told) -> list[RenderableType]:
 def grid(table: Table) -> RenderableType:
     """A table as rich prints it, its caption above, without what has no room."""
     shown = _empty(None)
-    kept = [place for place, head in enumerate(table.head) if head not in LEFT_OUT]
+    kept = _kept(table.head)
     for place in kept:
         head = Text(table.head[place].removesuffix(" [95 %]"))
         shown.add_column(head, justify="right" if place else "left", overflow="fold")
     for row, cells in enumerate(table.rows):
         shown.add_row(*(Text(cells[place], style="bold" if (row, place) in table.bold else "") for place in kept))
     return Group(Text(table.caption), Padding(shown, (1, 0, 1, 0)))
+
+
+def _kept(head: Sequence[str]) -> list[int]:
+    """The places of the columns that have room."""
+    left_out = {*LEFT_OUT, *(other for name, other in INSTEAD.items() if name in head)}
+    return [place for place, name in enumerate(head) if name not in left_out]
 
 
 def _empty(title: Text | None) -> RichTable:
@@ -95,8 +101,7 @@ def _empty(title: Text | None) -> RichTable:
 
 def _table(summary: Summary, benchmark: str) -> RichTable:
     words = numbers(summary, benchmark)
-    left_out = (*LEFT_OUT, REGRET) if HYPERVOLUME in words.head else LEFT_OUT
-    kept = [i for i, head in enumerate(words.head) if head not in left_out]
+    kept = _kept(words.head)
     seeds = summary.table.loc[summary.table["benchmark"] == benchmark, "wanted"].iloc[0]
     title = Text.assemble(
         (benchmark, "bold"),

@@ -43,6 +43,12 @@ def decimals(centers: Sequence[float], lows: Sequence[float], highs: Sequence[fl
     return min(max(by_width, by_size, 0), 4)
 
 
+def estimates(centers: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> list[str]:
+    """A column of estimates with their intervals, all with the decimals that suit it."""
+    exact = decimals(centers, lows, highs)
+    return [interval(*parts, exact) for parts in zip(centers, lows, highs, strict=True)]
+
+
 def p_value(p: float) -> str:
     """What stands behind a p: "= .012", "= .35" or "< .001"."""
     if p < 0.001:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_reports import SMALL, comparison, fake
 
@@ -116,3 +117,10 @@ def test_over_benchmarks_the_answer_says_what_so_few_can_show() -> None:
     assert said.startswith("Over 2 benchmarks of 2 families ")
     assert "cannot be significant by design" in said
     assert "Each benchmark by itself" in said
+
+
+def test_where_only_some_benchmarks_have_few_seeds_they_are_named() -> None:
+    (many, many_events, facts), (one, one_events, _) = fake(6, SMALL, ("lm",), failed=False), fake(1, SMALL, ("other",))
+    both = pd.concat([many, one]), pd.concat([many_events, one_events]), {**facts, "other": facts["lm"]}
+    assert "other: One seed tells nothing of how much is luck" in told(both)[1]
+    assert "One seed" not in told((many, many_events, facts))[1]

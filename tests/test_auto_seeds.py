@@ -19,6 +19,7 @@ from harness.compose import comparisons
 from harness.compose.declarations import Declared, comparison_from_toml, comparison_of, name_of
 from harness.compose.studies import model_of
 from harness.store import Store
+from harness.types import Fidelity
 from reports import contrasts, declared, intervals, page
 from reports.incumbent import DEFAULT_RULE
 from reports.regret import scale
@@ -38,7 +39,7 @@ def outcomes(losses: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Losses of each arm on each benchmark, one a seed, as the report counts them."""
     return pd.DataFrame(
         [
-            {"benchmark": benchmark, "arm": arm, "seed": seed, "counted": loss}
+            {"benchmark": benchmark, "arm": arm, "seed": seed, "counted": loss, "data": benchmark}
             for benchmark, arms in losses.items()
             for arm, values in arms.items()
             for seed, loss in enumerate(values)
@@ -75,6 +76,17 @@ def test_a_contrast_is_the_mean_over_benchmarks_of_what_the_report_compares() ->
     assert found["a", "alone"] == pytest.approx(np.log(b) - np.log(a))
     above = outcomes({"x": {"a": [5.0], "b": [0.5]}})
     assert contrasts.contrasts(above, facts, [("a", "b")])["a", "b"] == pytest.approx(np.log(2))
+
+
+def test_arms_that_met_other_data_have_no_contrast_there() -> None:
+    seen = outcomes({"x": {"a": [0.1, 0.2], "b": [0.2, 0.2]}, "y": {"a": [0.1, 0.1], "b": [0.3, 0.3]}})
+    other = seen.assign(data=seen["data"].where((seen["arm"] != "a") | (seen["benchmark"] != "x"), "another table"))
+    found = contrasts.contrasts(other, {"x": FACTS, "y": FACTS}, [("a", "b")])["a", "b"]
+    assert found == pytest.approx([np.log(1 / 3)] * 2)
+    nowhere = seen.assign(data=seen["arm"])
+    assert contrasts.contrasts(nowhere, {"x": FACTS, "y": FACTS}, [("a", "b")]) == {}
+    gone = seen.assign(counted=seen["counted"].where(seen["arm"] != "a"), data=seen["data"].where(seen["arm"] != "a"))
+    assert np.isnan(contrasts.contrasts(gone, {"x": FACTS, "y": FACTS}, [("a", "b")])["a", "b"]).all()
 
 
 def test_without_a_ruler_losses_are_compared_on_logs_where_all_are_positive() -> None:
@@ -197,6 +209,17 @@ def test_what_was_declared_without_inference_regret_does_not_claim_it() -> None:
     assert "inference regret" not in Declared(Comparison.from_json(plain), "", ()).said()[0]
 
 
+def test_over_several_benchmarks_the_endpoint_is_another_and_single_ones_explore() -> None:
+    wanted = (Comparison((Arm("rs", "rs"),), names, (0,)) for names in (("toy",), ("toy", "other")))
+    one, several = (Declared(comparison, "", ()).said()[0] for comparison in wanted)
+    assert "the observed regret of the incumbent (rule maxfid) at the budget" in one and "over benchmarks" not in one
+    assert "over benchmarks, the anytime score of the observed regret of the incumbent (rule maxfid)" in several
+    assert "single benchmarks" in several and several.endswith("is exploratory.")
+    plain = Comparison((Arm("rs", "rs"),), ("toy", "other"), (0,)).to_json()
+    del plain["endpoint"]["together"]
+    assert "at the budget" in Declared(Comparison.from_json(plain), "", ()).said()[0]
+
+
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 
@@ -301,10 +324,32 @@ def test_the_endpoint_stands_there_before_the_first_study(problem: str, tmp_path
         run(comparison_of({}, methods=["rs"], benchmarks=[problem], seeds=[0]), tmp_path, interrupt)
     plain = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
     assert plain["comparison"]["endpoint"] == {
-        "rule": "maxfid", "metric": "observed regret", "time": "budget", "beside": "inference regret"
+        "rule": "maxfid", "metric": "observed regret", "time": "budget", "beside": "inference regret",
+        "together": "anytime score",
     }  # fmt: skip
 
 
 def test_from_python(problem: str) -> None:
     frame = harness.compare(["rs", "asha"], [problem], seeds="auto:1e9")
     assert sorted(frame["seed"].unique()) == [0, 1] and len(frame) == 4
+
+
+def test_an_endpoint_stays_what_it_was_when_the_first_study_ran(problem: str, tmp_path: Path) -> None:
+    first = comparison_of({}, methods=["rs"], benchmarks=[problem], seeds=[0])
+    run(first, tmp_path)
+    path = tmp_path / "comparison.json"
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    plain["comparison"]["endpoint"] |= {"beside": "", "together": ""}
+    path.write_text(json.dumps(plain), encoding="utf-8")
+    run(replace(first, seeds=(0, 1)), tmp_path)
+    known = comparisons.declared(tmp_path).comparison
+    assert (known.seeds, known.endpoint) == ((0, 1), Endpoint(beside="", together=""))
+
+
+def test_an_arm_that_cannot_run_on_a_benchmark_keeps_no_contrast_waiting(problem: str, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    table.save(toy_data(rows=200, budget=12.0, fidelity=Fidelity("epoch", (4,))), flat)
+    both = comparison_of({}, methods=["rs", "bohb"], benchmarks=[problem, str(flat)], seeds="auto:1e9")
+    assert run(both, tmp_path / "out").wanted == 2 + 2 + 2
+    (look,) = comparisons.declared(tmp_path / "out").looks
+    assert (look["seeds"], look["enough"]) == (2, True) and [*look["half_widths"][0][:2]] == ["rs", "bohb"]

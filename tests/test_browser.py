@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,3 +199,49 @@ def test_on_paper_figures_are_as_wide_as_the_column(report: Path, browser: Any) 
         "return [...document.querySelectorAll('.main-svg')].map((one) => Number(one.getAttribute('width')))"
     )
     assert max(widths) == 680
+
+
+def test_on_paper_no_table_is_cut_off(report: Path, browser: Any) -> None:
+    heights = (
+        "return [...document.querySelectorAll('.tall')].map((box) => [box.clientHeight, box.firstChild.offsetHeight])"
+    )
+    opened(browser, report / "studies/lm/asha.html")
+    ((shown, whole),) = browser.execute_script(heights)
+    assert shown < whole  # on a screen it is scrolled
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        ((shown, whole),) = browser.execute_script(heights)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert shown >= whole > 0
+
+
+def test_a_page_without_figures_has_tables_that_sort(tmp_path: Path, browser: Any) -> None:
+    studies, events, _ = fake(2, SMALL, ("lm", "other"), failed=False)
+    known = {name: {"levels": [1, 27]} for name in ("lm", "other")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "FORMATS", {"svg": drawing.FORMATS["svg"]})
+        page.write(tmp_path, studies, events, known, title="t", command="c", made_by="m", digest="abc")
+    opened(browser, tmp_path / "index.html")
+    cells = browser.execute_script(
+        "const table = document.querySelector('table'), head = table.tHead.rows[0].cells[1].querySelector('button');"
+        "head.click(); head.click(); return [...table.tBodies[0].rows].map((row) => row.cells[1].textContent)"
+    )
+    assert cells == sorted(cells, reverse=True) and len(set(cells)) == len(SMALL)
+    assert browser.execute_script("return typeof Plotly") == "undefined"
+
+
+def test_a_page_that_cannot_be_drawn_says_so(report: Path, tmp_path: Path, browser: Any) -> None:
+    shutil.copytree(report, tmp_path / "broken")
+    path = tmp_path / "broken/index.html"
+    words, count = re.subn(r'(id="data">)[^<]*', r"\1AAAA", path.read_text(encoding="utf-8"))
+    path.write_text(words, encoding="utf-8")
+    assert count == 1
+    browser.get(path.as_uri())
+    said = browser.execute_async_script(
+        "const done = arguments[0], look = () => { const said = document.querySelector('[role=alert]');"
+        " if (said) done(said.textContent); else setTimeout(look, 20); }; look();"
+    )
+    assert "cannot be drawn here" in said and "report --static" in said
+    assert browser.execute_script("return document.querySelectorAll('th button').length") > 0  # tables sort
+    browser.get_log("browser")  # the error that it shows there too is not another test's

@@ -132,6 +132,7 @@ def test_the_page_has_every_claim_and_its_command(tmp_path: Path) -> None:
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(found) == len(names) * len(CLAIMS) and all(claim.text.replace("'", "&#39;") in page for claim in CLAIMS)
     assert "a&lt;b &amp; c" in page and "a<b" not in page and "x&lt;y" in page
+    assert page.count("made by <code>python claims.py --out") == page.count("<figure") == 3
     plain = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
     assert plain["ranking"]["tau"] == 1 and len(plain["verdicts"]) == len(found)
     assert (tmp_path / "figures" / "poor-configs.pdf").is_file()

@@ -77,6 +77,11 @@ def test_a_comparison_in_toml_sets_fields_and_names_wrong_ones(tmp_path: Path) -
     done = harness("compare", "good.toml", "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "wide" in done.stdout
+    done = harness("report", "out", "--out", "kept", "--brief", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = (tmp_path / "kept" / "summary.md").read_text(encoding="utf-8")
+    for line in ("compare good.toml --out out", "report out --out kept --brief"):
+        assert f"\npython -m harness {line}\n" in told
     (tmp_path / "bad.toml").write_text('[arms.wide]\nmethod = "asha"\nworker = 8\n')
     done = harness("compare", "bad.toml", cwd=tmp_path)
     assert done.returncode == 2
@@ -201,6 +206,8 @@ def test_a_method_that_kills_its_process_loses_no_study_of_another(tmp_path: Pat
     assert done.stderr.count("its process was killed") == 2
     states = json.loads(harness("check", "out", "--json", cwd=tmp_path).stdout)
     assert states["studies"] == 4
+    rows = json.loads(harness("report", "out", "--json", cwd=tmp_path).stdout)["table"]
+    assert {row["arm"]: row["missing"] for row in rows} == {"rs": 0, "kills": 2, "asha": 0}
 
 
 def test_a_table_in_a_folder_is_compared_under_the_folders_name(tmp_path: Path) -> None:

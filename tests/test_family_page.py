@@ -163,6 +163,14 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     assert '## &lt;b>a&amp;"b"|\\[c\\]' in markdown
 
 
+@pytest.mark.usefixtures("svg_only")
+def test_names_that_files_could_not_tell_apart_have_files_of_their_own(tmp_path: Path) -> None:
+    written(tmp_path, *(member(name, toy_data(rows=3), panels=(), card=None) for name in ("a b", "a/b")))
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        "measured-curves-a-b.svg", "measured-curves-a-b-2.svg"
+    }  # fmt: skip
+
+
 # What is not there
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
 from scipy import stats
 from test_quantities import TOP, random_events, until
 from test_reports import data_of, events_of, write_page
@@ -27,11 +29,13 @@ from harness.study import KINDS, Record
 from harness.toys import Toy
 from harness.toys import toy_benchmark as toy_problem
 from harness.types import End, Objective, Status
-from reports import answer, curves, style, tables
+from reports import answer, curves, style, suite_tables, tables
 from reports.figures import hypervolume
 from reports.incumbent import Events, at
 from reports.markdown import markdown
+from reports.suite.suite import FINAL, HYPERVOLUME
 from reports.summary import Summary, summarise
+from reports.terminal import _kept, terminal
 from surrogates import table
 from surrogates.table import Table, TableData
 
@@ -388,3 +392,25 @@ def test_the_page_shows_it_where_there_are_several_objectives(data: TableData, s
     methods = pd.read_csv(tmp_path / "tables/methods.csv")
     assert methods["hypervolume"].tolist() == pytest.approx(found.table["hypervolume"].tolist())
     assert any(note.startswith("Hypervolume: ") for note in tables.notes(found))
+
+
+def test_over_benchmarks_it_is_a_mean_with_an_interval_and_the_answer_says_who_is_ahead(data: TableData) -> None:
+    other = replace(data, benchmark=replace(data.benchmark, name="other"))
+    records = [*records_on(data), *records_on(other)]
+    found = summarise(*lookups.frames(records), {name: facts_on(data) for name in ("toy", "other")})
+    numbers = found.suite.aggregates
+    rows = numbers[numbers["quantity"] == HYPERVOLUME].set_index("arm")
+    means = found.studies.groupby(["arm", "benchmark"])["hypervolume"].mean().groupby("arm").mean()
+    assert rows["center"].to_dict() == pytest.approx(means.to_dict())
+    assert (rows["low"] <= rows["center"]).all() and (rows["center"] <= rows["high"]).all()
+    assert f"{HYPERVOLUME} [95 %]" in suite_tables.main(found).head
+    for frames_of in (found, summary(data)):
+        ahead = frames_of.suite.aggregates.query("quantity == @HYPERVOLUME").sort_values("center")["arm"].iloc[-1]
+        assert f"By the hypervolume of all objectives the first is {ahead} with " in answer.answer(frames_of)
+    console = Console(width=100, file=io.StringIO(), record=True)
+    for part in terminal(found):
+        console.print(part)
+    assert max(map(len, console.export_text().splitlines())) <= 100
+    head = suite_tables.main(found).head
+    kept = [head[place] for place in _kept(head)]
+    assert f"{HYPERVOLUME} [95 %]" in kept and f"{FINAL} [95 %]" not in kept and f"{FINAL} [95 %]" in head

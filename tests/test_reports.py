@@ -532,6 +532,13 @@ def test_the_best_and_those_not_told_apart_from_it_are_marked() -> None:
     assert best["rs"] == (result.pairs["verdict"][0] != "better")
 
 
+def test_what_met_other_data_than_the_best_is_not_marked_with_it() -> None:
+    studies, events, facts = fake(4, failed=False)
+    data = studies["arm"].map({"rs": "one", "bo": "one", "asha": "other", "mobster": "other"})
+    best = set(summarise(studies.assign(data=data), events, facts).table.query("best")["arm"])
+    assert best and (best <= {"rs", "bo"} or best <= {"asha", "mobster"})
+
+
 # Numbers in words
 
 
@@ -621,6 +628,12 @@ def test_the_anytime_figure_holds_the_curves_and_names_its_rule() -> None:
     assert drawn == pytest.approx(summary().table["loss"].tolist())
 
 
+def test_a_method_whose_name_begins_with_an_underscore_has_its_entry_in_the_legend() -> None:
+    frame = curves.anytime(summary(), "lm").replace({"arm": {"asha": "_mine"}})
+    entries = [entry.get_text() for entry in draw_anytime(frame).get_legend().get_texts()]
+    assert [entry.strip() for entry in entries] == ["rs (n = 5)", "_mine (n = 5)", "mobster (n = 5, 1 failed)"]
+
+
 def test_an_svg_in_fewer_bytes_draws_the_same() -> None:
     figure = drawing.figure_of(4, 3)
     panel = figure.add_subplot()
@@ -644,6 +657,15 @@ def test_a_method_has_the_same_style_whoever_is_added_behind_it() -> None:
     names = [f"arm{i}" for i in range(20)]
     assert style.styles(names[:3]).items() <= style.styles(names).items()
     assert len(set(style.styles(names).values())) == 20
+
+
+def test_with_more_methods_than_colours_curves_differ_by_their_dashes_on_paper_and_in_the_browser() -> None:
+    names = [f"arm{i}" for i in range(20)]
+    looks = [interactive._look(look) for look in style.styles(names).values()]
+    assert len({(look["colour"], look["dash"]) for look in looks}) == 20
+    curve = curves.anytime(summary(), "lm").query("arm == 'rs'")
+    entries = draw_anytime(pd.concat([curve.assign(arm=name) for name in names[:8]])).get_legend().get_lines()
+    assert [entry.get_linestyle() for entry in entries] == ["-"] * 7 + ["--"]
 
 
 def test_a_paused_trial_is_a_broken_line_and_colour_follows_the_final_level() -> None:
@@ -803,11 +825,38 @@ def svg_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("svg_only")
 def test_files_of_a_former_report_are_removed_and_no_others(tmp_path: Path) -> None:
     write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, ("old", "lm"), failed=False), static=True)
+    among = (tmp_path / "benchmarks/lm.html").read_text(encoding="utf-8")
     (tmp_path / "figures/mine.txt").write_text("mine")
     write_page(tmp_path, fake(2, {"rs": SMALL["rs"]}, failed=False))
+    alone = (tmp_path / "benchmarks/lm.html").read_text(encoding="utf-8")
+    assert "is exploratory" not in alone and "is exploratory" in among
     assert not [name for name in names_in(tmp_path) if "old" in name]
     assert not (tmp_path / "studies/old").exists()
     assert (tmp_path / "figures/mine.txt").exists()
+
+
+@pytest.mark.parametrize("benchmarks", [("lm",), ("lm", "other")], ids=["one", "several"])
+def test_a_brief_report_is_one_page_each_figure_and_table_in_one_form(
+    benchmarks: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "FORMATS", {suffix: drawing.FORMATS[suffix] for suffix in ("svg", "png")})
+    arms = {"rs": SMALL["rs"], "asha": SMALL["asha"]}
+    write_page(tmp_path, fake(3, arms, benchmarks, failed=False), brief=True)
+    names = [Path(name) for name in names_in(tmp_path)]
+    assert {str(name) for name in names if name.parent == Path()} == {
+        "index.html", "report.json", "style.css", "summary.md"
+    }  # fmt: skip
+    assert {(name.parent.name, name.suffix) for name in names if name.parent != Path()} == {
+        ("figures", ".csv"), ("figures", ".svg"), ("tables", ".csv")
+    }  # fmt: skip
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<script" not in html and html.count("<figure") == html.count(".csv")
+    told = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    places = [*re.findall(r'(?:href|src)="([^"]*)"', html), *re.findall(r"\]\(([^)]*)\)", told)]
+    assert {place for place in places if not (tmp_path / place).is_file()} == set()
+    drawn = {name.as_posix() for name in names if name.suffix == ".svg"}
+    assert drawn <= set(places) and ("figures/anytime-lm.svg" in drawn) == (len(benchmarks) == 1)
+    assert told.rstrip().endswith("python -m harness compare\npython -m harness report out\n```")
 
 
 def one_seed() -> tuple[Any, Any, Any]:

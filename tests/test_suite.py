@@ -17,8 +17,9 @@ from rich.console import Console
 from scipy import stats
 
 from reports import drawing, resources, style, suite_figures, suite_tables, table, text
-from reports.answer import caveats
+from reports.answer import answer, caveats
 from reports.figures import critical_difference, decision_overhead, heat_map, pairwise
+from reports.markdown import code, markdown
 from reports.outcomes import unique
 from reports.statistics.scores import anytime_score
 from reports.suite import curves
@@ -145,6 +146,19 @@ def test_what_cannot_be_significant_by_design_is_said() -> None:
     assert "fast is better than slow over benchmarks" in enough.pairs["statement"][0]
 
 
+def test_who_ranks_best_is_not_called_better_than_who_beats_it_pair_by_pair() -> None:
+    """A mean rank depends on who else is compared, so the two may disagree."""
+    summary = summarise(*made(("slow", "fast")))
+    assert suite_tables.told_apart(summary) == [("fast", "slow")] and suite_tables.best(summary) == {"fast"}
+    assert "fast has the best mean rank" in answer(summary) and "It is better than slow" in answer(summary)
+    ranks = summary.suite.ranks.assign(rank=[1.4, 1.6])
+    turned = replace(summary, suite=replace(summary.suite, ranks=ranks))
+    said = answer(turned)
+    assert "slow has the best mean rank" in said and "fast is better than it all the same" in said
+    assert "It is better than" not in said and "told apart from fast" not in said
+    assert suite_tables.best(turned) == {"slow", "fast"}
+
+
 def test_nothing_is_pooled_that_must_not_be() -> None:
     studies, events, facts = made()
     unequal = studies.assign(
@@ -166,6 +180,17 @@ def test_nothing_is_pooled_that_must_not_be() -> None:
         "1 block (a benchmark with a seed) that one of the methods misses",
     ):
         assert said in words
+
+
+def test_methods_that_met_different_data_are_not_taken_together() -> None:
+    studies, events, facts = made()
+    other = (studies["arm"] == "slow") & (studies["benchmark"] == "task0")
+    summary = summarise(studies.assign(data=np.where(other, "aa", "bb")), events, facts)
+    assert summary.suite.selection.benchmarks == NAMES[1:]
+    assert "task0: its methods met different data" in " ".join(suite_tables.statements(summary))
+    table = summary.table.set_index(["benchmark", "arm"])
+    assert table.loc["task0", "rank"].isna().all() and table.loc["task1", "rank"].notna().all()
+    assert not table.loc[("task0", "slow"), "best"] and table.loc["task0", "best"].any()
 
 
 def looked_up(frames: Frames, on_test: Callable[[float], float] | None = None) -> Frames:
@@ -288,7 +313,25 @@ def test_with_one_benchmark_only_what_makes_sense_is_drawn(monkeypatch: pytest.M
         *names, "suite-curve", "average-rank", "target-profile", "heat-map", "pairwise", "critical-difference",
         "practical-equivalence",
     }  # fmt: skip
-    assert not suite_tables.over_benchmarks(one)
+    assert list(suite_tables.over_benchmarks(one)) == ["targets"]
+
+
+def test_on_a_single_benchmark_times_to_targets_have_a_table_and_no_bootstrap_of_so_few() -> None:
+    one = summarise(*made(names=("task0",)))
+    words = suite_tables.time_to_target(one)
+    assert words.head == [
+        "method", "best 10 %", "best 1 %", "sooner than slow: best 10 %", "sooner than slow: best 1 %"
+    ]  # fmt: skip
+    assert [row[0] for row in words.rows] == list(QUALITY) and "interval" not in words.caption
+    assert one.suite.targets[["speed_up_low", "speed_up_high"]].isna().all(axis=None)
+    said = markdown(one, "one", ["python a.py", "python b.py"])
+    assert said.index("## task0") < said.index("### Expected running time") < said.index("## Environment")
+    assert said.endswith("## Where it comes from\n\n```sh\npython a.py\npython b.py\n```\n")
+    assert len(suite_tables.time_to_target(summarise(*made(("fast",), ("task0",)))).head) == 3
+
+
+def test_a_command_shows_as_it_is_in_markdown() -> None:
+    assert code(["echo '```'", "b"]) == "````sh\necho '```'\nb\n````"
 
 
 def test_where_the_resource_went_adds_up() -> None:
@@ -351,6 +394,9 @@ def test_odd_names_show_as_text_in_every_form() -> None:
     latex = table.latex(odd_table())
     assert r"a\textless{}b\&c=\_d\textbackslash{}e\textquotedbl{}f \%\$\#\{g\}\textasciitilde{}" in latex
     assert r"& \textbf{0.50} \\" in latex and r"\begin{tabular}{lr}" in latex and r"\toprule" in latex
+    rows = table.latex(table.Table(["a"], [["[1pt]"], ["*"], ["b [c]"]])).splitlines()
+    assert [row.strip() for row in rows if row.endswith("\\\\")] == ["a \\\\", "{}[1pt] \\\\", "{}* \\\\", "b [c] \\\\"]
+    assert table.frame_csv(pd.DataFrame({"a": ["\t=1"]})).splitlines()[1].startswith("'")
     markdown = table.markdown(odd_table())
     assert len(markdown.splitlines()) == 5
     assert "a&lt;b&amp;c=\\_d\\\\e" in markdown and "\\|\\*" in markdown and "**0.50**" in markdown

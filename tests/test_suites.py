@@ -15,10 +15,11 @@ from harness import catalog
 from harness.__main__ import app
 from harness.comparison import Arm, Comparison
 from harness.compose import fetching, suites
-from harness.compose.comparisons import compare, declared, facts_of
-from harness.compose.declarations import comparison_of
+from harness.compose.comparisons import compare, declared, facts_of, title_of
+from harness.compose.declarations import comparison_from_toml, comparison_of
 from harness.compose.studies import model_of, overridden, simulate, studies_of, study_of
-from harness.names import ROOT, UnknownName
+from harness.methods import parse_method
+from harness.names import PROJECT, ROOT, UnknownName
 from harness.types import Event, Objective
 from surrogates import _converted
 from surrogates._yahpo_scenarios import LCBENCH
@@ -236,3 +237,20 @@ def test_suites_are_listed_and_named_with_their_benchmarks() -> None:
     benchmarks = json.loads(CliRunner().invoke(app, ["list", "benchmarks", "--json"]).output)
     assert benchmarks["fcnet_naval_propulsion"].endswith("; in single-fidelity/test, multi-objective/test")
     assert " in " not in benchmarks["lcdb_1000"].rpartition(";")[2]
+
+
+# -- what is published -------------------------------------------------------------------------------------------------
+
+
+def test_published_comparisons_name_methods_and_benchmarks_that_there_are() -> None:
+    paths = sorted((PROJECT / "reports" / "published").glob("*/*.toml"))
+    assert {path.parent.name for path in paths} >= {half.partition("/")[0] for half in suites.suites()}
+    for path in paths:
+        plain = comparison_from_toml(path)
+        assert all(parse_method(fields.get("method", label)) for label, fields in plain["arms"].items())
+        assert all(name in suites.suites() or catalog.find_benchmark(name) for name in plain["benchmarks"])
+
+
+def test_the_title_of_a_report_names_the_first_of_many() -> None:
+    many = Comparison(tuple(Arm(f"arm{place}", "rs") for place in range(8)), ("branin", "hartmann3"), (0,))
+    assert title_of(many) == "arm0, arm1, arm2, arm3, arm4, arm5 and 2 more on branin, hartmann3"

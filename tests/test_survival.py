@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from test_reports import SMALL, fake, write_page
 from toys import toy_data
 from typer.testing import CliRunner
 
@@ -119,6 +120,7 @@ def test_a_setting_that_touches_nothing_counts_for_nothing() -> None:
     said = found.statements(found.effects(settings(seen_of(losses)))).iloc[0]
     assert (said["settings"], said[found.UNTOUCHED]) == (0, 1)
     assert said["statement"].endswith("no setting says more of them than the comparison itself.")
+    assert "hold in every setting: 0;" in found.lead(pd.DataFrame([said]), 1)
 
 
 def test_one_arm_alone_has_nothing_to_survive() -> None:
@@ -163,15 +165,27 @@ def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> No
     assert files == {name: (tmp_path / "two" / name).read_bytes() for name in files}
     said = files[Path("index.html")].decode()
     assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;&amp;" in said
+    assert '<a href="figures/survival-l-m.csv">CSV</a>' in said and "made by <code>survive &lt;x&gt;</code>" in said
     told = survival_page.read(tmp_path / "one", "own digest")
     assert told is not None and told.digest == "all"
     assert "tells 1 of 1 pair apart" in told.lines[0] and told.lines[1].startswith(f"{odd} is better than b on l<m")
     assert [row[0] for row in told.marks.rows] == ["as compared", "setting 1"]
     assert told.marks.rows[1][1].startswith("✗")
+    studies = fake(2, {"rs": SMALL["rs"]}, failed=False)
+    write_page(tmp_path / "report", studies, static=True, survived=told)
+    shown = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert shown.count("made by <code>survive &lt;x&gt;</code>") == 1 and told.lines[1].startswith(odd)
+    assert (tmp_path / "report" / "figures" / "survival-l-m.csv").is_file()
     outdated = survival_page.read(tmp_path / "one", "another")
     assert outdated is not None and outdated.lines[0].startswith(survival_page.OUTDATED)
     assert outdated.digest != told.digest
     assert survival_page.read(tmp_path, "own digest") is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "FORM", publishing.FORM + 1)
+        assert not publishing.up_to_date(tmp_path / "one", "all")  # made anew where `survive` runs, shown until then
+        assert survival_page.read(tmp_path / "one", "own digest") == told
+    (tmp_path / "one" / "index.html").unlink()
+    assert survival_page.read(tmp_path / "one", "own digest") is None
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 REPORT = "report"
 SURVIVAL = "survival"
+NAMED = 6
+"""Arms, and benchmarks, that the title of a report names."""
 OF_ITS_OBJECTIVE = ("optimum", "optimum_config", "optimum_is", "median", "noise", "final_losses", "test")
 """What a model states of the first objective that it was made with, and cannot of another."""
 
@@ -76,11 +78,12 @@ def compare(
     from harness.comparison import Outcome, carry_out, in_blocks, missing, stale
     from harness.store import Store
 
+    comparison = _as_once_declared(comparison, folder)
     store, until = Store(folder / STUDIES), comparison.until
     reasons, outcomes, looks = dict[str, str](), list[Outcome](), list[dict[str, Any]]()
 
-    def run(now: Comparison) -> list[Study]:
-        studies, _ = wanted(now, store)
+    def run(now: Comparison) -> tuple[list[Study], dict[tuple[str, str], str]]:
+        studies, refused = wanted(now, store)
         left = missing(studies, store)
         if left:
             store.sweep()
@@ -89,21 +92,29 @@ def compare(
             declare(Declared(now, command, looks), folder)
         on_begin(Counter((study.arm, study.benchmark.name) for study in left))
         outcomes.extend(carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome))
-        return studies
+        return studies, refused
 
     if until is None:
-        studies = run(comparison)
+        studies, _ = run(comparison)
     else:
         _check_contrasts(comparison)
         blocks = {seeds: replace(comparison, seeds=tuple(range(seeds))) for seeds in until.looks}
         seeds = in_blocks(
             until.looks,
-            lambda seeds: _studied(blocks[seeds], run(blocks[seeds]), store),
+            lambda seeds: _studied(blocks[seeds], *run(blocks[seeds]), store),
             lambda outcomes: _decided(comparison, outcomes, looks),
         )
         declare(Declared(blocks[seeds], command, looks), folder)
         studies, _ = wanted(blocks[seeds], store)
     return Compared(len(studies), len(studies) - len(outcomes), reasons, outcomes)
+
+
+def _as_once_declared(comparison: Comparison, folder: Path) -> Comparison:
+    """The comparison with the endpoint that stands beside results, where there are any: it was there before them."""
+    try:
+        return replace(comparison, endpoint=declared(folder).comparison.endpoint)
+    except FileNotFoundError:
+        return comparison
 
 
 def _check_contrasts(comparison: Comparison) -> None:
@@ -113,14 +124,17 @@ def _check_contrasts(comparison: Comparison) -> None:
     contrasts.check(facts_of(comparison, {}), comparison.until.width)
 
 
-def _studied(comparison: Comparison, studies: Sequence[Study], store: Store) -> pd.DataFrame:
-    """What became of some studies of a comparison: a row a study."""
-    from harness.frames import frames
+def _studied(
+    comparison: Comparison, studies: Sequence[Study], refused: Mapping[tuple[str, str], str], store: Store
+) -> pd.DataFrame:
+    """What became of the studies that a comparison wants: a row a study; refused: as `refusals` has it."""
+    from harness.frames import frames, with_missing
     from reports.summary import observed
 
     records = store.records([study.key for study in studies])
-    seen = frames([records[study.key] for study in studies if study.key in records])
-    return observed(*seen, facts_of(comparison, {}), comparison.endpoint.rule).studies
+    seen, events = frames([records[study.key] for study in studies if study.key in records])
+    rule = comparison.endpoint.rule
+    return observed(with_missing(seen, studies), events, facts_of(comparison, refused), rule).studies
 
 
 def _decided(comparison: Comparison, outcomes: pd.DataFrame, looks: list[dict[str, Any]]) -> bool:
@@ -219,20 +233,21 @@ def _said_of(name: str, benchmark: Benchmark) -> str | None:
     return f"The surrogate of {name} is {word}: `describe {name}` says why."
 
 
-def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tuple[Any, bool]:
+def report(folder: Path, out: Path | None = None, *, static: bool = False, brief: bool = False) -> tuple[Any, bool]:
     """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`.
 
-    static: with pictures and without scripts.
+    static: with pictures and without scripts; brief: so and of the first page only, in few and small files.
     """
     import hashlib
     import shlex
 
+    from harness.frames import with_missing
     from harness.store import Store
     from reports import page, publishing, survival_page
     from reports.summary import summarise
 
     known = declared(folder)
-    comparison, command, _ = known
+    comparison, said = known.comparison, known.said()
     store = Store(folder / STUDIES)
     studies_wanted, refused = wanted(comparison, store)
     keys = [study.key for study in studies_wanted]
@@ -242,25 +257,34 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False) -> tu
         raise FileNotFoundError(f"none of the {len(keys)} studies of {folder} is in its store yet: run `compare` first")
     facts = facts_of(comparison, refused)
     survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
-    made_by = ["python", "-m", "harness", "report", str(folder)]
-    made_by += (["--out", str(out)] if out else []) + (["--static"] if static else [])
-    told = [known.said(), survived and survived.digest, made_by]
-    inputs = json.dumps([digests, keys, facts, command, store.broken, *told])
+    made_by = ["python", "-m", "harness", "report", str(folder), *(["--out", str(out)] if out else [])]
+    made_by += [option for option, given in (("--static", static), ("--brief", brief)) if given]
+    told = [said, survived and survived.digest, made_by]
+    inputs = json.dumps([digests, keys, facts, known.command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     known_lengths = store.lengths()
     lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
-    studies, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
-    place, read_as = out or folder / REPORT, (comparison.endpoint.rule, known.said())
+    seen, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
+    studies = with_missing(seen, studies_wanted)
+    place, rule = out or folder / REPORT, comparison.endpoint.rule
     if publishing.up_to_date(place, digest):
-        return summarise(studies, events, facts, *read_as), False
-    title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
-    rule, said = read_as
+        return summarise(studies, events, facts, rule, said), False
     written = page.write(
         place, studies, events, facts,
-        title=title, command=command, made_by=shlex.join(made_by), digest=digest, rule=rule, declared=said,
-        static=static, survived=survived,
+        title=title_of(comparison), command=known.command, made_by=shlex.join(made_by), digest=digest, rule=rule,
+        declared=said, static=static, brief=brief, survived=survived,
     )  # fmt: skip
     return written, True
+
+
+def title_of(comparison: Comparison) -> str:
+    """What pages about a comparison are called: its arms on its benchmarks, of many the first."""
+    return " on ".join(map(_named, ([arm.label for arm in comparison.arms], comparison.benchmarks)))
+
+
+def _named(names: Sequence[str]) -> str:
+    left = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def of_studies(studies: Sequence[Study], digests: Mapping[str, str]) -> str:

@@ -208,7 +208,8 @@ class Declared(NamedTuple):
         from reports import declared
 
         endpoint, until = self.comparison.endpoint, self.comparison.until
-        said = declared.endpoint(endpoint.rule, endpoint.metric, endpoint.time, endpoint.beside)
+        together = endpoint.together if len(self.comparison.benchmarks) > 1 else ""
+        said = declared.endpoint(endpoint.rule, endpoint.metric, endpoint.time, endpoint.beside, together)
         return (said, declared.looks(until.width, until.looks, self.looks)) if until else (said,)
 
 

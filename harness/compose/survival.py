@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
-from harness.compose.comparisons import SURVIVAL, declared, facts_under, of_studies, refusals, wanted
+from harness.compose.comparisons import SURVIVAL, declared, facts_under, of_studies, refusals, title_of, wanted
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import SURROGATE, data_digest, model_of, run_simulated
 from harness.methods import method_from_json
@@ -108,8 +108,7 @@ def survive(
     drawn = not publishing.up_to_date(folder / SURVIVAL, digest)
     if drawn:
         found = _found(possible, own, store, of, impossible)
-        title = f"{', '.join(arm.label for arm in comparison.arms)} on {', '.join(comparison.benchmarks)}"
-        survival_page.write(folder / SURVIVAL, found, title=title, command=command, digest=digest)
+        survival_page.write(folder / SURVIVAL, found, title=title_of(comparison), command=command, digest=digest)
     told = survival_page.read(folder / SURVIVAL, of)
     assert told is not None
     return Survived(told, drawn, outcomes)
@@ -277,10 +276,10 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
 
 
 def _observed(setting: Setting, records: Sequence[Record]) -> Observed:
-    from harness.frames import frames
+    from harness.frames import frames, with_missing
     from reports.summary import observed
 
-    studies, events = frames(records)
+    seen, events = frames(records)
     benchmarks = {study.benchmark.name: study for study in reversed(setting.studies)}
     facts = {name: facts_under(study.source, study.benchmark, setting.refused) for name, study in benchmarks.items()}
-    return observed(studies, events, facts, setting.rule)
+    return observed(with_missing(seen, setting.studies), events, facts, setting.rule)

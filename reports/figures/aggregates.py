@@ -3,7 +3,8 @@ drawn anew within each; on a single benchmark the t interval over seeds); light 
 (families, their benchmarks and seeds drawn anew), which a handful of families leaves too narrow. Anytime score: the
 mean over log time of log regret, 0 as good as the median random config, 1 at the noise; its interquartile mean (IQM)
 hides hard benchmarks, so the mean stands beside it. Optimality gap: how far the score at the budget falls short of
-1. Arrows say what is better.
+1. Where there are several objectives their hypervolume stands at the right, as a share of that of the front; all else
+is of the first. Arrows say what is better.
 """
 
 # pyright: reportUnknownMemberType=false

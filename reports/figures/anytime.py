@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports import style
-from reports.curves import FEWEST, window
-from reports.figures._time_axis import time_axis
+from reports.curves import window
+from reports.figures._over_time import curve, time_axis, words
 
 
 def draw(
@@ -41,36 +41,20 @@ def draw(
 
     frame: columns arm, time (seconds), loss, low, high, own, seeds, failed, as `curves.anytime` gives them;
     law: columns time, loss; budget: seconds; noise: how far above the best no loss can be told from it; rule: of the
-    incumbent, named on the axis; clock: `simulated` or `real`.
+    incumbent, named on the axis; clock: `simulated` or `wall-clock`.
     """
     unit, _ = style.time_unit(budget)
     handles: list[Line2D] = []
-    for arm, curve in frame.groupby("arm", sort=False):
-        handles.append(_curve(axes, curve, str(arm), styles[str(arm)], unit))
+    for arm, mine in frame.groupby("arm", sort=False):
+        own = mine["own"].to_numpy(dtype=bool)
+        dotted = int(np.argmax(own)) if own.any() else len(own)
+        handles.append(curve(axes, mine, "loss", styles[str(arm)], unit=unit, dotted=dotted))
     handles += _references(axes, law, optimum, noise, unit)
     if len(frame):
         begin, bottom, top = window(frame, optimum, median)
         time_axis(axes, begin, budget, clock)
         axes.set_ylim(bottom, top)
-    axes.set_ylabel(f"best {metric} so far")
-    axes.text(1, 1.01, f"incumbent: {rule}", transform=axes.transAxes, ha="right", va="bottom", color=style.QUIET)
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, labelspacing=0.7)
-
-
-def _curve(axes: Axes, curve: pd.DataFrame, arm: str, look: style.Style, unit: float) -> Line2D:
-    time = curve["time"].to_numpy(dtype=float) / unit
-    loss, low, high, own = (curve[name].to_numpy() for name in ("loss", "low", "high", "own"))
-    every: dict[str, Any] = {"color": look.colour, "drawstyle": "steps-post"}
-    seeds, failed = (int(curve[name].iloc[0]) for name in ("seeds", "failed"))
-    if seeds >= FEWEST:
-        axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
-    first = int(np.argmax(own)) if own.any() else len(own)
-    axes.plot(time[: first + 1], loss[: first + 1], linestyle=":", linewidth=1.1, **every)
-    axes.plot(time[first:], loss[first:], linewidth=1.6, **every)
-    if len(time):
-        axes.plot(time[-1:], loss[-1:], marker=look.marker, markersize=5, color=look.colour, clip_on=False, zorder=5)
-    label = f"{arm} (n = {seeds}" + (f", {failed} failed)" if failed else ")")
-    return Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.6, label=label)
+    words(axes, handles, f"best {metric} so far", rule)
 
 
 def _references(

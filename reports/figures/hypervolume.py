@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports import style
-from reports.curves import FEWEST, shares_window
-from reports.figures._time_axis import time_axis
+from reports.curves import shares_window
+from reports.figures._over_time import curve, time_axis, words
 
 
 def draw(
@@ -37,24 +37,12 @@ def draw(
     budget: seconds; rule: of the incumbent, named on the axis; clock: `simulated` or `wall-clock`.
     """
     unit, _ = style.time_unit(budget)
-    handles = [_curve(axes, curve, str(arm), styles[str(arm)], unit) for arm, curve in frame.groupby("arm", sort=False)]
+    handles = [
+        curve(axes, mine, "hypervolume", styles[str(arm)], unit=unit) for arm, mine in frame.groupby("arm", sort=False)
+    ]
     axes.axhline(1, color=style.FAINT, linewidth=1.2, zorder=1)
     handles.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="front of the benchmark"))
     begin, top = shares_window(frame)
     time_axis(axes, begin, budget, clock)
     axes.set_ylim(0, top)
-    axes.set_ylabel("hypervolume, as a share of the front's")
-    axes.text(1, 1.01, f"incumbent: {rule}", transform=axes.transAxes, ha="right", va="bottom", color=style.QUIET)
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, labelspacing=0.7)
-
-
-def _curve(axes: Axes, curve: pd.DataFrame, arm: str, look: style.Style, unit: float) -> Line2D:
-    time, share, low, high = (curve[name].to_numpy(dtype=float) for name in ("time", "hypervolume", "low", "high"))
-    time = time / unit
-    seeds, failed = (int(curve[name].iloc[0]) for name in ("seeds", "failed"))
-    if seeds >= FEWEST:
-        axes.fill_between(time, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
-    axes.plot(time, share, drawstyle="steps-post", color=look.colour, linewidth=1.6)
-    axes.plot(time[-1:], share[-1:], marker=look.marker, markersize=5, color=look.colour, clip_on=False, zorder=5)
-    label = f"{arm} (n = {seeds}" + (f", {failed} failed)" if failed else ")")
-    return Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.6, label=label)
+    words(axes, handles, "hypervolume, as a share of the front's", rule)

@@ -61,7 +61,7 @@ def _studies(axes: Axes, mine: pd.DataFrame, arm: str, look: style.Style) -> Lin
         final[shown], test[shown], linestyle="", marker=look.marker, markersize=4.5, color=look.colour, alpha=0.75,
         markeredgewidth=0, zorder=3,
     )  # fmt: skip
-    said = f"{arm}\n{int(past.sum())} of {int(shown.sum())} overtuned"
+    said = f"{style.name(arm)}\n{int(past.sum())} of {int(shown.sum())} overtuned"
     if not shown.all():
         said += f"\n{int((~shown).sum())} without a loss"
     return Line2D([], [], linestyle="", marker=look.marker, color=look.colour, label=said, markersize=5)

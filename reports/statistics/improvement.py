@@ -38,15 +38,16 @@ def improvement(
 ) -> Interval:
     """The probability that a run of the first method is better than one of the second, on average over benchmarks.
 
-    first, second: shape (blocks,), lower better, infinite for a failure; scheme: `over_seeds` for this suite,
-    `over_families` for benchmarks like these. Both methods are weighed by the same draws. Where the first wins every
-    run the interval is the point 1, which is too sure: a single benchmark is for `win_rate`.
+    first, second: shape (blocks,), or (pairs, blocks) for several pairs of methods on the same draws; lower better,
+    infinite for a failure; scheme: `over_seeds` for this suite, `over_families` for benchmarks like these. Both methods
+    are weighed by the same draws. Where the first wins every run the interval is the point 1, which is too sure: a
+    single benchmark is for `win_rate`. Each part of the result has a number a pair.
     """
     differences(first, second)
+    runs = np.stack(np.atleast_2d(first, second), axis=-1)
 
     def statistic(pair: Floats, weights: Floats) -> Floats:
         return superiority(pair[:, 0], pair[:, 1], blocks, weights)
 
-    pair = np.stack([first, second], axis=1)[None]
-    found = resample(pair, blocks, statistic, rng, scheme=scheme, replicates=replicates).interval()
-    return Interval(*(part[0] for part in found))
+    found = resample(runs, blocks, statistic, rng, scheme=scheme, replicates=replicates).interval()
+    return Interval(*(part.reshape(first.shape[:-1]) for part in found))

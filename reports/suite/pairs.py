@@ -16,9 +16,10 @@ import pandas as pd
 
 from reports.incumbent import Floats
 from reports.intervals import Interval
-from reports.statistics.aggregates import mean, superiority
+from reports.statistics.aggregates import mean
 from reports.statistics.bootstrap import over_families, resample, resample_each
 from reports.statistics.detectable import by_design, by_signed_rank
+from reports.statistics.improvement import improvement
 from reports.statistics.practical import EQUAL, Practical, practical
 from reports.statistics.wilcoxon_holm import Tested, bars, wilcoxon_holm
 from reports.suite.aggregates import SEED
@@ -29,6 +30,8 @@ REGION = 0.02
 """Anytime scores that differ by less are practically equal."""
 FEWEST = 2
 """Benchmarks, below which nothing is said over them."""
+REPLICATES = 2000
+"""Of probabilities of improvement, each of which looks at every two runs of a benchmark."""
 
 COLUMNS = [
     *("first", "second", "verdict", "difference", "low", "high", "low_families", "high_families", "shift", "shift_low"),
@@ -96,12 +99,8 @@ def impossible(selection: Selection) -> str:
 
 def _improvements(selection: Selection, scores: Floats, pairs: list[tuple[int, int]]) -> list[dict[str, float]]:
     """The probability of improvement of each pair, all on the same draws."""
-
-    def statistic(pair: Floats, weights: Floats) -> Floats:
-        return superiority(pair[:, 0], pair[:, 1], selection.where, weights)
-
-    values = np.stack([-scores[[first, second]].T for first, second in pairs])
-    found = resample(values, selection.where, statistic, np.random.default_rng(SEED), replicates=2000).interval()
+    first, second = (-scores[list(side)] for side in zip(*pairs, strict=True))
+    found = improvement(first, second, selection.where, np.random.default_rng(SEED), replicates=REPLICATES)
     names = ("improvement", "improvement_low", "improvement_high")
     return [dict(zip(names, map(float, parts), strict=True)) for parts in zip(*found, strict=True)]
 

@@ -1,8 +1,9 @@
 """Which studies count over all benchmarks, and what each of them held over time, on a scale that benchmarks share.
 
-Left out, and said so: a benchmark without a best and a median config to measure by, or on which arms have different
-budgets; an arm that has no study on one of the benchmarks; a block that one of the other arms misses. So all arms that
-are compared stand on the same blocks, and an arm that is complete changes no other's numbers.
+Left out, and said so: a benchmark without a best and a median config to measure by, without any study, or on which
+arms have different budgets or met different data; an arm that has no study on one of the benchmarks; a block that one
+of the other arms misses. So all arms that are compared stand on the same blocks, and an arm that is complete changes no
+other's numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reports.fronts import COLUMN
 from reports.incumbent import Floats, Key, Trajectory
 from reports.outcomes import FAILED, MISSING, Facts, unique
 from reports.regret import Scale, normalised, scale
@@ -35,6 +37,8 @@ class Path(NamedTuple):
     """When the study ended."""
     inference: Floats
     """Of the configs that it held, looked up without luck: normalised, 1 from the failure on, NaN where not known."""
+    hypervolume: float
+    """Of all objectives in the end, as a share of that of the front; NaN where there is one objective."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Selection:
 def select(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts: Facts) -> Selection:
     """The studies of a comparison that count over its benchmarks.
 
-    outcomes: a row per wanted study, as `reports.outcomes.outcomes` gives them.
+    outcomes: a row per wanted study, as `reports.outcomes.outcomes` gives them, with `hypervolume` where there are
+    several objectives.
     """
     names, left_out = _benchmarks(outcomes, facts)
     ran = outcomes[outcomes["benchmark"].isin(names) & (outcomes["state"] != MISSING)]
@@ -112,22 +117,30 @@ def select(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts
 def _benchmarks(outcomes: pd.DataFrame, facts: Facts) -> tuple[list[str], list[str]]:
     """The benchmarks that can count, and why the others do not."""
     unmeasured: list[str] = []
+    unbegun: list[str] = []
     names: list[str] = []
     left_out: list[str] = []
     for name in unique(outcomes["benchmark"]):
-        budgets = sorted(outcomes.loc[outcomes["benchmark"] == name, "budget"].dropna().unique())
-        ruler = scale(facts[name])
-        if ruler is None:
+        here, ruler = outcomes[outcomes["benchmark"] == name], scale(facts[name])
+        ran = here[here["state"] != MISSING]
+        budgets = sorted(here["budget"].dropna().unique())
+        if ran.empty:
+            unbegun.append(name)
+        elif ruler is None:
             unmeasured.append(name)
         elif ruler.floor >= 1:
             left_out.append(f"{name}: its seeds differ by more than its best config does from the median one")
         elif len(budgets) > 1:
             said = ", ".join(number(float(budget)) for budget in budgets)
             left_out.append(f"{name}: its methods have different budgets ({said} s)")
+        elif ran["data"].nunique() > 1:
+            left_out.append(f"{name}: its methods met different data")
         else:
             names.append(name)
     if unmeasured:
         left_out.insert(0, f"{listed(unmeasured)}: no best and median config are known to measure regret by")
+    if unbegun:
+        left_out.insert(0, f"{listed(unbegun)}: no study is there yet")
     return names, left_out
 
 
@@ -154,4 +167,5 @@ def _path(study: Any, trajectory: Trajectory | None, ground: Ground) -> Path:
         times, losses, worth = np.append(times, until), np.append(losses, np.inf), np.append(worth, np.inf)
     inference = np.where(np.isnan(worth), np.nan, normalised(worth, ground.truth))
     end = min(float(study.seconds) / budget, 1.0)
-    return Path(times / budget, losses, normalised(losses, ground.ruler), end, inference)
+    hypervolume = float(getattr(study, COLUMN, np.nan))
+    return Path(times / budget, losses, normalised(losses, ground.ruler), end, inference, hypervolume)

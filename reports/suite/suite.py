@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.fronts import COLUMN
 from reports.incumbent import Floats, Key, Trajectory
 from reports.outcomes import Facts
 from reports.statistics import ranks as ranking
@@ -54,9 +55,9 @@ def final_score(path: Path, ground: Ground) -> float:
     return float(score(np.array(regret_at(path, 1.0)), ground.ruler.floor))
 
 
-IQM, MEAN, GAP, TENTH, FINAL, INFERENCE, INFERENCE_FINAL = (
+IQM, MEAN, GAP, TENTH, FINAL, INFERENCE, INFERENCE_FINAL, HYPERVOLUME = (
     "anytime score, IQM", "anytime score, mean", "optimality gap", "regret at a tenth", "regret at the budget",
-    "inference score, mean", "inference regret at the budget",
+    "inference score, mean", "inference regret at the budget", "hypervolume at the budget",
 )  # fmt: skip
 QUANTITIES = (
     Quantity(IQM, anytime, interquartile_mean, smooth=False),
@@ -67,6 +68,8 @@ QUANTITIES = (
     Quantity(INFERENCE, inference, mean),
     Quantity(INFERENCE_FINAL, lambda path, _: float(np.log(inference_at(path, AT[1]))), mean, np.exp),
 )
+WEIGHED = Quantity(HYPERVOLUME, lambda path, _: path.hypervolume)
+"""What there is besides where benchmarks have several objectives, of which all else takes the first."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,13 @@ def over_benchmarks(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajector
     outcomes: a row per wanted study; trajectories: of each; facts: of each benchmark.
     """
     selection = select(outcomes, trajectories, facts)
+    quantities = (*QUANTITIES, WEIGHED) if COLUMN in outcomes else QUANTITIES
     scores, inferred = (selection.each(of) if selection.arms else np.empty((0, 0)) for of in (anytime, inference))
     means, worth = (selection.where.per_benchmark(each) if selection.arms else each for each in (scores, inferred))
     placed, truly = (ranking.ranks(-each).mean(axis=1) if selection.arms else np.empty(0) for each in (means, worth))
     return Suite(
         selection=selection,
-        aggregates=aggregates.table(selection, QUANTITIES),
+        aggregates=aggregates.table(selection, quantities),
         ranks=pd.DataFrame({"arm": selection.arms, "rank": placed, "inference_rank": truly}),
         scores=_scores(selection, means, worth, outcomes),
         pairs=pairs.table(selection, scores, inferred),

@@ -81,10 +81,13 @@ def _row(key: tuple[str, str, str], studies: Floats, first: Floats, draws: Float
 
 
 def _draws(selection: Selection, target: str) -> Floats:
-    """Weights of the blocks that have a target, seeds drawn anew within each benchmark; none with one seed."""
+    """Weights of the blocks that have a target, seeds drawn anew within each benchmark.
+
+    None with one seed, nor on a single benchmark: no bootstrap of so few is trusted.
+    """
     names = [name for name in selection.block_benchmarks() if target in selection.grounds[name].targets]
     where = blocks(np.array(names))
-    if int(where.seeds.min()) < FEWEST:
+    if int(where.seeds.min()) < FEWEST or where.benchmarks < 2:
         return np.empty((0, len(names)))
     return over_seeds(where, REPLICATES, np.random.default_rng(SEED))
 

@@ -61,7 +61,7 @@
     }
     if (group.own) traces.push(line(0, group.own + 1, "dot", 1.6));
     traces.push({
-      ...line(group.own, y.length, "solid", 2.2), hoverinfo: undefined, name: shown(group.name),
+      ...line(group.own, y.length, group.dash, 2.2), hoverinfo: undefined, name: shown(group.name),
       hovertemplate: `${shown(group.name)}: %{y:.5g}<extra></extra>`,
     });
     traces.push({
@@ -253,7 +253,8 @@
       for (const [key, value] of Object.entries({ d, ...more })) path.setAttribute(key, value);
       svg.append(path);
     };
-    if (group.marker) draw("M-12,0H12", { stroke: group.colour, "stroke-width": 2 });
+    const dashes = { dash: "4 2", dot: "2 2" }[group.dash] ?? "none";
+    if (group.marker) draw("M-12,0H12", { stroke: group.colour, "stroke-width": 2, "stroke-dasharray": dashes });
     draw(group.marker ? OUTLINES[group.marker] : "M-12,-5H12V5H-12z", { fill: group.colour });
     return svg;
   }
@@ -302,7 +303,7 @@
   const quoted = (cell) => {
     const plain = cell === null || cell === undefined ? "" : String(cell);
     // A spreadsheet would take such a text for a formula.
-    const words = typeof cell === "string" && /^[=+\-@]/.test(cell) ? `'${plain}` : plain;
+    const words = typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) ? `'${plain}` : plain;
     return /[",\n\r]/.test(words) ? `"${words.replace(/"/g, '""')}"` : words;
   };
 
@@ -375,7 +376,9 @@
   }
 
   async function begin() {
-    ({ figures } = await unpacked(document.getElementById("data").textContent));
+    document.querySelectorAll("table:not([data-of])").forEach(sortable);
+    const data = document.getElementById("data");
+    if (data) ({ figures } = await unpacked(data.textContent));
     const looks = Object.fromEntries(figures.flatMap((figure) => figure.groups ?? []).map((group) => [group.name, group]));
     for (const figure of figures) {
       const place = document.querySelector(`figure[data-figure="${CSS.escape(figure.name)}"]`);
@@ -386,8 +389,10 @@
       link.addEventListener("click", () => { link.href = URL.createObjectURL(new Blob([csv(figure)], { type: "text/csv" })); });
     }
     plots.splice(0, plots.length, ...plots.flat());
-    document.querySelectorAll("table[data-of]").forEach(fill);
-    document.querySelectorAll("table").forEach(sortable);
+    for (const table of document.querySelectorAll("table[data-of]")) {
+      fill(table);
+      sortable(table);
+    }
     window.addEventListener("beforeprint", () => { for (const made of plots) fit(made, true); });
     window.addEventListener("afterprint", () => { for (const made of plots) fit(made, false); });
     document.body.dataset.drawn = "yes";
@@ -398,5 +403,9 @@
     Plotly.relayout(made.place, paper ? { width: half, autosize: false } : { width: undefined, autosize: true });
   }
 
-  begin();
+  begin().catch((error) => {
+    const said = `The figures of this page cannot be drawn here (${error.message}). "report --static" writes it with pictures.`;
+    document.body.prepend(element("p", { class: "verdict", role: "alert" }, said));
+    throw error;
+  });
 })();

@@ -3,7 +3,7 @@
     python -m harness fetch nmt_transformer
     python -m harness compare --methods rs,sobol,de,rea,tpe,cmaes,median,asha,asha-stop,hyperband \\
         --benchmarks multi-fidelity/development --seeds 20 --out results/large
-    python tests/benchmarks/report_cost.py results/large
+    python tests/benchmarks/report_cost.py results/large [--brief]
 
 Ten methods on twenty benchmarks with twenty seeds must stay below 60 s on two cores, 1 GB, and 5 MB beside the plotting
 script.
@@ -36,10 +36,12 @@ def main() -> None:
     """Write the report once, in a process of its own, and print what that took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of a comparison")
-    folder = parser.parse_args().folder
+    parser.add_argument("--brief", action="store_true", help="of the report that is kept beside code")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         began, out = time.perf_counter(), Path(name) / "report"
-        command = [sys.executable, "-m", "harness", "report", str(folder), "--out", str(out)]
+        command = [sys.executable, "-m", "harness", "report", str(arguments.folder), "--out", str(out)]
+        command += ["--brief"] if arguments.brief else []
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         took, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
         found = kinds(out)
