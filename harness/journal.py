@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Happening, Log, Reason, Started, Why
-from harness.study import differences, key_of
+from harness.study import differences, identity, key_of
 from harness.types import NANOSECONDS, Benchmark, Decision, Event, Executor, Job, Report, Scheduler, Standing, Status
 
 
@@ -436,8 +436,7 @@ def _apart(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """The first ingredients in which two studies differ, in words."""
     parts = [
         f"{place} was {_short(before)}, is {_short(now)}"
-        for place, before, now in differences(stored, json.loads(json.dumps(wanted)))
-        if place not in ("source", "past")
+        for place, before, now in differences(identity(stored), identity(json.loads(json.dumps(wanted))))
     ]
     return "; ".join(parts[:3]) or "the same ingredients in another order, or a number written otherwise"
 

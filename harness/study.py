@@ -93,7 +93,13 @@ class Study:
 
 
 def key_of(spec: Mapping[str, Any]) -> str:
-    """The hash of a study's ingredients, wherever its data lies.
+    """The hash of a study's identity."""
+    text = json.dumps(identity(spec), separators=(",", ":"), allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def identity(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a study's ingredients those that make it another one, wherever its data lies.
 
     A real study depends neither on the delays of a simulated clock nor on what answers for a config outside a table.
     """
@@ -101,8 +107,7 @@ def key_of(spec: Mapping[str, Any]) -> str:
     if spec["data"] == "real":
         problem = {name: value for name, value in spec["benchmark"].items() if name != "table_miss"}
         told["benchmark"] = problem | {"delays": {"warm": problem["delays"].get("warm", False)}}
-    text = json.dumps(told, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return told
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -247,8 +247,8 @@ def test_what_only_a_simulation_declares_makes_no_other_study_of_a_real_one(tmp_
 
 def test_what_differs_is_named_to_the_last_part(tmp_path: Path) -> None:
     journaled(tmp_path / "journal", "asha")
-    longer = replace(BENCHMARK, budget=999.0, delays=replace(BENCHMARK.delays, start_up=7.0))
-    said = r"another study \(benchmark\.budget was [\d.]+, is 999\.0; benchmark\.delays\.start_up was [\d.]+, is 7\.0\)"
+    longer = replace(BENCHMARK, budget=999.0, delays=Delays(7.0, warm=True))
+    said = r"another study \(benchmark\.budget was [\d.]+, is 999\.0; benchmark\.delays\.warm was False, is True\)"
     with pytest.raises(ValueError, match=said):
         Journal(tmp_path / "journal", study("asha", benchmark=longer).spec())
     spec = study("asha").spec()
