@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.store import Store
-from harness.study import Record, Study, differences, key_of
+from harness.study import Record, Study, differences, identity, key_of
 
 MOST_IN_A_BATCH = 8
 """Studies that a process runs before it publishes them: what a kill can cost, and what Ctrl-C waits for."""
@@ -161,7 +161,7 @@ def stale(studies: Sequence[Study], store: Store) -> dict[str, str]:
     for study in studies:
         old = named.get((study.arm, study.benchmark.name, study.seed))
         if study.key not in there and old is not None:
-            changed = ", ".join(place for place, _, _ in differences(old, study.spec()))
+            changed = ", ".join(place for place, _, _ in differences(identity(old), identity(study.spec())))
             reasons[f"{study.arm} on {study.benchmark.name}, seed {study.seed}"] = f"{changed} changed"
     return reasons
 
