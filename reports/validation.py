@@ -268,8 +268,8 @@ def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
         apart = figure_of(4.6, 0.9 + 0.3 * len(arms))
         differences.draw(numbers.differences, apart.add_subplot(), margin=MARGIN)
         return [
-            Drawn(f"worlds-{stem}", caption(worlds, f"{name}."), save(over_time)),
-            Drawn(f"differences-{stem}", caption(differences, f"{name}."), save(apart)),
+            Drawn(f"worlds-{stem}", caption(worlds, f"{name}."), save(over_time), frame),
+            Drawn(f"differences-{stem}", caption(differences, f"{name}."), save(apart), numbers.differences),
         ]
 
 
