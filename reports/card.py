@@ -1,4 +1,4 @@
-"""The quality card of a surrogate, or of a table without one, in words, as tables, and for a terminal of 100 columns."""
+"""The quality card of a surrogate, or of a table without one: in words, as tables, on a terminal of 100 columns."""
 
 from __future__ import annotations
 

@@ -124,9 +124,9 @@ def test_the_band_covers_what_it_says() -> None:
     """Known noise, many repeated configs, a mean that is nearly exact."""
     data = made(rows=150, seeds=3, spread=0.05, edge=2.0)
     learned = fitting.prepared(data, Declared())
-    coverage = coverage.of_new_seeds(learned, GP)
-    assert coverage["configs"] == 150
-    assert coverage["share"] == pytest.approx(0.9, abs=0.07)
+    covered = coverage.of_new_seeds(learned, GP)
+    assert covered["configs"] == 150
+    assert covered["share"] == pytest.approx(0.9, abs=0.07)
     assert coverage.of_new_seeds(fitting.prepared(made(rows=20, seeds=1), Declared()), GP)["share"] is None
 
 
@@ -141,7 +141,7 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert plain["coverage"]["share"] == pytest.approx(0.9, abs=0.1)
     assert plain["coverage"]["unseen"] == pytest.approx(0.9, abs=0.1)
     fewer, lines = plain["with fewer configs"], {line["line"]: line for line in plain["lines"]}
-    assert [row["configs"] for row in fewer] == [30, 45, 60], "two of three folds of 90 configs, and shares of them"
+    assert [row["configs"] for row in fewer] == [15, 30, 45, 60], "two of three folds of 90 configs, and shares of them"
     assert all(fewer[-1][name] == lines[name]["value"] for name in PREDICTED)
     assert fewer[0][PREDICTED[0]] < fewer[-1][PREDICTED[0]]
     assert lines["coverage of the 90 % band"]["bounds"] == [0.85, 0.95]

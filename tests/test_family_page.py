@@ -116,7 +116,7 @@ def test_the_page_shows_all_there_is_and_needs_nothing_from_elsewhere(tmp_path: 
         assert "nothing is measured" in text
         assert f"Its surrogate is {card([])['verdict']}" in text
         assert "What the verdict stands on" in text
-        assert text.count(COMMAND) == 1 + 5  # for the page and below each figure
+        assert text.count(COMMAND) == 1 + 6  # for the page and below each figure
     assert publishing.up_to_date(tmp_path, "abc")
     names = ["measured-curves", "landscape", "importance", "levels", "held-out"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(f"{name}-one.svg" for name in names)

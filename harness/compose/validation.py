@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from reports.agreement import World
 
 STUDIES, PROBES, REPORT = "real", "probes.lines", "report"
+REPEATS = tuple(1000 * luck for luck in range(1, 11))
+"""What is added to the seeds by which curves have their luck, in further simulations of each study."""
 
 
 class Validated(NamedTuple):
@@ -240,9 +242,14 @@ class Paced:
         return curve._replace(nanoseconds=tuple(round(time * self._pace) for time in curve.nanoseconds))
 
 
-def simulated(study: Study, probe: Probe | None) -> Record:
-    """The record of a study on the simulated clock of a machine as a probe has found it, else as it is declared."""
+def simulated(study: Study, probe: Probe | None, luck: int = 0) -> Record:
+    """The record of a study on the simulated clock of a machine as a probe has found it, else as it is declared.
+
+    luck: added to the seed where it chooses the luck of curves; all else stays.
+    """
     from harness.study import record
+
+    study = replace(study, replicates=luck)
 
     pace = 1.0 if probe is None else probe.pace
     delays = study.benchmark.delays if probe is None else probe.on(study.benchmark.delays)
@@ -269,6 +276,7 @@ def _report(
         "simulated": [simulated(twin, probe) for twin, probe in zip(twins, means, strict=True)],
         "uncorrected": [simulated(twin, None) for twin in twins],
     }
+    repeats = [[simulated(twin, probe, luck) for twin, probe in zip(twins, means, strict=True)] for luck in REPEATS]
     benchmark = studies[0].benchmark
     order = {label: place for place, label in enumerate(arms)}
     continued = sum(len(probes[study.arm, study.seed]) > 1 for study in studies)
@@ -278,6 +286,7 @@ def _report(
     found = validation.Validation(
         benchmark.name,
         {world: _world(of, order) for world, of in records.items()},
+        [_world(of, order) for of in repeats],
         _facts(name, benchmark),
         benchmark.fidelity.continues,
         _about(name, benchmark, means, comparison),

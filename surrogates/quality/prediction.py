@@ -66,7 +66,7 @@ class Predicted:
         ]
 
     def singles(self) -> list[list[Any]]:
-        """The final loss of each i.i.d. config, measured and predicted, in six digits, and whether all runs diverged."""
+        """Of each i.i.d. config its final loss, measured and predicted, in six digits, and if all its runs diverged."""
         return [
             [*(float(f"{one[row, -1]:.6g}") for one in (self.truth, self.guess)), not self.alive[row]]
             for row in np.flatnonzero(self.iid)
