@@ -454,7 +454,7 @@ def main() -> None:
         sys.exit(BAD_USAGE)
     except Exception as error:
         # By their names: `list` imports no store, no journal, no foreign program.
-        ends = dict.fromkeys(("StorageError", "PermissionError", "OSError"), STORAGE_FAILED)
+        ends: dict[str, int] = dict.fromkeys(("StorageError", "PermissionError", "OSError"), STORAGE_FAILED)
         ends |= dict.fromkeys(("Difference", "ForeignError"), BAD_USAGE)
         if type(error).__name__ in ends:
             typer.echo(f"harness: {error}", err=True)

@@ -88,11 +88,12 @@ class Unfolding:
             self._jobs[job.trial] += 1
         elif isinstance(event, Ended):
             level, loss = self._stands.get(event.trial, (0, float("nan")))
+            said = f", {self._metric} {self._sign * loss:.5g}" if level else ""
             self._line(
                 event.time,
                 event.worker,
                 event.trial,
-                f"{_WORDS[event.reason]} at {self._unit} {level}, {self._metric} {self._sign * loss:.5g}",
+                f"{_WORDS[event.reason]} at {self._unit} {level}{said}",
             )
             if event.reason is not Reason.CUT:
                 self._best_at[level] = min(self._best_at.get(level, (float("inf"), -1)), (loss, event.trial))

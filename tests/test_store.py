@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from typing import Any
 
 import numpy as np
@@ -237,6 +237,7 @@ def test_what_dead_writers_left_is_swept_and_the_living_are_spared(tmp_path: Pat
 KILLED = """
 import os, sys
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 sys.path.insert(0, {tests!r})
 import toys
 from harness.store import Store
@@ -350,13 +351,13 @@ def test_a_full_disk_is_said_and_harms_no_line(tmp_path: Path) -> None:
         for number in range(20):
             writer.append({"number": number, "padding": "x" * 1000})
         whole = path.read_bytes()
-        limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 9, hard))
+        limit, hard = getrlimit(RLIMIT_FSIZE)
+        setrlimit(RLIMIT_FSIZE, (len(whole) + 9, hard))
         try:
             with pytest.raises(StorageError, match=r"a\.lines: a line cannot be written: .*File too large"):
                 writer.append({"number": 20})
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+            setrlimit(RLIMIT_FSIZE, (limit, hard))
     assert path.read_bytes()[:-9] == whole
     assert [entry["number"] for entry in read_lines(path)] == list(range(20))
     with LineWriter(path) as writer:
