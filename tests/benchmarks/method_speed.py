@@ -217,7 +217,7 @@ def pythons_of(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, s
         name, _, path = text.partition("=")
         python = Path(path).expanduser()
         if name not in known or not python.is_file():
-            parser.error(f"--python is ENVIRONMENT=PATH, of {', '.join(known)} each a Python; given {text}")
+            parser.error(f"--python is ENVIRONMENT=PATH, of {', '.join(known)}; PATH is a Python; given {text}")
         found[name] = str(python)
     return found
 
