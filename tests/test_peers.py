@@ -206,7 +206,7 @@ def test_studies_that_a_kill_left_in_the_store_are_gathered(peers: ModuleType, p
 
 def test_parts_that_contradict_each_other_are_refused(peers: ModuleType, plan: Path) -> None:
     (plan / "2-second.toml").write_text(SECOND.replace("54.0", "27.0"))
-    with pytest.raises(SystemExit, match="2-second.toml wants rs on branin otherwise than a part before it"):
+    with pytest.raises(SystemExit, match=r"2-second\.toml wants rs on branin otherwise than a part before it"):
         peers.plan_of(plan)
 
 
