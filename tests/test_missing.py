@@ -87,7 +87,7 @@ def test_rows_stand_in_the_order_of_what_is_wanted_and_hold_what_was_asked_for()
     seen, _ = frames([run_study(wanted[place].spec()) for place in (4, 1)])
     whole = with_missing(seen, wanted)
     assert list(zip(whole["arm"], whole["seed"], strict=True)) == [(one.arm, one.seed) for one in wanted]
-    assert whole["why"].tolist() == ["", "budget", "", "", "budget", ""]
+    assert [bool(why) for why in whole["why"]] == [False, True, False, False, True, False]
     assert whole["workers"].tolist() == [2] * 6 and whole["budget"].tolist() == [60.0] * 6
     assert whole["trials"].notna().tolist() == [False, True, False, False, True, False]
     everything, _ = frames([run_study(one.spec()) for one in wanted])
