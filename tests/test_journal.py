@@ -476,9 +476,9 @@ def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -
         assert before <= after, "a finished trial was lost"
         before = after
         patience = time.monotonic() + 5
-        while processes_of(folder) and time.monotonic() < patience:
+        while (left := processes_of(folder)) and time.monotonic() < patience:
             time.sleep(0.05)
-        assert not processes_of(folder), "a process is left 5 s later"
+        assert not left, "a process is left 5 s later"
         assert not (folder / "studies").exists(), "the study was over before it was killed"
     assert tuning(folder, budget).wait() == 0
     assert before <= finished(folder)
