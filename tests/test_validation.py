@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
@@ -21,7 +22,9 @@ from harness.__main__ import app
 from harness.command import Command
 from harness.compose import studies, trainings, validation
 from harness.compose.declarations import comparison_of
+from harness.compose.replays import replay_journal
 from harness.loop import run
+from harness.names import PROJECT
 from harness.simulated import Simulated
 from harness.space import Space, uniform
 from harness.study import record
@@ -298,7 +301,7 @@ def test_a_validation_goes_on_where_it_was_interrupted(problem: str, tmp_path: P
         [".csv", ".pdf", ".png", ".svg"] * 2
     )
     words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
-    linked = re.findall(r"!\[line-\w+\]\((figures/[\w.-]+)\)", words)
+    linked = re.findall(r"!\[[^\]]+\]\((figures/[\w.-]+)\)", words)
     assert len(linked) == 2 and all((tmp_path / "out" / "report" / name).exists() for name in linked)
 
 
@@ -402,3 +405,18 @@ def test_the_ranking_is_kendalls_tau_of_mean_regrets() -> None:
     assert tau == pytest.approx(kendalltau(real.mean(), simulated.mean()).statistic)
     assert tau == pytest.approx((2 * pairs["same"].sum() - 6) / 6)
     assert math.isnan(agreement.ranking(real[["a"]], simulated[["a"]])[0])
+
+
+# -- what is published ----------------------------------------------------------------------------------------------
+
+
+def test_the_published_journals_give_the_page_and_replay_exactly(tmp_path: Path) -> None:
+    with tarfile.open(PROJECT / "reports" / "published" / "validation" / "journals.tar.xz") as journals:
+        journals.extractall(tmp_path, filter="data")
+    done = validated(
+        "transformer_wikitext2_small", tmp_path, methods=["rs", "asha"], seeds=range(2), budget=120.0, table="snap"
+    )
+    assert done.failed == [] and {row["seeds"] for row in numbers(tmp_path)["differences"]} == {2}
+    for arm in ("rs", "asha"):
+        _, difference = replay_journal(tmp_path / validation.STUDIES / f"{arm}-0", lambda _: lambda _: None)
+        assert difference == ""
