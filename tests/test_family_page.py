@@ -118,10 +118,10 @@ def test_the_page_shows_all_there_is_and_needs_nothing_from_elsewhere(tmp_path: 
         assert "What the verdict stands on" in text
         assert text.count(COMMAND) == 1 + 6  # for the page and below each figure
     assert publishing.up_to_date(tmp_path, "abc")
-    names = ["measured-curves", "landscape", "importance", "levels", "held-out"]
+    names = ["measured-curves", "landscape", "importance", "levels", "held-out", "fewer-configs"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(f"{name}-one.svg" for name in names)
     assert all(f"](figures/{name}-one.svg)" in markdown for name in names)
-    assert html.count('src="') == html.count('src="data:image/svg+xml;base64,') == 5
+    assert html.count('src="') == html.count('src="data:image/svg+xml;base64,') == 6
     links = re.findall(r'href="([^"]*)"', html)
     assert all(link == "card.md" or (tmp_path / link).exists() or link.endswith((".pdf", ".png")) for link in links)
     assert not re.search(r"https?:|@import|url\(|<script|<link", html)
