@@ -39,7 +39,9 @@ AGREEMENT = ("measured", "surrogate", "measured, better half", "surrogate, bette
 
 def tables(card: Card) -> list[tuple[str, Table]]:
     """The tables of a surrogate's card with their titles; what the verdict stands on is the first."""
-    shown = [
+    fewer = card["with fewer configs"]
+    predicted = [name for name in fewer[0] if name != "configs"]
+    return [
         (
             "What the verdict stands on",
             Table(
@@ -52,6 +54,13 @@ def tables(card: Card) -> list[tuple[str, Table]]:
             Table(
                 ("", "configs", "RMSE", "R2", "Kendall", "Spearman"),
                 [(name, str(of["n"]), *_all_rounded(of, ERRORS)) for name, of in card["final"].items()],
+            ),
+        ),
+        (
+            "The same where so many other configs taught it",
+            Table(
+                ("configs", *predicted),
+                [(str(of["configs"]), *_all_rounded(of, predicted)) for of in fewer],
             ),
         ),
         (
@@ -76,11 +85,6 @@ def tables(card: Card) -> list[tuple[str, Table]]:
             ),
         ),
     ]
-    if fewer := card.get("with fewer configs"):
-        lines = [name for name in fewer[0] if name != "configs"]
-        rows = [(str(of["configs"]), *_all_rounded(of, lines)) for of in fewer]
-        shown.insert(2, ("The same where so many other configs taught it", Table(("configs", *lines), rows)))
-    return shown
 
 
 def _all_rounded(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -109,8 +113,8 @@ def sentences(card: Card) -> list[str]:
             f"Noise: seeds spread the final loss by {_number(noise['seed_spread'])} (median of standard deviations), "
             f"{_share(noise['smallest_regret'])} of the gap from median to best: a smaller regret means nothing here."
         )
-    if (unseen := card["coverage"].get("unseen")) is not None:
-        said.append(f"Configs not seen: {_share(unseen)} of their runs lie in the 90 % band of what it may draw.")
+    unseen = _share(card["coverage"]["unseen"])
+    said.append(f"Configs not seen: {unseen} of their runs lie in the 90 % band of what it may draw.")
     if optimum["held"] is None:
         said.append(f"Its optimum promises {_number(optimum['promised'])} and has not been trained again yet.")
     else:

@@ -15,7 +15,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 from zipfile import BadZipFile
@@ -28,7 +28,6 @@ from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
-from surrogates.misses import none_of
 from surrogates.noise import Noise, place_of
 from surrogates.table import ENDS
 
@@ -258,13 +257,14 @@ class Rows(Sequence[Mapping[str, float]]):
 
 PLAIN = ("metrics", "modelled", "derived", "products", "reach", "facts", "made")
 ARRAYS = ("low", "high", "support", "best")
+PARTS: Mapping[str, type[Any]] = {"misses": Noise, "noise": Noise, "failures": Failures}
 
 
 def save(fitted: Fitted, table: str, folder: Path) -> None:
     """Write a surrogate beside its table, whose digest is `table`."""
     arrays: dict[str, NDArray[Any]] = {name: getattr(fitted, name) for name in ARRAYS}
     arrays |= {f"mean.{name}": array for name, array in fitted.mean.arrays().items()}
-    for part in ("misses", "noise", "failures"):
+    for part in PARTS:
         arrays |= {f"{part}.{name}": array for name, array in arrays_of(getattr(fitted, part)).items()}
     plain = {"table": table} | {name: getattr(fitted, name) for name in PLAIN}
     plain["digest"] = _digest(plain, arrays)
@@ -285,20 +285,13 @@ def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
         digest, fitted_to = plain.pop("digest"), plain["table"]
         with open(folder / NPZ, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        old = not any(name.startswith("misses.") for name in arrays)
         content: dict[str, Any] = {name: plain[name] for name in PLAIN}
-        content |= {name: arrays[name] for name in ARRAYS if not (old and name == "best")}
+        content |= {name: arrays[name] for name in ARRAYS}
         content["mean"] = Mean.from_arrays(
             {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
         )
-        content["noise"] = noise = from_arrays(Noise, arrays, "noise")
-        if not old:
-            content["misses"] = from_arrays(Noise, arrays, "misses")
-        else:  # fitted when nobody asked what a mean misses, nor how configs end that lend their luck
-            content["misses"] = none_of(noise.x.shape[1], noise.residuals.shape[2])
-            content["best"] = np.full(len(content["modelled"]), -np.inf)
-            content["noise"] = replace(noise, x=place_of(noise.x, np.zeros((len(noise.x), 1))))
-        content["failures"] = from_arrays(Failures, arrays, "failures")
+        for part, kind in PARTS.items():
+            content[part] = from_arrays(kind, arrays, part)
     except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{folder}: {JSON} and {NPZ} are not a surrogate ({type(error).__name__}: {error})") from None
     if _digest(plain, arrays) != digest:

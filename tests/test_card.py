@@ -348,6 +348,14 @@ def test_studies_meet_the_surrogate_that_was_fitted_last(tmp_path: Path, monkeyp
     assert data_digest(str(tmp_path), "surrogate") == "second"
 
 
+def test_methods_are_ranked_on_the_table_of_a_folder_too(tmp_path: Path) -> None:
+    data = toy_data(rows=12)
+    save(data, tmp_path / "mine")
+    assert data.benchmark.name != "mine"
+    (held,) = cards.held_by(str(tmp_path / "mine"), cards.TABLE, "rs", 0, [data.benchmark.budget])
+    assert held == pytest.approx(data.final_losses().mean(axis=1).min())
+
+
 def test_the_published_card_stays_as_it_is() -> None:
     folder = Path(card.__file__).parent / "data" / "transformer_wikitext2_small"
     plain = described("transformer_wikitext2_small")

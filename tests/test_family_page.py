@@ -69,11 +69,6 @@ def card(names: Any) -> dict[str, Any]:
     """The card of a real surrogate, as if of a toy."""
     plain = json.loads((ROOT / "surrogates/data/transformer_wikitext2_small/card.json").read_text(encoding="utf-8"))
     plain["importance"] = {name: {"alone": 0.1 * i, "total": 0.2 * i} for i, name in enumerate(names)}
-    plain["held_out"] = [[0.5 + i / 10, 0.6 + i / 10, False] for i in range(8)] + [[None, 0.7, True], [9.0, 0.8, True]]
-    lines = [line["line"] for line in plain["lines"][:3]]
-    plain["with fewer configs"] = [{"configs": n} | {line: 1 - 5 / n for line in lines} for n in (10, 20, 40)]
-    for line in plain["lines"]:
-        line["bounds"] = [0.8, 1.0]
     return plain
 
 
@@ -336,7 +331,8 @@ def test_an_axis_is_in_the_units_of_its_hyperparameter(name: str) -> None:
 
 def test_held_out_configs_that_diverged_are_crosses_at_the_edge() -> None:
     axes = Figure().add_subplot()
-    frame = pd.DataFrame(card([])["held_out"], columns=["measured", "predicted", "diverged"])
+    singles = [[0.5 + i / 10, 0.6 + i / 10, False] for i in range(8)] + [[np.nan, 0.7, True], [9.0, 0.8, True]]
+    frame = pd.DataFrame(singles, columns=["measured", "predicted", "diverged"])
     held_out.draw(frame, axes, metric="loss", noise=0.01)
     dots, crosses = (np.asarray(points.get_offsets()) for points in axes.collections[1:])
     assert (len(dots), len(crosses)) == (8, 2)

@@ -425,24 +425,6 @@ def test_a_table_is_drawn_run_by_run(learnt: Learnt) -> None:
     assert spearmanr(finals[both], raw[both]).statistic > 0.9
 
 
-def test_a_surrogate_without_what_is_missed_still_loads(learnt: Learnt, tmp_path: Path) -> None:
-    _, model, _ = learnt
-    old = mean_alone(model).fitted
-    places = old.noise.x * np.array([*np.ones(old.support.shape[1]), 0.0])
-    old = replace(old, noise=replace(old.noise, x=places), best=np.full_like(old.best, -np.inf))
-    surrogate.save(old, "table", tmp_path)
-    plain = json.loads((tmp_path / surrogate.JSON).read_text())
-    with np.load(tmp_path / surrogate.NPZ) as stored:
-        arrays = {name: stored[name] for name in stored.files if not name.startswith("misses.") and name != "best"}
-    arrays["noise.x"] = places[:, :-1]
-    plain["digest"] = surrogate._digest({name: one for name, one in plain.items() if name != "digest"}, arrays)
-    np.savez_compressed(tmp_path / surrogate.NPZ, **arrays)
-    (tmp_path / surrogate.JSON).write_text(json.dumps(plain))
-    loaded = surrogate.load(tmp_path, model.benchmark, "table")
-    for config in fresh(20):
-        assert loaded.curve(config, 3)[:2] == Surrogate(model.benchmark, old, "").curve(config, 3)[:2]
-
-
 # -- the whole --------------------------------------------------------------------------------------------------------
 
 

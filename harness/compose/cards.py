@@ -177,7 +177,7 @@ def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[flo
     if done.error:
         raise RuntimeError(f"{method} on {name}, seed {seed}, failed:\n{done.error}")
     _, events = frames([done])
-    (held,) = trajectories(events, {name: study.benchmark.fidelity.maximum}).values()
+    (held,) = trajectories(events, {study.benchmark.name: study.benchmark.fidelity.maximum}).values()
     trials = at(held.times, held.trials.astype(float), np.array(budgets))
     configs = dict(json.loads(text) for text in done.configs)
     return [math.inf if math.isnan(trial) else model.final_loss(configs[int(trial)]) for trial in trials]
