@@ -41,7 +41,7 @@ def tables(card: Card) -> list[tuple[str, Table]]:
     """The tables of a surrogate's card with their titles; what the verdict stands on is the first."""
     fewer = card["with fewer configs"]
     predicted = [name for name in fewer[0] if name != "configs"]
-    return [
+    shown = [
         (
             "What the verdict stands on",
             Table(
@@ -85,6 +85,21 @@ def tables(card: Card) -> list[tuple[str, Table]]:
             ),
         ),
     ]
+    if len(card["objectives"]) > 1:
+        shown.insert(1, ("Objectives, in the end, and how the surrogate knows them", _objectives(card["objectives"])))
+    return shown
+
+
+EXTENT = ("least", "median", "most")
+KNOWN = {"exact": "exactly, from declared terms", "seconds": "as the training time", "predicted": "predicted, Spearman"}
+
+
+def _objectives(objectives: Sequence[Mapping[str, Any]]) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for of in objectives:
+        known = KNOWN[of["known"]] + (f" {_rounded(of['spearman'])}" if of["known"] == "predicted" else "")
+        rows.append((of["metric"], *_all_rounded(of, EXTENT), known))
+    return Table(("", *EXTENT, "known"), rows)
 
 
 def _all_rounded(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -115,6 +130,10 @@ def sentences(card: Card) -> list[str]:
         )
     unseen = _share(card["coverage"]["unseen"])
     said.append(f"Configs not seen: {unseen} of their runs lie in the 90 % band of what it may draw.")
+    if len(card["objectives"]) > 1:
+        said.append(
+            f"Losses, noise, optimum and ranking are of the first objective, {card['objectives'][0]['metric']}."
+        )
     if optimum["held"] is None:
         said.append(f"Its optimum promises {_number(optimum['promised'])} and has not been trained again yet.")
     else:
