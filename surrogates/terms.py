@@ -24,6 +24,8 @@ Sum = Sequence[tuple[Any, Powers]]
 CONSTANT: Powers = {}
 DIGITS = 9
 """Of a coefficient; what follows differs between machines."""
+NOTHING = 1e-9
+"""A term that never has a larger share of a metric is but rounding."""
 EXACT = 1e-6
 """So far, relatively, a metric may lie from the sum that it is said to be."""
 
@@ -96,6 +98,7 @@ def exact(name: str, terms: Terms, configs: Sequence[Config], measured: Array) -
     fit, _, rank, _ = np.linalg.lstsq(features / sizes, values, rcond=None)
     if rank < len(powers):
         raise ValueError(f"{len(configs)} configs do not tell the {len(powers)} terms of {name!r} apart: declare fewer")
+    fit = np.where(np.abs(fit) > NOTHING * np.abs(values).max(), fit, 0.0)
     parts: Sum = list(zip(rounded(fit / sizes).tolist(), map(dict, powers), strict=True))
     sums = summed(parts, configs)
     missed = np.nanmax(np.abs(measured - sums[:, None]), axis=1)

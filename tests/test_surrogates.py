@@ -38,6 +38,7 @@ from surrogates.regressors.trees import Trees
 from surrogates.scales import Components, Scale
 from surrogates.surrogate import Surrogate
 from surrogates.table import ENDS, TableData
+from surrogates.terms import exact, summed
 
 SPACE = Space(
     {
@@ -336,6 +337,15 @@ def test_declared_sums_are_exact_whatever_is_missed_or_diverges(tmp_path: Path) 
     smallest = model.under(benchmark(objectives=(Objective("parameters"), Objective("loss"))))
     calm = [config for config in fresh(50) if float(config["rate"]) < EDGE / 10]
     assert smallest.final_losses(calm) == pytest.approx([100 + 900 * float(config["width"]) for config in calm])
+
+
+def test_a_sum_of_whole_numbers_gives_whole_numbers() -> None:
+    configs = [{"depth": depth, "width": width} for depth in (1, 2, 3) for width in (16, 24, 64)]
+    layers = {"head": {"width": 1.0}, "layers": {"depth": 1.0, "width": 2.0}, "none": {"depth": 1.0}}
+    sizes = np.array([[1001.0 * c["width"] + 12 * c["depth"] * c["width"] ** 2] for c in configs])
+    parts = exact("parameters", layers, configs, sizes)
+    assert [coefficient for coefficient, _ in parts] == [0, 1001, 12, 0]
+    assert summed(parts, [{"depth": 4, "width": 48}]).tolist() == [1001 * 48 + 12 * 4 * 48**2]
 
 
 @pytest.mark.parametrize(
