@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.randomness import stream
 from surrogates.declared import Declared
-from surrogates.fitting import HeldOut, Prepared, mean_over
+from surrogates.fitting import LEFT_DIGITS, HeldOut, Prepared, mean_over
 from surrogates.quality import coverage, lines
 from surrogates.quality.importance import importance
 from surrogates.quality.prediction import LEARNING, QUARTER, Predicted, spearman
@@ -162,7 +162,8 @@ def _agreement(levels: Sequence[int], predicted: Predicted, model: Surrogate) ->
 def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:
     """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table."""
     known = np.isfinite(learned.seconds).all(axis=1)
-    surrogate = float(np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known])))
+    missed = np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known]))
+    surrogate = round(float(missed), LEFT_DIGITS)
     fit = dict(data.made.get("time", {}))
     table = fit.get("median_error")
     return {"median_error": max(surrogate, table or 0.0), "surrogate": surrogate, "table": table, "fit": fit}

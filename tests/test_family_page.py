@@ -22,9 +22,9 @@ from harness.__main__ import app
 from harness.compose import pages
 from harness.randomness import stream
 from harness.space import Space, choice, logordinal, lograndint, loguniform, randint, reverse_loguniform, uniform
-from harness.types import End
+from harness.types import End, Fidelity
 from reports import drawing, family, portraits, publishing, style
-from reports.figures import fewer_configs, held_out, landscape, levels
+from reports.figures import fewer_configs, held_out, landscape, levels, measured_curves
 from reports.member import Member
 from surrogates import table
 from surrogates.declared import Declared
@@ -305,6 +305,22 @@ def test_colours_follow_the_rank() -> None:
     light = [sum(colours(int(share))[:3]) for share in np.unique(shares)]
     assert light == sorted(light)
     assert len(portraits.ranked(np.array([2.0]), 3.0)[1].boundaries) == 2
+
+
+def test_axes_end_where_runs_diverge_or_above_all_where_none_does() -> None:
+    assert portraits.cap(np.array([1.0, 2.0, math.inf]), 7.0) == portraits.cap(np.array([1.0, 8.0]), 7.0) == 7.0
+    assert portraits.cap(np.array([1.0, 2.0]), 7.0) == pytest.approx(2.04)
+    assert portraits.cap(np.array([2.0, 2.0]), 2.01) == 2.01
+
+
+def test_few_levels_are_the_ticks_of_their_axis() -> None:
+    widths = Fidelity("width", (16, 32, 48, 64), continues=False)
+    data = toy_data(rows=4, fidelity=widths)
+    frame, axes = pages.curves(data, Declared()), Figure().add_subplot()
+    colours, norm = portraits.ranked(portraits.final_losses(frame), 3.0)
+    shown: dict[str, Any] = {"colours": colours, "norm": norm, "limits": (0.0, 3.0), "metric": "loss"}
+    measured_curves.draw(frame, axes, **shown, unit="width")
+    assert axes.get_xticks().tolist() == [16, 32, 48, 64]
 
 
 @pytest.mark.parametrize("name", CONDITIONAL.names)
