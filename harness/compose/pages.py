@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from surrogates.surrogate import Surrogate
     from surrogates.table import TableData
 
-FORM = 1
+FORM = 2
 """Counts the forms of the page; one of another form is drawn again."""
 CELLS, POINTS = 24, 48
 """Of each side of a surface, and of a line."""
