@@ -63,6 +63,10 @@ class TrialProcess:
         self._mark = mark
         self._grace = round(grace * 1e9)
         self._polite = False
+        self._late = False
+        """Whether it stayed longer than it had to leave."""
+        self._excused = 0
+        """The exit code that is ours to answer for: of the signal that told it to leave."""
         self._buffer = bytearray()
         self._exit_time = 0.0
         self.resting = False
@@ -166,6 +170,7 @@ class TrialProcess:
             self._output = CappedFile(output)
         self.gone = self.resting = False
         self._code, self._awaits_answer = None, False
+        self._late, self._excused = False, 0
         self._buffer.clear()
         with suppress(OSError):
             if not self.exited and os.write(self._answers, job) == len(job):
@@ -199,6 +204,7 @@ class TrialProcess:
         self._polite = answer is not None and self.answer(answer)
         if not self._polite:
             _signal_group(self._popen.pid, signal.SIGTERM)
+            self._excused = -signal.SIGTERM
         self.due = monotonic_ns() + self._grace
 
     def check(self) -> bool:
@@ -215,6 +221,7 @@ class TrialProcess:
                 self._bury(self._popen)
         elif self.due is not None and monotonic_ns() >= self.due:
             self.due = monotonic_ns() + self._grace
+            self._late = True
             if self._polite:
                 self._polite = False
                 _signal_group(self._popen.pid, signal.SIGTERM)
@@ -255,6 +262,12 @@ class TrialProcess:
             return self._trouble
         reason = f"exit code {self._code}" if self._code >= 0 else f"killed by signal {-self._code}"
         return f"{reason}\n{lines}" if (lines := self.last_lines()) else reason
+
+    def trouble_in_leaving(self) -> str:
+        """What was wrong with how it left when it had nothing more to do, with its last lines; empty if nothing was."""
+        if self._late:
+            return f"it did not leave within {self._grace / 1e9:g} s, {self.how_it_ended()}"
+        return "" if self._code in (0, self._excused) else self.how_it_ended()
 
     def last_lines(self) -> str:
         """The last lines that it printed, as far as they are here."""
