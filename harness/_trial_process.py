@@ -181,10 +181,11 @@ class TrialProcess:
     def _rest(self, popen: subprocess.Popen[bytes]) -> None:
         """Close the books of a job whose process stays; what it left running is killed."""
         del self._buffer[-len(RESTS) :]
-        self._empty_pipes()
         end = monotonic() + SWEEP_SECONDS
         while kill_marked(self._mark, popen.pid, spare=popen.pid) and monotonic() < end:
             sleep(0.002)
+        # Only now: nobody is left to say anything, which the next job would be taken to have said.
+        self._empty_pipes()
         self._output.close()
         self._code, self.due = 0, None
         self.gone = self.resting = True
@@ -214,7 +215,7 @@ class TrialProcess:
         if not self.exited and self._buffer.endswith(RESTS):
             self._rest(self._popen)
             return True
-        if not self.notices_exit and self._popen.poll() is not None and not self.exited:
+        if not self.notices_exit and not self.exited and _has_exited(self._popen):
             self._note_exit()
         if self.exited:
             if not self._sweep(self._popen.pid) or monotonic() > self._exit_time + SWEEP_SECONDS:
@@ -279,6 +280,13 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     reader.callback(os.close, read)
     writer.callback(os.close, write)
     return read, write
+
+
+def _has_exited(popen: subprocess.Popen[bytes]) -> bool:
+    """Asks without taking the exit code: as long as nobody has, the number is given to no other process."""
+    with suppress(AttributeError, ChildProcessError):  # not on every system; or somebody else has taken it
+        return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return popen.poll() is not None
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

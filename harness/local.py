@@ -49,6 +49,8 @@ class _Heard(NamedTuple):
     status: Status
     farewell: str | None = None
     """What the script is answered where this is its last word."""
+    reason: str = ""
+    """Why the trial failed, where it did."""
 
 
 class _Run:
@@ -371,7 +373,8 @@ class Local:
 
     def _hanging(self, run: _Run) -> _Heard | None:
         """The failure of a script that has said nothing for longer than there is patience."""
-        if self._patience is None or self._clock() <= run.since + self._patience:
+        asked_to_leave = run.process.due is not None
+        if self._patience is None or asked_to_leave or self._clock() <= run.since + self._patience:
             return None
         lines = run.process.last_lines()
         return self._failure(run, f"hangs: no report for {self._patience / NANOSECONDS:g} s\n{lines}".rstrip())
@@ -383,8 +386,8 @@ class Local:
         reason = f"left {stands}: {run.process.how_it_ended()}"
         if run.ahead:
             self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
-            shutil.rmtree(self._checkpoints(trial))
-            self._checkpoints(trial).mkdir()
+            shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+            self._checkpoints(trial).mkdir(exist_ok=True)
             run.restored = False
             self._launch_again(run)
             return None
@@ -407,8 +410,7 @@ class Local:
         self._on_warning(trial, text)
 
     def _failure(self, run: _Run, reason: str) -> _Heard:
-        self.failures[run.job.trial] = reason
-        return _Heard(self._reached.get(run.job.trial, 0), self._infinite(), {}, Status.FAILED)
+        return _Heard(self._reached.get(run.job.trial, 0), self._infinite(), {}, Status.FAILED, reason=reason)
 
     def _infinite(self) -> tuple[float, ...]:
         return (math.inf,) * len(self._benchmark.objectives)
@@ -434,8 +436,8 @@ class Local:
         losses = benchmark.losses(metrics)
         if not all(map(math.isfinite, losses)):
             named = {objective.metric: metrics[objective.metric] for objective in benchmark.objectives}
-            self.failures[trial] = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
-            return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop")
+            reason = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
+            return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop", reason)
         if level == until:
             return _Heard(level, losses, metrics, Status.REACHED, "pause")
         return _Heard(level, losses, metrics, Status.RUNNING)
@@ -475,7 +477,9 @@ class Local:
         else:
             run.over = True
             self._give_back(run)
-        if heard.status is Status.REACHED and (trouble := run.process.trouble_in_leaving()):
+        if heard.status is Status.FAILED:
+            self.failures[trial] = heard.reason
+        elif heard.status is Status.REACHED and (trouble := run.process.trouble_in_leaving()):
             self._warn(trial, f"reached {self._benchmark.fidelity.unit} {heard.resource} as asked, then: {trouble}")
         visible = self._benchmark.visible(heard.metrics)
         report = Report(trial, heard.resource, heard.losses, visible, cost, heard.status)

@@ -556,6 +556,19 @@ def test_only_what_is_marked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
             process.wait()
 
 
+def test_a_number_is_nobody_elses_as_long_as_it_is_signalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 30, where the system tells of no exit: to ask for one must not give the number away."""
+    known: list[bool] = []
+    monkeypatch.delattr(os, "pidfd_open")
+    monkeypatch.setattr(
+        "harness._trial_process._signal_group", lambda leader, number: known.append(Path(f"/proc/{leader}").exists())
+    )
+    with toy(tmp_path) as executor:
+        executor.start(Job(0, {"x": 0.5}, 1))
+        assert said(events(executor)) == [(1, Status.REACHED)]
+    assert known and all(known)
+
+
 def test_a_killed_study_takes_its_trials_along(tmp_path: Path) -> None:
     """Fault 28."""
     parent = subprocess.Popen([sys.executable, str(SCRIPTS / "killed_parent.py"), str(tmp_path / "study")])
@@ -635,6 +648,37 @@ def test_after_an_interruption_a_checkpoint_ahead_of_what_was_heard_is_not_used(
 RAW = "import os, shutil, sys, time\nwrite, read = map(int, os.environ['FORETUNE_REPORT_PIPE'].split(','))\n"
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "shutil.rmtree(os.environ['FORETUNE_CHECKPOINT_DIR']); sys.exit(3)",
+        "os.write(write, b'{}\\n'); time.sleep(2.5); print(1, flush=True); time.sleep(0.5); sys.exit()",
+    ],
+)
+def test_a_checkpoint_of_no_use_is_left_behind_whatever_the_script_does_then(tmp_path: Path, trouble: str) -> None:
+    """Fault 31, after an interruption: it is removed by the script itself, or by us when that has left, which is slow.
+
+    The one must not end the study, nor the other count as hanging.
+    """
+    state = trial_folder(tmp_path) / "checkpoints" / "state"
+    state.parent.mkdir(parents=True)
+    state.write_text("4", encoding="ascii")
+    code = (
+        f"{RAW}state = os.path.join(os.environ['FORETUNE_CHECKPOINT_DIR'], 'state')\n"
+        f"if os.path.exists(state):\n    {trouble}\n"
+        'os.write(write, b\'{"epoch": 1, "loss": 1}\\n\'); os.read(read, 99)\n'
+    )
+    standing = Standing(now=NANOSECONDS, running={0: (Job(0, {"x": 0.5}, 1), 0, 0)})
+    command = Command((sys.executable, "-S", "-c", code))
+    executor = Local(toy_benchmark(), command, 1, tmp_path / "study", standing=standing, patience=2.0)
+    try:
+        assert said(events(executor)) == [(1, Status.REACHED)]
+        assert (executor.failures, len(executor.warnings[0])) == ({}, 2)
+        assert "trained again from its start" in executor.warnings[0][1]
+    finally:
+        executor.close()
+
+
 def test_without_a_program_nothing_starts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no program"):
         Command(("no-such-program",), "epochs")
@@ -672,7 +716,14 @@ def test_a_metric_is_a_number_or_refused(value: object) -> None:
     elif not number:
         with pytest.raises(ValueError, match="must be a number"):
             decode_metrics(line)
-    for wrong in ('{"epoch": 1, "epoch": 2}', '{"loss": NaN}', "[1]", "", '{"loss": 1' + "0" * 5000 + "}"):
+    for wrong in (
+        '{"\\ud800": 1}',
+        '{"epoch": 1, "epoch": 2}',
+        '{"loss": NaN}',
+        "[1]",
+        "",
+        '{"loss": 1' + "0" * 5000 + "}",
+    ):
         with pytest.raises(ValueError):
             decode_metrics(wrong)
 
@@ -746,6 +797,39 @@ def test_what_is_said_too_late_is_dropped(tmp_path: Path) -> None:
         executor.close()
 
 
+def test_what_a_child_says_too_late_is_not_the_next_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 24, where the process stays: a child of trial 0 has a last word while it is being killed."""
+    go, gone = tmp_path / "go", tmp_path / "gone"
+    script = tmp_path / "late.py"
+    script.write_text(
+        "import os, sys, time\nfrom harness import Reporter\nreport = Reporter()\n"
+        f"if not os.path.exists({str(go)!r}) and os.fork() == 0:\n    os.setsid()\n"
+        f"    while not os.path.exists({str(go)!r}): time.sleep(0.001)\n"
+        "    pipe = int(os.environ['FORETUNE_REPORT_PIPE'].split(',')[0])\n"
+        f'    os.write(pipe, b\'{{"epoch": 1, "loss": 0}}\\n\')\n    open({str(gone)!r}, "w").close()\n'
+        "    time.sleep(60)\n"
+        "for epoch in (1, 2):\n    report(epoch=epoch, loss=1.0)\n"
+    )
+
+    def kill_late(mark: str, session: int | None = None, *, spare: int = 1) -> int:
+        go.touch()
+        while not gone.exists():
+            time.sleep(0.001)
+        return kill_marked(mark, session, spare=spare)
+
+    monkeypatch.setattr("harness._trial_process.kill_marked", kill_late)
+    benchmark = replace(toy_benchmark(), delays=Delays(warm=True))
+    executor = Local(benchmark, Command((sys.executable, str(script))), 1, tmp_path / "study")
+    try:
+        for trial in range(2):
+            executor.start(Job(trial, {"x": 0.5}, 2))
+            heard = events(executor)
+            assert [event.report.losses for event in heard] == [(1.0,)] * 2, executor.failures
+            assert said(heard) == [(1, Status.RUNNING), (2, Status.REACHED)]
+    finally:
+        executor.close()
+
+
 LATE = "import runpy, sys; sys.argv = sys.argv[1:]; sys.argv[1] = sys.argv[-1]; runpy.run_path(sys.argv[0])"
 
 
@@ -778,6 +862,21 @@ def test_what_was_said_before_the_exit_is_heard(tmp_path: Path) -> None:
     try:
         executor.start(Job(0, {"x": 0.5}, 3))
         assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
+        assert executor.failures == executor.warnings == {}
+    finally:
+        executor.close()
+
+
+def test_answers_that_nobody_read_do_not_reach_the_next_trial(tmp_path: Path) -> None:
+    """Fault 24, the other way round: a warm worker is given the next job behind what its last script left unread."""
+    script = tmp_path / "ahead.py"
+    script.write_text(SENDS_AHEAD, encoding="utf-8")
+    benchmark = replace(toy_benchmark(), delays=Delays(warm=True))
+    executor = Local(benchmark, Command((sys.executable, str(script))), 1, tmp_path / "study")
+    try:
+        for trial in range(5):
+            executor.start(Job(trial, {"x": 0.5}, 3))
+            assert said(events(executor)) == [(1, Status.RUNNING), (2, Status.RUNNING), (3, Status.REACHED)]
         assert executor.failures == executor.warnings == {}
     finally:
         executor.close()
@@ -892,6 +991,14 @@ def test_who_cannot_hear_the_last_answer_and_is_told_by_a_signal_left_well(tmp_p
             assert list(executor.warnings) == [0] * warned
         finally:
             executor.close()
+
+
+def test_who_fails_too_late_to_be_heard_did_not_fail(tmp_path: Path) -> None:
+    """Fault 26: the study's end comes while the script is still given time to leave: the trial is cut by it."""
+    with troubled(tmp_path, "hangs, deaf", patience=1.0, grace=3.0) as executor:
+        assert executor.next(MINUTE) is not None
+        assert executor.next(executor.now + 2 * NANOSECONDS) is None
+        assert executor._runs[0].heard is not None and executor.failures == {}
 
 
 def test_a_broken_checkpoint_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
