@@ -50,8 +50,12 @@ class Drawn(NamedTuple):
     caption: str
     files: dict[str, bytes]
     frame: pd.DataFrame | None = None
-    columns: int = 2
-    """Of a paper, that it is as wide as."""
+
+    @property
+    def inches(self) -> float:
+        """How wide it is."""
+        found = re.search(rb'width="([\d.]+)pt"', self.files["svg"])
+        return float(found[1]) / 72 if found else style.WIDTH
 
     @property
     def alt(self) -> str:
@@ -62,7 +66,7 @@ class Drawn(NamedTuple):
 def draw(name: str, caption: str, make: Callable[[], Figure], frame: pd.DataFrame, *, columns: int = 2) -> Drawn:
     """A figure as files in the style of all figures; frame: its data; columns: of a paper, 1 or 2."""
     with matplotlib.rc_context(cast(Any, style.rc(columns))):
-        return Drawn(name, caption, save(make()), frame, columns)
+        return Drawn(name, caption, save(make()), frame)
 
 
 def caption(module: ModuleType, what: str) -> str:

@@ -20,7 +20,7 @@ from reports.answer import answer, caveats
 from reports.incumbent import DEFAULT_RULE
 from reports.interactive import Room
 from reports.markdown import markdown
-from reports.outcomes import Facts, records, unique
+from reports.outcomes import DONE, Facts, records, unique
 from reports.page_figures import Figures
 from reports.pairs import BETTER, NO_DATA
 from reports.publishing import as_json, publish, stems
@@ -151,6 +151,7 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
         rule=summary.rule,
         caveats=caveats(summary),
         completeness=completeness(summary),
+        complete=_complete(summary),
         errors=errors(summary),
         overview=_overview(summary),
         links={} if report.brief else {name: report.place(name) for name in names},
@@ -216,6 +217,15 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
         "figures": figures.shown(root),
         "data": packed(figures.data) if figures.data else "",
     }
+
+
+def _complete(summary: Summary) -> str:
+    """That there is every study, in words that stand for the whole table; empty where one failed, is missing or odd."""
+    studies = summary.studies
+    if (studies["state"] != DONE).any() or any(facts.get("not_applicable") for facts in summary.facts.values()):
+        return ""
+    ends = " and ".join(f"{count} by {why}" for why, count in studies["why"].value_counts(sort=False).items())
+    return f"All {text.plural(len(studies), 'study')} came to their end, {ends}: the table of each method and benchmark"
 
 
 def _overview(summary: Summary) -> Table:

@@ -85,7 +85,7 @@ def picture(figure: Drawn, root: str) -> dict[str, Any]:
     files = [(suffix.upper(), links[suffix]) for suffix in ("pdf", "svg", "png", "csv") if suffix in links]
     return {
         "alt": figure.alt, "caption": figure.caption, "source": links["svg"], "files": files,
-        "columns": figure.columns,
+        "inches": figure.inches,
     }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def draw(summary: Summary, events: pd.DataFrame, *, columns: int = 2) -> list[Dr
             *_of_events(summary, events, looks, columns),
         ):
             name = module.__name__.rpartition(".")[2].replace("_", "-")
-            drawn.append(Drawn(name, caption(module, said).strip(), save(figure), frame, columns))
+            drawn.append(Drawn(name, caption(module, said).strip(), save(figure), frame))
     return drawn
 
 
