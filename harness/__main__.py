@@ -119,9 +119,15 @@ def _command() -> str:
 
 
 def _report(
-    folder: Path, out: Path | None, *, static: bool = False, brief: bool = False, as_json: bool = False
+    folder: Path,
+    out: Path | None,
+    *,
+    static: bool = False,
+    brief: bool = False,
+    columns: int = 2,
+    as_json: bool = False,
 ) -> None:
-    summary, drawn = comparisons.report(folder, out, static=static, brief=brief)
+    summary, drawn = comparisons.report(folder, out, static=static, brief=brief, columns=columns)
     if as_json:
         typer.echo(json.dumps(summary.numbers(), indent=1))
         return
@@ -142,10 +148,11 @@ def report(
     out: Annotated[Path | None, typer.Option(help="where the report goes; by default beside the results")] = None,
     static: Annotated[bool, typer.Option("--static", help="without scripts: every figure as files")] = False,
     brief: Annotated[bool, typer.Option("--brief", help="the first page only, in few and small files")] = False,
+    columns: Annotated[int, typer.Option(min=1, max=2, help="of a paper, that figures are as wide as")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="print every number as JSON")] = False,
 ) -> None:
     """Draw the report of a comparison again from its store."""
-    _report(results, out, static=static, brief=brief, as_json=as_json)
+    _report(results, out, static=static, brief=brief, columns=columns, as_json=as_json)
 
 
 @app.command()

@@ -82,7 +82,7 @@ def run(
             log, record = trainings.run_real(study, folder, view.show, follow_journal=follow_journal, options=options)
     view.end(log)
     _show_failures(record.failures)
-    _show_restarts(trainings.restarts_in(folder))
+    _show_warnings(trainings.warnings_in(folder))
     if script is not None and not log.error:
         _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
     typer.echo(f"study, outputs and checkpoints: {folder}")
@@ -126,15 +126,19 @@ def _show_failures(failures: Sequence[str]) -> None:
         typer.echo(f"and {len(reasons) - SHOWN_REASONS} other reasons, in the folder of the study", err=True)
 
 
-def _show_restarts(restarts: Mapping[int, Sequence[str]]) -> None:
-    """Which trials were trained again in part, and why: what differs in its numbers only is said once."""
+def _show_warnings(warnings: Mapping[int, Sequence[str]]) -> None:
+    """What went wrong with trials that did not fail for it: what differs in its numbers only is said once."""
     kinds: dict[str, dict[int, str]] = {}
-    for trial, reasons in restarts.items():
-        for reason in (whole.splitlines()[0] for whole in reasons):
-            kinds.setdefault(re.sub(r"\d+", "", reason), {}).setdefault(trial, reason)
+    for trial, texts in warnings.items():
+        for text in texts:
+            kinds.setdefault(re.sub(r"\d+", "", text.splitlines()[0]), {}).setdefault(trial, text)
     for of_kind in list(kinds.values())[:SHOWN_REASONS]:
-        first, reason = next(iter(of_kind.items()))
-        typer.echo(f"started or trained again: {_named(list(of_kind))} (trial {first}: {reason})", err=True)
+        first, text = next(iter(of_kind.items()))
+        said, *printed = filter(str.strip, text.splitlines())
+        last_words = f"; its last words: {printed[-1]}" if printed else ""
+        typer.echo(f"warning: {_named(list(of_kind))} (trial {first}: {said}{last_words})", err=True)
+    if len(kinds) > SHOWN_REASONS:
+        typer.echo(f"and {len(kinds) - SHOWN_REASONS} other warnings, in the journal of the study", err=True)
 
 
 def _named(trials: Sequence[int]) -> str:

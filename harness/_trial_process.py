@@ -63,6 +63,10 @@ class TrialProcess:
         self._mark = mark
         self._grace = round(grace * 1e9)
         self._polite = False
+        self._late = False
+        """Whether it stayed longer than it had to leave."""
+        self._excused = 0
+        """The exit code that is ours to answer for: of the signal that told it to leave."""
         self._buffer = bytearray()
         self._exit_time = 0.0
         self.resting = False
@@ -166,6 +170,7 @@ class TrialProcess:
             self._output = CappedFile(output)
         self.gone = self.resting = False
         self._code, self._awaits_answer = None, False
+        self._late, self._excused = False, 0
         self._buffer.clear()
         with suppress(OSError):
             if not self.exited and os.write(self._answers, job) == len(job):
@@ -176,10 +181,11 @@ class TrialProcess:
     def _rest(self, popen: subprocess.Popen[bytes]) -> None:
         """Close the books of a job whose process stays; what it left running is killed."""
         del self._buffer[-len(RESTS) :]
-        self._empty_pipes()
         end = monotonic() + SWEEP_SECONDS
         while kill_marked(self._mark, popen.pid, spare=popen.pid) and monotonic() < end:
             sleep(0.002)
+        # Only now: nobody is left to say anything, which the next job would be taken to have said.
+        self._empty_pipes()
         self._output.close()
         self._code, self.due = 0, None
         self.gone = self.resting = True
@@ -199,6 +205,7 @@ class TrialProcess:
         self._polite = answer is not None and self.answer(answer)
         if not self._polite:
             _signal_group(self._popen.pid, signal.SIGTERM)
+            self._excused = -signal.SIGTERM
         self.due = monotonic_ns() + self._grace
 
     def check(self) -> bool:
@@ -208,13 +215,14 @@ class TrialProcess:
         if not self.exited and self._buffer.endswith(RESTS):
             self._rest(self._popen)
             return True
-        if not self.notices_exit and self._popen.poll() is not None and not self.exited:
+        if not self.notices_exit and not self.exited and _has_exited(self._popen):
             self._note_exit()
         if self.exited:
             if not self._sweep(self._popen.pid) or monotonic() > self._exit_time + SWEEP_SECONDS:
                 self._bury(self._popen)
         elif self.due is not None and monotonic_ns() >= self.due:
             self.due = monotonic_ns() + self._grace
+            self._late = True
             if self._polite:
                 self._polite = False
                 _signal_group(self._popen.pid, signal.SIGTERM)
@@ -256,6 +264,12 @@ class TrialProcess:
         reason = f"exit code {self._code}" if self._code >= 0 else f"killed by signal {-self._code}"
         return f"{reason}\n{lines}" if (lines := self.last_lines()) else reason
 
+    def trouble_in_leaving(self) -> str:
+        """What was wrong with how it left when it had nothing more to do, with its last lines; empty if nothing was."""
+        if self._late:
+            return f"it did not leave within {self._grace / 1e9:g} s, {self.how_it_ended()}"
+        return "" if self._code in (0, self._excused) else self.how_it_ended()
+
     def last_lines(self) -> str:
         """The last lines that it printed, as far as they are here."""
         return self._output.last_lines()
@@ -266,6 +280,13 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     reader.callback(os.close, read)
     writer.callback(os.close, write)
     return read, write
+
+
+def _has_exited(popen: subprocess.Popen[bytes]) -> bool:
+    """Asks without taking the exit code: as long as nobody has, the number is given to no other process."""
+    with suppress(AttributeError, ChildProcessError):  # not on every system; or somebody else has taken it
+        return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return popen.poll() is not None
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

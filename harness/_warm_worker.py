@@ -29,6 +29,8 @@ def main() -> None:
     reports, jobs = (int(number) for number in os.environ[PIPE_VARIABLE].split(","))
     environment, folder, path = dict(os.environ), os.getcwd(), list(sys.path)
     while line := _read_line(jobs):
+        if not line.startswith(b"{"):
+            continue  # an answer that the script before did not wait for
         job = json.loads(line)
         os.environ.clear()
         os.environ.update(environment | {CHECKPOINT_VARIABLE: job["checkpoints"]})

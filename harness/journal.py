@@ -82,9 +82,9 @@ class Journal:
             self.events.append(event)
         self.position += 1
 
-    def note_restart(self, trial: int, reason: str) -> None:
-        """Write down why a trial was started again, or trained again what was known; that is no event."""
-        self._writer.append({"restart": trial, "because": reason})
+    def warn(self, trial: int, text: str) -> None:
+        """Write down what went wrong with a trial that did not fail for it; that is no event."""
+        self._writer.append({"warning": trial, "text": text})
 
     @property
     def following(self) -> Happening | None:
@@ -125,13 +125,14 @@ def read(path: Path) -> tuple[dict[str, Any], Log, dict[int, str]]:
     return study, log or _whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
 
 
-def restarts(path: Path) -> dict[int, list[str]]:
-    """Why trials of a journal's study were started again, or trained again what was known, by trial."""
-    reasons: dict[int, list[str]] = {}
+def warnings(path: Path) -> dict[int, list[str]]:
+    """What went wrong with trials of a journal's study that did not fail for it, by trial."""
+    texts: dict[int, list[str]] = {}
     for line in read_lines(path):
-        if "restart" in line:
-            reasons.setdefault(line["restart"], []).append(line["because"])
-    return reasons
+        if (warning := _warning(line)) is not None:
+            trial, text = warning
+            texts.setdefault(trial, []).append(text)
+    return texts
 
 
 class Rehearsal:
@@ -395,13 +396,22 @@ def _take(
     """Add the events of lines to those read before, and the reasons of failures; the log where the study is over."""
     benchmark = Benchmark.from_json(spec["benchmark"])
     for line in lines:
-        if "restart" in line:
+        if _warning(line) is not None:
             continue
         if "why" in line:
             return _whole(events, Why(line["why"]), line["end"], line["error"])
         events.append(_event(line, benchmark))
         if "reason" in line:
             failures[line["report"][2]] = line["reason"]
+    return None
+
+
+def _warning(line: Mapping[str, Any]) -> tuple[int, str] | None:
+    """The trial and the text of a line that is a warning; older journals have them of restarts alone."""
+    if "warning" in line:
+        return line["warning"], line["text"]
+    if "restart" in line:
+        return line["restart"], f"started or trained again: {line['because']}"
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from heapq import heapreplace
 from itertools import combinations
 from math import comb, prod, sqrt
@@ -23,11 +24,13 @@ from harness.space import Space, randint
 from harness.study import Study, record
 from harness.toys import Toy, toy_benchmark
 from harness.trace import check_trace
-from harness.types import NANOSECONDS, Benchmark, Event
+from harness.types import NANOSECONDS, Benchmark, Delays, Event
 
 STUDIES = 10_000
 """Of the check of random search: about two seconds."""
 ROWS, DRAWS = 50, 5
+SLACK = 100
+"""Nanoseconds by which sums of rounded delays may differ."""
 
 
 def _rows(count: int, levels: tuple[int, ...], workers: int, budget: float) -> Toy:
@@ -104,15 +107,18 @@ def _shares() -> str:
 
 
 def _keeps_the_best() -> str:
-    """where the ranking never changes with the resource, no halving method loses the best config"""
-    for text in ("asha", "asha-stop", "asha:eta=2:grace=3", "sh", "hyperband", "bohb", "priorband"):
+    """where the ranking never changes with the resource, no halving method trains a config further than the best"""
+    for text in ("asha", "asha-stop", "asha:eta=2:grace=3", "sh", "hyperband", "bohb", "priorband", "pasha"):
         toy = _rows(100, (1, 3, 9, 27), 4, 1e6)
         for seed in range(10):
             _, log = _play(parse_method(text), toy, seed)
             trial = next(e.job.trial for e in log.events if isinstance(e, Started) and e.job.config["row"] == 0)
-            reached = [e.report.resource for e in log.events if isinstance(e, Event) and e.report.trial == trial]
-            if reached[-1] != 27:
-                return f"{text} leaves the best config at epoch {reached[-1]} of 27, seed {seed}"
+            reports = [e.report for e in log.events if isinstance(e, Event)]
+            reached = max(report.resource for report in reports if report.trial == trial)
+            # PASHA goes no further than it needs to rank them.
+            furthest = max(report.resource for report in reports) if text == "pasha" else 27
+            if reached != furthest or reached == 1:
+                return f"{text} leaves the best config at epoch {reached} of {furthest}, seed {seed}"
     return ""
 
 
@@ -136,16 +142,37 @@ def _hyperband_table() -> str:
 
 
 def _promotes_after_the_pause() -> str:
-    """a promotion resumes a trial after its pause, and every trace is sound, whatever the delays and durations"""
+    """a promotion resumes a trial whose checkpoint is saved, and every trace is sound, whatever delays and durations"""
     method = parse_method("asha")
     for seed in range(10):
         toy = _rows(60, tuple(range(1, 10)), 1 + seed, 60)
         toy.seconds = lambda place, seed=seed: 0.5 + number("duration", seed, place)
+        start_up, restore, evaluate, save, leave = (number("delay", seed, part) for part in range(5))
+        toy = toy.under(replace(toy.benchmark, delays=Delays(start_up, restore, evaluate, save, leave)))
         benchmark, log = _play(method, toy, seed)
         study = Study("asha", method.to_json(), benchmark, toy.digest, seed)
-        if problems := check_trace(record(study, log, 0.0)):
-            return problems[0]
+        if problem := _resumed_too_early(toy, log) or next(iter(check_trace(record(study, log, 0.0))), ""):
+            return problem
     return ""
+
+
+def _resumed_too_early(toy: Toy, log: Log) -> str:
+    """Who goes on before it can have been trained so far and saved, or that nobody ever goes on; levels are 1, 2 ..."""
+    delays, saved, resumed = toy.benchmark.delays, dict[int, tuple[int, int]](), 0
+    for event in log.events:
+        if isinstance(event, Started):
+            trial, config, until, _ = event.job
+            level, there = saved.get(trial, (0, 0))
+            if event.time < there:
+                return f"trial {trial} goes on at {event.time} ns, its checkpoint is there at {there} ns"
+            resumed += level > 0
+            trained = toy.curve(config, 0).nanoseconds
+            occupied = (
+                delays.start_up + (delays.restore if level else 0) + (until - level) * (delays.evaluate + delays.save)
+            )
+            since = trained[level - 1] if level else 0
+            saved[trial] = until, event.time + trained[until - 1] - since + round(occupied * NANOSECONDS) - SLACK
+    return "" if resumed else "no trial ever goes on"
 
 
 def _several_losses(points: int, objectives: int) -> list[tuple[float, ...]]:

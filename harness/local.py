@@ -8,7 +8,8 @@ grace at most twice): the loop gives out a free worker at once, and two processe
 anything waits, all pipes are read on, so no other trial loses more than the wait for its own decision.
 
 What a script does wrong (dies, breaks the protocol, diverges) is a report of its failure, with a reason kept in
-`failures`; it never ends the study. Processes and their ends are in `_trial_process`.
+`failures`; it never ends the study. What goes wrong and fails nobody is in `warnings`: the scheduler does not hear of
+it, a person should. Processes and their ends are in `_trial_process`.
 """
 
 import json
@@ -48,6 +49,8 @@ class _Heard(NamedTuple):
     status: Status
     farewell: str | None = None
     """What the script is answered where this is its last word."""
+    reason: str = ""
+    """Why the trial failed, where it did."""
 
 
 class _Run:
@@ -84,7 +87,7 @@ class Local:
     checkpoints and output, new or empty; standing: where a study goes on from in the folder that it had; retries: how
     often a trial that crashed is started again from its last checkpoint, unseen by the scheduler; grace: seconds that
     a process has to leave before it is killed; patience: seconds without a report after which a script counts as
-    hanging, None for any; on_restart: told of each entry of `restarts` as it is made. Where the delays of the benchmark
+    hanging, None for any; on_warning: told of each entry of `warnings` as it is made. Where the delays of the benchmark
     say `warm`, a worker keeps its process, with what that has imported, from trial to trial; only a Python script can.
     """
 
@@ -99,19 +102,19 @@ class Local:
         retries: int = 0,
         grace: float = 5.0,
         patience: float | None = None,
-        on_restart: Callable[[int, str], None] = lambda trial, reason: None,
+        on_warning: Callable[[int, str], None] = lambda trial, text: None,
     ) -> None:
         self.failures: dict[int, str] = dict(standing.failures) if standing else {}
         """Why trials failed, with the last lines that they printed."""
-        self.restarts: dict[int, list[str]] = {}
-        """Why trials were started again, or trained again what the scheduler knew: a crash, a lost checkpoint."""
+        self.warnings: dict[int, list[str]] = {}
+        """What went wrong with trials that did not fail for it: a crash, a lost checkpoint, a bad end of a done job."""
         self._benchmark = benchmark
         self._command = command
         self._trials = folder.resolve() / "trials"
         if standing is None and self._trials.exists() and any(self._trials.iterdir()):
             raise ValueError(f"{self._trials} holds the trials of another study: give a new folder")
         self._retries = retries
-        self._on_restart = on_restart
+        self._on_warning = on_warning
         self._grace = grace
         self._patience = None if patience is None else round(patience * NANOSECONDS)
         self._warm = benchmark.delays.warm
@@ -161,7 +164,7 @@ class Local:
             self._free.remove(worker)
             run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker))
             run.restored, run.since = True, standing.now
-            self._note_restart(trial, "the study was interrupted")
+            self._warn(trial, "started again: the study was interrupted")
             self._attend(run)
 
     # -- the clock --------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ class Local:
         if not checkpoints.exists():
             checkpoints.mkdir(parents=True)
             if job.parent is not None and not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
-                self._note_restart(job.trial, f"the checkpoints of its parent, trial {job.parent}, are gone")
+                self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
         worker = self._free.pop()
         now = self._latest = self._clock()
         run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker))
@@ -370,7 +373,8 @@ class Local:
 
     def _hanging(self, run: _Run) -> _Heard | None:
         """The failure of a script that has said nothing for longer than there is patience."""
-        if self._patience is None or self._clock() <= run.since + self._patience:
+        asked_to_leave = run.process.due is not None
+        if self._patience is None or asked_to_leave or self._clock() <= run.since + self._patience:
             return None
         lines = run.process.last_lines()
         return self._failure(run, f"hangs: no report for {self._patience / NANOSECONDS:g} s\n{lines}".rstrip())
@@ -381,16 +385,16 @@ class Local:
         stands = f"at {self._benchmark.fidelity.unit} {self._reached.get(trial, 0)} of {job.until}"
         reason = f"left {stands}: {run.process.how_it_ended()}"
         if run.ahead:
-            self._note_restart(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
-            shutil.rmtree(self._checkpoints(trial))
-            self._checkpoints(trial).mkdir()
+            self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
+            shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+            self._checkpoints(trial).mkdir(exist_ok=True)
             run.restored = False
             self._launch_again(run)
             return None
         if self._crashes[trial] == self._retries:
             return self._failure(run, reason)
         self._crashes[trial] += 1
-        self._note_restart(trial, reason)
+        self._warn(trial, f"started again: {reason}")
         self._launch_again(run)
         return None
 
@@ -401,13 +405,12 @@ class Local:
         run.process, run.last, run.said = self._launch(run.job, run.worker), -1, None
         run.since = self._clock()
 
-    def _note_restart(self, trial: int, reason: str) -> None:
-        self.restarts.setdefault(trial, []).append(reason)
-        self._on_restart(trial, reason)
+    def _warn(self, trial: int, text: str) -> None:
+        self.warnings.setdefault(trial, []).append(text)
+        self._on_warning(trial, text)
 
     def _failure(self, run: _Run, reason: str) -> _Heard:
-        self.failures[run.job.trial] = reason
-        return _Heard(self._reached.get(run.job.trial, 0), self._infinite(), {}, Status.FAILED)
+        return _Heard(self._reached.get(run.job.trial, 0), self._infinite(), {}, Status.FAILED, reason=reason)
 
     def _infinite(self) -> tuple[float, ...]:
         return (math.inf,) * len(self._benchmark.objectives)
@@ -428,13 +431,13 @@ class Local:
         elif level <= known:
             if first:
                 unit = benchmark.fidelity.unit
-                self._note_restart(trial, f"it went on at {unit} {level}, though it stood at {unit} {known}")
+                self._warn(trial, f"it went on at {unit} {level}, though it stood at {unit} {known}")
             return None
         losses = benchmark.losses(metrics)
         if not all(map(math.isfinite, losses)):
             named = {objective.metric: metrics[objective.metric] for objective in benchmark.objectives}
-            self.failures[trial] = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
-            return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop")
+            reason = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
+            return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop", reason)
         if level == until:
             return _Heard(level, losses, metrics, Status.REACHED, "pause")
         return _Heard(level, losses, metrics, Status.RUNNING)
@@ -474,6 +477,10 @@ class Local:
         else:
             run.over = True
             self._give_back(run)
+        if heard.status is Status.FAILED:
+            self.failures[trial] = heard.reason
+        elif heard.status is Status.REACHED and (trouble := run.process.trouble_in_leaving()):
+            self._warn(trial, f"reached {self._benchmark.fidelity.unit} {heard.resource} as asked, then: {trouble}")
         visible = self._benchmark.visible(heard.metrics)
         report = Report(trial, heard.resource, heard.losses, visible, cost, heard.status)
         return Event(now, run.worker, report, heard.metrics)

@@ -107,6 +107,8 @@ def decode_metrics(line: str) -> dict[str, float]:
         raise ValueError(f"a report must be a JSON object of numbers, given {line[:200]!r}")
     metrics: dict[str, float] = {}
     for name, value in plain.items():
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise ValueError(f"metric {name!r} has a name that is no text: half of a surrogate pair")
         if (isinstance(value, str) and value in ("nan", "inf", "-inf")) or (
             isinstance(value, int | float) and not isinstance(value, bool)
         ):

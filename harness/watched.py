@@ -143,7 +143,11 @@ def _wrong(done: Record, space: Space, seen: Watched) -> Iterator[str]:
         yield done.error.splitlines()[-1]
     elif not seen.given:
         yield "it asks for nothing"
-    elif done.why == Why.WAITS and not (seen.sampler and seen.sampler.ended) and space.fresh(stream("free")):
+    elif (
+        done.why in (Why.WAITS, Why.NOTHING_LEFT)
+        and not (seen.sampler and seen.sampler.ended)
+        and space.fresh(stream("free"))
+    ):
         yield "it waits for ever, though configs and budget are left"
     for config, copy in seen.given:
         if config != copy:

@@ -22,26 +22,28 @@ def answer(summary: Summary) -> str:
     arms, names = unique(summary.studies["arm"]), unique(summary.studies["benchmark"])
     if len(arms) == 1:
         return f"Only {arms[0]} was run, so there is nothing to compare it with; below is how it did. {_ran(summary)}"
-    if (summary.studies["state"] != DONE).all():
-        return f"Nothing can be concluded: no study came to its end. {_ran(summary)}"
+    if not ((summary.studies["state"] == DONE) & np.isfinite(summary.studies["loss"])).any():
+        return f"Nothing can be concluded: no study came to its end with a finite loss. {_ran(summary)}"
     said = _on_one(summary, names[0]) if len(names) == 1 else _on_many(summary, names, arms)
     return " ".join(part for part in (said, _by_hypervolume(summary), _ran(summary)) if part)
 
 
 def caveats(summary: Summary) -> list[str]:
     """What a reader must know before believing any of it, the gravest first."""
-    said: list[str] = []
+    said: dict[str, list[str]] = {}
     for name in unique(summary.studies["benchmark"]):
         here, facts = summary.studies[summary.studies["benchmark"] == name], summary.facts[name]
         ran = here[here["state"] != MISSING]
-        said += _unequal(name, ran)
-        said += [str(facts["verdict"])] if facts.get("verdict") else []
-        said += _outside(name, ran)
-        said += _unrepeatable(name, facts)
-        said += _several(name, facts)
+        lines = [*_unequal(ran), *_outside(ran), *_unrepeatable(facts), *_several(facts)]
         if facts.get("optimum") is None or facts.get("median") is None:
-            said.append(f"{name}: the best and the median config are not known, so there is no regret, only losses.")
-    return [*_seeds(summary), *_by_inference(summary), *dict.fromkeys(said)]
+            lines.append("the best and the median config are not known, so there is no regret, only losses.")
+        for line in lines:
+            said.setdefault(line, []).append(name)
+    verdicts = [str(facts["verdict"]) for facts in summary.facts.values() if facts.get("verdict")]
+    of_benchmarks = [f"{_listed(names)}: {line}" for line, names in said.items()]
+    return [
+        *_failures(summary), *_seeds(summary), *_by_inference(summary), *dict.fromkeys(verdicts), *of_benchmarks
+    ]  # fmt: skip
 
 
 def _on_one(summary: Summary, name: str) -> str:
@@ -89,7 +91,8 @@ def _together(summary: Summary) -> str:
     """What is said over all benchmarks: who ranks best, from whom it is told apart, and by how much."""
     suite = summary.suite
     if not len(suite.pairs):
-        return "Over all benchmarks nothing can be said: it takes two methods on two benchmarks with a known regret."
+        why = " (what is left out stands below, and why)" if suite.selection.left_out else ""
+        return f"Over all benchmarks nothing can be said: it takes two methods on two that can be measured{why}."
     ranked, apart = suite.ranks.sort_values("rank", kind="stable"), suite_tables.told_apart(summary)
     lead, *others = map(str, ranked["arm"])
     said = (
@@ -173,7 +176,11 @@ def _ran(summary: Summary) -> str:
     counts = {state: int((summary.studies["state"] == state).sum()) for state in (DONE, FAILED, MISSING)}
     said = f"{counts[DONE]} of {text.plural(len(summary.studies), 'study')} came to their end"
     rest = [f"{count} {state}" for state, count in counts.items() if count and state != DONE]
-    return f"{said} ({_listed(rest)})." if rest else f"All {text.plural(len(summary.studies), 'study')} are done."
+    return f"{said} ({_listed(rest)})." if rest else f"{_all(len(summary.studies))} done."
+
+
+def _all(studies: int) -> str:
+    return f"All {studies} studies are" if studies > 1 else "The only study is"
 
 
 def _value(row: Mapping[str, Any], name: str) -> str:
@@ -193,6 +200,19 @@ def _seeds(summary: Summary) -> list[str]:
     return [f"{where}{least} seeds are few: an interval may well miss the truth where losses are not spread evenly."]
 
 
+def _failures(summary: Summary) -> list[str]:
+    """Which methods failed, or found nothing, how often, and what that counts as."""
+    studies = summary.studies
+    failed, found = studies["state"] == FAILED, np.isfinite(studies["loss"])
+    kinds = {"Failed": failed, "Ended without a finite loss": (studies["state"] == DONE) & ~found}
+    said: list[str] = []
+    for kind, some in kinds.items():
+        counts = some.groupby(studies["arm"], sort=False).agg(["sum", "size"])
+        listed = _listed([f"{arm} {count} of {whole}" for arm, count, whole in counts.itertuples() if count])
+        said += [f"{kind}: studies of {listed}; each counts as the median random config."] if listed else []
+    return said
+
+
 def _by_inference(summary: Summary) -> list[str]:
     """That another arm ranks best by what its selected configs are truly worth."""
     ranks = summary.suite.ranks
@@ -207,7 +227,7 @@ def _by_inference(summary: Summary) -> list[str]:
     ]
 
 
-def _unequal(name: str, ran: Any) -> list[str]:
+def _unequal(ran: Any) -> list[str]:
     """What the methods of a benchmark did not have alike."""
     said: list[str] = []
     for column, what, words in (
@@ -217,36 +237,36 @@ def _unequal(name: str, ran: Any) -> list[str]:
         of = {str(arm): sorted(mine[column].dropna().unique()) for arm, mine in ran.groupby("arm", sort=False)}
         if len({tuple(values) for values in of.values()}) > 1:
             listed = ", ".join(f"{arm} {' and '.join(words(value) for value in values)}" for arm, values in of.items())
-            said.append(f"{name}: the methods had different {what} ({listed}); that too is in every difference.")
+            said.append(f"the methods had different {what} ({listed}); that too is in every difference.")
     data = {str(arm): set(mine["data"].dropna()) for arm, mine in ran.groupby("arm", sort=False)}
     if len({tuple(sorted(map(str, digests))) for digests in data.values()}) > 1:
-        said.append(f"{name}: {_listed(list(data))} met different data, so their losses cannot be compared.")
+        said.append(f"{_listed(list(data))} met different data, so their losses cannot be compared.")
     return said
 
 
-def _outside(name: str, ran: Any) -> list[str]:
+def _outside(ran: Any) -> list[str]:
     shares = ran.groupby("arm", sort=False)["outside"].mean()
     asked = [f"{arm} {text.share(share)}" for arm, share in shares.items() if share > 0]
     if not asked:
         return []
-    return [f"{name}: configs far from all that were measured, where the answers are guesses: {_listed(asked)}."]
+    return [f"configs far from all that were measured, where the answers are guesses: {_listed(asked)}."]
 
 
-def _several(name: str, facts: Mapping[str, Any]) -> list[str]:
+def _several(facts: Mapping[str, Any]) -> list[str]:
     """What the numbers are of where there are several objectives."""
     metrics = facts.get("objectives", ())
     if len(metrics) < 2:
         return []
     rest = "the hypervolume weighs all" if "front" in facts else "the others are weighed by none"
-    return [f"{name}: of {_listed(metrics)} losses, regrets and what is said of pairs are of the first; {rest}."]
+    return [f"of {_listed(metrics)} losses, regrets and what is said of pairs are of the first; {rest}."]
 
 
-def _unrepeatable(name: str, facts: Mapping[str, Any]) -> list[str]:
+def _unrepeatable(facts: Mapping[str, Any]) -> list[str]:
     if facts.get("real"):
-        return [f"{name}: trained for real in wall-clock time, so the same command will not give the same numbers."]
+        return ["trained for real in wall-clock time, so the same command will not give the same numbers."]
     if facts.get("decision_time") == "measured":
         return [
-            f"{name}: the methods' own decision time was measured on this machine and counts, so the same command will "
+            "the methods' own decision time was measured on this machine and counts, so the same command will "
             "not give the same numbers."
         ]
     return []

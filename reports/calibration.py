@@ -284,7 +284,7 @@ def _figures(found: Calibrated) -> list[Any]:
     from reports.figures import p_values
 
     with matplotlib.rc_context(cast(Any, style.RC)):
-        figure = figure_of(style.WIDTH, 3.4)
+        figure = figure_of(height=3.4)
         p_values.draw(found.p, figure.add_subplot(), styles=style.styles(unique(found.p["test"])))
         files = save(figure)
     return [Drawn("p-values", caption(p_values, "Random search against itself."), files)]

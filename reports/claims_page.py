@@ -209,7 +209,7 @@ def _figures(summary: Summary, proposals: pd.DataFrame, names: Sequence[str]) ->
 
     looks = style.styles(unique(summary.table["arm"]))
     with matplotlib.rc_context(cast(Any, style.RC)):
-        figure = figure_of(style.WIDTH, 2.9)
+        figure = figure_of(height=2.9)
         panels = figure.subplots(1, len(names), squeeze=False, sharey=True)
         for name, axes in zip(names, panels.flat, strict=True):
             facts: Mapping[str, Any] = summary.facts[name]

@@ -25,6 +25,7 @@ from PIL import Image
 
 from reports import curves, style, trials
 from reports.figures import anytime, hypervolume, learning_curves, timeline, validation_test
+from reports.figures._column import narrow
 from reports.figures._shades import scale_of
 from reports.outcomes import MISSING
 from reports.regret import scale
@@ -51,14 +52,20 @@ class Drawn(NamedTuple):
     frame: pd.DataFrame | None = None
 
     @property
+    def inches(self) -> float:
+        """How wide it is."""
+        found = re.search(rb'width="([\d.]+)pt"', self.files["svg"])
+        return float(found[1]) / 72 if found else style.WIDTH
+
+    @property
     def alt(self) -> str:
         """Which figure it is, and what of, for who cannot see it."""
         return f"{self.name.replace('-', ' ')}: {self.caption.partition('.')[0]}"
 
 
-def draw(name: str, caption: str, make: Callable[[], Figure], frame: pd.DataFrame) -> Drawn:
-    """A figure as files in the style of all figures; frame: its data."""
-    with matplotlib.rc_context(cast(Any, style.RC)):
+def draw(name: str, caption: str, make: Callable[[], Figure], frame: pd.DataFrame, *, columns: int = 2) -> Drawn:
+    """A figure as files in the style of all figures; frame: its data; columns: of a paper, 1 or 2."""
+    with matplotlib.rc_context(cast(Any, style.rc(columns))):
         return Drawn(name, caption, save(make()), frame)
 
 
@@ -71,7 +78,7 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
     """The anytime figure of one benchmark."""
     facts, here = summary.facts[benchmark], summary.studies[summary.studies["benchmark"] == benchmark]
     ruler = scale(facts)
-    figure = figure_of(style.WIDTH, 3.3)
+    figure = figure_of()
     axes = figure.add_subplot()
     anytime.draw(
         curves.anytime(summary, benchmark),
@@ -93,7 +100,7 @@ def anytime_figure(summary: Summary, benchmark: str) -> Figure:
 def hypervolume_figure(summary: Summary, benchmark: str) -> Figure:
     """The hypervolume of one benchmark over time."""
     here = summary.studies[summary.studies["benchmark"] == benchmark]
-    figure = figure_of(style.WIDTH, 3.3)
+    figure = figure_of()
     axes = figure.add_subplot()
     hypervolume.draw(
         curves.hypervolume(summary, benchmark),
@@ -111,7 +118,7 @@ def validation_test_figure(summary: Summary, benchmark: str) -> Figure:
     """The selected configs of one benchmark on validation and on test."""
     here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
     facts = summary.facts[benchmark]
-    figure = figure_of(style.WIDTH, 3.6)
+    figure = figure_of()
     axes = figure.add_subplot()
     validation_test.draw(
         here,
@@ -130,12 +137,13 @@ def learning_curves_figure(
 ) -> Figure:
     """The learning curves of studies of one benchmark, a panel each with its name.
 
-    events: of each study by the name that stands above it; budget: seconds.
+    events: of each study by the name that stands above it; budget: seconds; columns: of panels, at most.
     """
     losses = [frame.loc[frame["kind"] == "report", "loss"].to_numpy(dtype=float) for frame in events.values()]
+    each = 2.1 if columns > 1 else 1.6
     columns = min(len(events), columns)
     rows = -(-len(events) // columns)
-    figure = figure_of(style.WIDTH, 0.9 + 2.1 * rows)
+    figure = figure_of(height=0.9 + each * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     levels, bounds = list(facts["levels"]), trials.limits(np.concatenate(losses))
     for (name, frame), axes in zip(events.items(), panels.flat, strict=False):
@@ -144,8 +152,8 @@ def learning_curves_figure(
         if place >= len(events):
             axes.set_axis_off()
             panels.flat[place - columns].tick_params(labelbottom=True)  # the shared axis has none below it
-    figure.supxlabel(_time_label(facts, budget), fontsize=8.5)
-    figure.supylabel(str(facts.get("metric", "loss")), fontsize=8.5)
+    figure.supxlabel(_time_label(facts, budget))
+    figure.supylabel(str(facts.get("metric", "loss")))
     level_bar(figure, panels, levels, str(facts.get("unit", "level")))
     return figure
 
@@ -158,13 +166,13 @@ def timeline_figure(
     jobs and workers: of each study by the name that stands above it; budget: seconds.
     """
     heights = [0.35 + 0.13 * min(max(workers[name], 2), 32) for name in jobs]
-    figure = figure_of(style.WIDTH, max(0.6 + sum(heights), LEVEL_BAR))
+    figure = figure_of(height=max(0.6 + sum(heights), LEVEL_BAR))
     panels = figure.subplots(len(jobs), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     levels = list(facts["levels"])
     for (name, frame), axes in zip(jobs.items(), panels, strict=True):
         timeline.draw(frame, axes, levels=levels, workers=workers[name], budget=budget, title=name)
     panels[-1].set_xlabel(_time_label(facts, budget))
-    figure.supylabel("worker", fontsize=8.5)
+    figure.supylabel("worker")
     level_bar(figure, panels, levels, str(facts.get("unit", "level")))
     return figure
 
@@ -177,8 +185,9 @@ def save(figure: Figure) -> dict[str, bytes]:
     """The figure as SVG, PDF and PNG, by suffix."""
     files: dict[str, bytes] = {}
     _room_for_legends(figure)
-    if layout := figure.get_layout_engine():  # laid out once, not again for each format
-        layout.execute(figure)
+    if layout := figure.get_layout_engine():  # laid out here, not again for each format
+        for _ in range(2):  # where an image keeps its aspect, names would stand a little outside after the first time
+            layout.execute(figure)
     figure.set_layout_engine(None)
     for axes in figure.axes:  # the solver's last digits vary from run to run, and names in an SVG follow from them
         axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
@@ -190,10 +199,11 @@ def save(figure: Figure) -> dict[str, bytes]:
 
 
 def _room_for_legends(figure: Figure) -> None:
-    """Make the figure taller where a legend beside its axes needs that: with many arms they would have no room left."""
+    """Make the figure taller where a legend beside or below its axes needs that: else they would have no room left."""
     legends = [legend for axes in figure.axes if (legend := axes.get_legend())]
     tallest = max((legend.get_window_extent().height / figure.dpi for legend in legends), default=0.0)
-    figure.set_figheight(max(figure.get_figheight(), tallest + AROUND_LEGEND))
+    below = sum(legend.get_window_extent().height / figure.dpi for legend in figure.legends)
+    figure.set_figheight(max(figure.get_figheight(), tallest + AROUND_LEGEND) + below)
 
 
 def _compact(svg: bytes) -> bytes:
@@ -225,19 +235,25 @@ def _few_colours(png: bytes) -> bytes:
 _SMALLER: dict[str, Callable[[bytes], bytes]] = {"svg": _compact, "png": _few_colours}
 
 
-def figure_of(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def figure_of(width: float | None = None, height: float | None = None) -> Figure:
+    """An empty figure of a size in inches, by default that of the style in force."""
+    usual = matplotlib.rcParams["figure.figsize"]
+    figure = Figure(figsize=(width or usual[0], height or usual[1]), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def level_bar(figure: Figure, panels: Any, levels: Sequence[int], unit: str) -> None:
-    """A bar of the colours of levels beside some panels."""
+    """A bar of the colours of levels beside some panels, above them where the figure is narrow."""
     colours, norm = scale_of(levels)
-    bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, aspect=30, pad=0.02, spacing="uniform")
+    above = narrow(np.ravel(panels)[0])
+    room = int(figure.get_figwidth() / 0.4 if above else figure.get_figheight() / 0.25)
+    bar = figure.colorbar(
+        ScalarMappable(norm, colours), ax=panels, aspect=30, pad=0.02, spacing="uniform",
+        location="top" if above else "right",
+    )  # fmt: skip
     middles = [(a + b) / 2 for a, b in zip(norm.boundaries[:-1], norm.boundaries[1:], strict=True)]
-    step = -(-len(levels) // min(10, int(figure.get_figheight() / 0.25)))
+    step = -(-len(levels) // min(10, room))
     kept = sorted(range(len(levels) - 1, -1, -step))
     bar.set_ticks([middles[i] for i in kept], labels=[str(levels[i]) for i in kept])
     bar.ax.minorticks_off()

@@ -72,7 +72,7 @@ def hypervolume(summary: Summary, benchmark: str, room: int, *, name: str) -> di
     begin, top = curves.shares_window(frame)
     return _over_time(
         summary, benchmark, frame.assign(own=True), room, name=name, begin=begin,
-        y={"column": "hypervolume", "title": "hypervolume, as a share of the front's", "range": [0.0, top]},
+        y={"column": "hypervolume", "title": "hypervolume, share of the front's", "range": [0.0, top]},
         references=[{"name": "front of the benchmark", "kind": "line", "axis": "y", "value": 1}],
     )  # fmt: skip
 

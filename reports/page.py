@@ -20,7 +20,7 @@ from reports.answer import answer, caveats
 from reports.incumbent import DEFAULT_RULE
 from reports.interactive import Room
 from reports.markdown import markdown
-from reports.outcomes import Facts, records, unique
+from reports.outcomes import DONE, Facts, records, unique
 from reports.page_figures import Figures
 from reports.pairs import BETTER, NO_DATA
 from reports.publishing import as_json, publish, stems
@@ -50,6 +50,8 @@ class Report:
     """For the data of figures that the browser draws; None in a static report."""
     brief: bool
     """Whether there is the first page only."""
+    columns: int
+    """Of a paper, that pictures are as wide as."""
     stem: Mapping[str, str]
     """Of the files of a benchmark."""
     arm_stem: Mapping[str, str]
@@ -78,22 +80,24 @@ def write(
     declared: Sequence[str] = (),
     static: bool = False,
     brief: bool = False,
+    columns: int = 2,
     survived: Told | None = None,
 ) -> Summary:
     """Write the report of a comparison and return its summary.
 
     command: the line that makes the comparison; made_by: the one that makes the report; digest: of the inputs, for
     `publishing.up_to_date`; declared: what was before the studies ran, in words; static: with pictures and without
-    scripts; brief: so and without pages of benchmarks and studies, each figure and table in one form; survived: what
-    became of its statements under other settings, where that is known. Raises what `summarise` does.
+    scripts; brief: so and without pages of benchmarks and studies, each figure and table in one form; columns: of a
+    paper, 1 or 2, that pictures are as wide as; survived: what became of its statements under other settings, where
+    that is known. Raises what `summarise` does.
     """
     summary = summarise(studies, events, facts, rule, declared)
     names, arms = benchmarks(summary), unique(summary.studies["arm"])
     room = None if static or brief else Room.of(len(names) * len(arms))
     shown = [] if brief else study_page.shown(summary, events)
-    report = Report(summary, shown, title, command, made_by, room, brief, stems(names), stems(arms))
+    report = Report(summary, shown, title, command, made_by, room, brief, columns, stems(names), stems(arms))
     own = _over_time(report, names[0]) if len(names) == 1 else Figures()
-    together = page_figures.over_benchmarks(summary, events, static=room is None)
+    together = page_figures.over_benchmarks(summary, events, static=room is None, columns=columns)
     files = _first_page(report, own, together, survived)
     files |= suite_tables.files(summary, ("csv",) if brief else ("csv", "tex"))
     files["summary.md"] = markdown(summary, title, [command, made_by], (own + together).drawn).encode()
@@ -123,8 +127,9 @@ def _scripts() -> dict[str, bytes]:
 def _over_time(report: Report, name: str) -> Figures:
     """The figures over time of a benchmark: the best so far and, where it has several objectives, the hypervolume."""
     room, stem = report.room and report.room.curve, report.stem[name]
-    anytime = page_figures.anytime(report.summary, name, f"anytime-{stem}", room)
-    return anytime + page_figures.hypervolume(report.summary, name, f"hypervolume-{stem}", room)
+    anytime = page_figures.anytime(report.summary, name, f"anytime-{stem}", room, columns=report.columns)
+    hypervolume = page_figures.hypervolume(report.summary, name, f"hypervolume-{stem}", room, columns=report.columns)
+    return anytime + hypervolume
 
 
 def _first_page(report: Report, own: Figures, together: Figures, survived: Told | None) -> dict[str, bytes]:
@@ -146,6 +151,7 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
         rule=summary.rule,
         caveats=caveats(summary),
         completeness=completeness(summary),
+        complete=_complete(summary),
         errors=errors(summary),
         overview=_overview(summary),
         links={} if report.brief else {name: report.place(name) for name in names},
@@ -160,12 +166,12 @@ def _first_page(report: Report, own: Figures, together: Figures, survived: Told 
 
 
 def _benchmark_page(report: Report, name: str, over_time: Figures) -> dict[str, bytes]:
-    summary, studies = report.summary, report.on(name)
+    summary, studies, room, stem = report.summary, report.on(name), report.room, report.stem[name]
     panels = page_figures.learning_curves(
-        studies, summary.facts[name], f"learning-curves-{report.stem[name]}", report.room and report.room.panel
+        studies, summary.facts[name], f"learning-curves-{stem}", room and room.panel, columns=report.columns
     )
     on_test = page_figures.validation_test(
-        summary, name, f"validation-test-{report.stem[name]}", report.room and report.room.curve
+        summary, name, f"validation-test-{stem}", room and room.curve, columns=report.columns
     )
     figures = over_time + on_test + panels
     page = rendered(
@@ -184,8 +190,10 @@ def _benchmark_page(report: Report, name: str, over_time: Figures) -> dict[str, 
 def _study_page(report: Report, study: study_page.Study) -> dict[str, bytes]:
     facts, root, room = report.summary.facts[study.benchmark], "../../", report.room
     stem = f"{report.stem[study.benchmark]}-{report.arm_stem[study.arm]}"
-    figures = page_figures.learning_curves([study], facts, f"trials-{stem}", room and room.study)
-    figures += page_figures.workers(study, facts, f"workers-{stem}", room and room.jobs)
+    figures = page_figures.learning_curves(
+        [study], facts, f"trials-{stem}", room and room.study, columns=report.columns
+    )
+    figures += page_figures.workers(study, facts, f"workers-{stem}", room and room.jobs, columns=report.columns)
     benchmark = (study.benchmark, report.place(study.benchmark))
     page = rendered(
         "study.html",
@@ -209,6 +217,15 @@ def _frame(report: Report, figures: Figures, root: str, *crumbs: tuple[str, str]
         "figures": figures.shown(root),
         "data": packed(figures.data) if figures.data else "",
     }
+
+
+def _complete(summary: Summary) -> str:
+    """That there is every study, in words that stand for the whole table; empty where one failed, is missing or odd."""
+    studies = summary.studies
+    if (studies["state"] != DONE).any() or any(facts.get("not_applicable") for facts in summary.facts.values()):
+        return ""
+    ends = " and ".join(f"{count} by {why}" for why, count in studies["why"].value_counts(sort=False).items())
+    return f"All {text.plural(len(studies), 'study')} came to their end, {ends}: the table of each method and benchmark"
 
 
 def _overview(summary: Summary) -> Table:

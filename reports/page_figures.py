@@ -83,7 +83,10 @@ def picture(figure: Drawn, root: str) -> dict[str, Any]:
     """A drawn figure as the templates take it."""
     links = {place.rpartition(".")[2]: f"{root}{place}" for place in files_of(figure)}
     files = [(suffix.upper(), links[suffix]) for suffix in ("pdf", "svg", "png", "csv") if suffix in links]
-    return {"alt": figure.alt, "caption": figure.caption, "source": links["svg"], "files": files}
+    return {
+        "alt": figure.alt, "caption": figure.caption, "source": links["svg"], "files": files,
+        "inches": figure.inches,
+    }  # fmt: skip
 
 
 def files_of(figure: Drawn) -> dict[str, bytes]:
@@ -92,20 +95,24 @@ def files_of(figure: Drawn) -> dict[str, bytes]:
     return {f"figures/{figure.name}.{suffix}": content for suffix, content in {**figure.files, **data}.items()}
 
 
-def anytime(summary: Summary, benchmark: str, name: str, room: int | None) -> Figures:
-    """The best so far over time; room: points of a curve that the browser draws, None for a picture."""
+def anytime(summary: Summary, benchmark: str, name: str, room: int | None, *, columns: int) -> Figures:
+    """The best so far over time.
+
+    room: points of a curve that the browser draws, None for a picture; columns: of a paper, that a picture is wide.
+    """
     from reports import curves, drawing  # matplotlib takes a second to import
     from reports.figures import anytime as module
 
     caption = drawing.caption(module, f"{benchmark}.")
     if room is None:
         frame = curves.anytime(summary, benchmark)
-        return Figures((), [drawing.draw(name, caption, lambda: drawing.anytime_figure(summary, benchmark), frame)])
+        make = partial(drawing.anytime_figure, summary, benchmark)
+        return Figures((), [drawing.draw(name, caption, make, frame, columns=columns)])
     return Figures([(interactive.anytime(summary, benchmark, room, name=name), f"{caption} {TO_SWITCH}")])
 
 
-def hypervolume(summary: Summary, benchmark: str, name: str, room: int | None) -> Figures:
-    """The hypervolume over time, where a benchmark has several objectives; room: as for `anytime`."""
+def hypervolume(summary: Summary, benchmark: str, name: str, room: int | None, *, columns: int) -> Figures:
+    """The hypervolume over time, where a benchmark has several objectives; room, columns: as for `anytime`."""
     from reports import curves, drawing
     from reports.figures import hypervolume as module
 
@@ -115,12 +122,15 @@ def hypervolume(summary: Summary, benchmark: str, name: str, room: int | None) -
     caption = drawing.caption(module, f"{benchmark}: {' and '.join(summary.facts[benchmark]['objectives'])}.")
     if room is None:
         make = partial(drawing.hypervolume_figure, summary, benchmark)
-        return Figures((), [drawing.draw(name, caption, make, curves.hypervolume(summary, benchmark))])
+        frame = curves.hypervolume(summary, benchmark)
+        return Figures((), [drawing.draw(name, caption, make, frame, columns=columns)])
     return Figures([(interactive.hypervolume(summary, benchmark, room, name=name), f"{caption} {TO_SWITCH}")])
 
 
-def learning_curves(studies: Sequence[Study], facts: Mapping[str, Any], name: str, room: int | None) -> Figures:
-    """The learning curves of studies of one benchmark and seed, a panel each; room: as for `anytime`."""
+def learning_curves(
+    studies: Sequence[Study], facts: Mapping[str, Any], name: str, room: int | None, *, columns: int
+) -> Figures:
+    """The learning curves of studies of one benchmark and seed, a panel each; room, columns: as for `anytime`."""
     from reports import drawing
     from reports.figures import learning_curves as module
 
@@ -132,15 +142,16 @@ def learning_curves(studies: Sequence[Study], facts: Mapping[str, Any], name: st
     if room is None:
         events = {study.arm: study.events for study in studies}
         budget = max(float(study.outcome["budget"]) for study in studies)
-        make = partial(drawing.learning_curves_figure, events, facts, budget, columns=3 if len(studies) > WIDE else 2)
+        beside = 1 if columns == 1 else 3 if len(studies) > WIDE else 2
+        make = partial(drawing.learning_curves_figure, events, facts, budget, columns=beside)
         frame = pd.concat([study.points.assign(arm=study.arm) for study in studies])
-        return Figures((), [drawing.draw(name, caption, make, frame)])
+        return Figures((), [drawing.draw(name, caption, make, frame, columns=columns)])
     figure = interactive.learning_curves(studies, facts, room, name=name)
     return Figures([(figure, f"{caption} {TO_SWITCH}" if several else caption)])
 
 
-def workers(study: Study, facts: Mapping[str, Any], name: str, room: int | None) -> Figures:
-    """What each worker did when in one study; room: jobs that the browser draws, None for a picture."""
+def workers(study: Study, facts: Mapping[str, Any], name: str, room: int | None, *, columns: int) -> Figures:
+    """What each worker did when in one study; room: jobs that the browser draws, None for a picture; columns: its."""
     from reports import drawing
     from reports.figures import timeline
 
@@ -148,13 +159,13 @@ def workers(study: Study, facts: Mapping[str, Any], name: str, room: int | None)
     if room is None:
         jobs, number = {study.arm: study.jobs}, {study.arm: int(study.outcome["workers"])}
         make = partial(drawing.timeline_figure, jobs, number, facts, float(study.outcome["budget"]))
-        return Figures((), [drawing.draw(name, caption, make, study.jobs)])
+        return Figures((), [drawing.draw(name, caption, make, study.jobs, columns=columns)])
     figure = interactive.workers(study, facts, room, name=name)
     return Figures([(figure, f"{caption} {figure['note']}".strip())])
 
 
-def validation_test(summary: Summary, benchmark: str, name: str, room: int | None) -> Figures:
-    """What the selected configs are worth on validation and on test, where that was looked up."""
+def validation_test(summary: Summary, benchmark: str, name: str, room: int | None, *, columns: int) -> Figures:
+    """What the selected configs are worth on validation and on test, where that was looked up; as `anytime`."""
     from reports import drawing
     from reports.figures import validation_test as module
 
@@ -165,17 +176,17 @@ def validation_test(summary: Summary, benchmark: str, name: str, room: int | Non
     if room is None:
         frame = here[["arm", "seed", "final", "final_test", "overtuned"]]
         make = partial(drawing.validation_test_figure, summary, benchmark)
-        return Figures((), [drawing.draw(name, caption, make, frame)])
+        return Figures((), [drawing.draw(name, caption, make, frame, columns=columns)])
     return Figures([(interactive.validation_test(summary, benchmark, name=name), f"{caption} {TO_SWITCH}")])
 
 
-def over_benchmarks(summary: Summary, events: pd.DataFrame, *, static: bool) -> Figures:
+def over_benchmarks(summary: Summary, events: pd.DataFrame, *, static: bool, columns: int) -> Figures:
     """The figures over all benchmarks, files of each; those over time are drawn in the browser too."""
     from reports import style, suite_figures
 
     looks = style.styles(unique(summary.studies["arm"]))
     found = Figures()
-    for figure in suite_figures.draw(summary, events):
+    for figure in suite_figures.draw(summary, events, columns=columns):
         if static or figure.name not in OVER_TIME or figure.frame is None:
             found += Figures((), [figure])
         else:

@@ -101,7 +101,7 @@ def curves_figure(member: Member, metric: str, shades: tuple[Colormap, BoundaryN
     """All measured curves of a benchmark."""
     assert member.curves is not None
     plateau = member.facts.get("plateau")
-    figure = figure_of(style.WIDTH, 4.0)
+    figure = figure_of(height=4.0)
     axes = figure.add_subplot()
     colours, norm = shades
     losses = member.curves["loss"].to_numpy(dtype=float)
@@ -128,7 +128,7 @@ def landscape_figure(
     narrow = [panel for panel in panels if len(panel.hyperparameters) == 1]
     columns = COLUMNS if wide else 1
     heights = [3.2] * len(wide) + [1.8 if wide else 3.2] * -(-len(narrow) // columns)
-    figure = figure_of(style.WIDTH, 0.5 + sum(heights))
+    figure = figure_of(height=0.5 + sum(heights))
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     places = [figure.add_subplot(grid[0, :]) for _ in wide]
     for place in range(len(narrow)):

@@ -33,7 +33,7 @@ def picture(figure: Drawn, alt: str) -> dict[str, Any]:
     suffixes = ["pdf", "svg", "png"] + (["csv"] if figure.frame is not None else [])
     files = [(suffix.upper(), f"figures/{figure.name}.{suffix}") for suffix in suffixes]
     source = f"data:image/svg+xml;base64,{content}"
-    return {"alt": alt, "caption": figure.caption, "source": source, "files": files}
+    return {"alt": alt, "caption": figure.caption, "source": source, "files": files, "inches": figure.inches}
 
 
 def packed(content: Mapping[str, Any]) -> str:

@@ -19,8 +19,9 @@ INK = "#222222"
 QUIET = "#777777"
 FAINT = "#bbbbbb"
 
-WIDTH = 6.8
-"""Inches: two columns of a paper."""
+COLUMNS = {1: 3.3, 2: 6.8}
+"""Inches of a figure as wide as one column of a paper, and as two."""
+WIDTH = COLUMNS[2]
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -28,6 +29,7 @@ RC: dict[str, Any] = {
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.labelsize": 8.5,
+    "figure.labelsize": 8.5,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
@@ -41,6 +43,7 @@ RC: dict[str, Any] = {
     "ytick.labelsize": 8,
     "text.color": INK,
     "text.parse_math": False,
+    "text.hinting": "none",  # words are as wide in every format as they were when the figure was laid out
     "legend.fontsize": 8,
     "legend.frameon": False,
     "lines.solid_capstyle": "round",
@@ -48,7 +51,19 @@ RC: dict[str, Any] = {
     "svg.fonttype": "path",
     "savefig.facecolor": "white",
     "figure.facecolor": "white",
+    "figure.figsize": (WIDTH, 3.3),
 }
+SMALLER: dict[str, Any] = {
+    "font.size": 7.5,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.5,
+    "figure.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "figure.figsize": (COLUMNS[1], 2.6),
+}
+"""What is smaller in one column, in which a paper sets its captions smaller too."""
 
 
 class Style(NamedTuple):
@@ -58,6 +73,11 @@ class Style(NamedTuple):
     marker: str
     dashes: str = "-"
     """Of its curves: with more arms than colours the second round is dashed."""
+
+
+def rc(columns: int) -> dict[str, Any]:
+    """The settings of figures as wide as so many columns of a paper; no letters are below 7 points."""
+    return RC | SMALLER if columns == 1 else RC
 
 
 def styles(arms: Sequence[str]) -> dict[str, Style]:

@@ -47,24 +47,27 @@ PANELS = (
 """Quantities that have a panel where they are known, whether higher is better, and whether they may need logs."""
 
 
-def draw(summary: Summary, events: pd.DataFrame) -> list[Drawn]:
-    """The figures over all benchmarks."""
+def draw(summary: Summary, events: pd.DataFrame, *, columns: int = 2) -> list[Drawn]:
+    """The figures over all benchmarks; columns: of a paper, 1 or 2."""
     looks = style.styles(unique(summary.studies["arm"]))
     drawn: list[Drawn] = []
-    with matplotlib.rc_context(cast(Any, style.RC)):
-        for module, figure, frame, said in (*_of_suite(summary.suite, looks), *_of_events(summary, events, looks)):
+    with matplotlib.rc_context(cast(Any, style.rc(columns))):
+        for module, figure, frame, said in (
+            *_of_suite(summary.suite, looks, columns),
+            *_of_events(summary, events, looks, columns),
+        ):
             name = module.__name__.rpartition(".")[2].replace("_", "-")
             drawn.append(Drawn(name, caption(module, said).strip(), save(figure), frame))
     return drawn
 
 
-def _of_suite(suite: Suite, looks: Styles) -> Iterator[Made]:
+def _of_suite(suite: Suite, looks: Styles, columns: int) -> Iterator[Made]:
     """What stands on the numbers of the suite; with one benchmark only its aggregates."""
     selection = suite.selection
     if not selection.arms:
         return
     what = _what(suite)
-    yield aggregates, _aggregates(suite, looks), suite.aggregates, what
+    yield aggregates, _aggregates(suite, looks, columns), suite.aggregates, what
     if len(selection.benchmarks) < 2:
         return
     over_time: tuple[tuple[ModuleType, Callable[[Any], pd.DataFrame]], ...] = (
@@ -73,12 +76,12 @@ def _of_suite(suite: Suite, looks: Styles) -> Iterator[Made]:
     for module, numbers in over_time[: None if len(selection.arms) > 1 else 1]:
         frame = numbers(selection)
         if len(frame):
-            figure = figure_of(style.WIDTH, 3.3)
+            figure = figure_of()
             module.draw(frame, figure.add_subplot(), styles=looks)
             yield module, figure, frame, what
-    yield heat_map, _heat_map(suite), suite.scores, what
+    yield heat_map, _heat_map(suite, columns), suite.scores, what
     if len(selection.arms) > 1:
-        yield from _of_pairs(suite, looks, f"{what}{f' It {suite.impossible}.' if suite.impossible else ''}")
+        yield from _of_pairs(suite, looks, f"{what}{f' It {suite.impossible}.' if suite.impossible else ''}", columns)
 
 
 def _what(suite: Suite) -> str:
@@ -91,46 +94,52 @@ def _what(suite: Suite) -> str:
     return " ".join(part for part in (f"{said}.{left}", suite.few) if part)
 
 
-def _aggregates(suite: Suite, looks: Styles) -> Figure:
+def _aggregates(suite: Suite, looks: Styles, columns: int) -> Figure:
     arms = len(suite.selection.arms)
-    figure = figure_of(style.WIDTH, 0.9 + 0.2 * max(arms, 3))
     known = set(suite.aggregates.loc[suite.aggregates["center"].notna(), "quantity"])
     shown = [panel for panel in PANELS if panel[0] in known]
-    panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
-    for axes, (name, higher, logs) in zip(panels, shown, strict=True):
+    beside = len(shown) if columns == 2 else 2
+    rows = -(-len(shown) // beside)
+    figure = figure_of(height=rows * (0.9 + 0.2 * max(arms, 3)))
+    panels = figure.subplots(rows, beside, squeeze=False, sharey=True).flat
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    for axes, (name, higher, logs) in zip(panels, shown, strict=False):
         frame = suite.aggregates[suite.aggregates["quantity"] == name]
         aggregates.draw(frame, axes, styles=looks, higher_is_better=higher, logs=logs)
-        axes.set_title(name.replace(", ", ",\n").replace(" at ", "\nat "), loc="left", fontsize=8.5)
+        axes.set_title(name.replace(", ", ",\n").replace(" at ", "\nat "), loc="left", fontsize="medium")
     return figure
 
 
-def _heat_map(suite: Suite) -> Figure:
+def _heat_map(suite: Suite, columns: int) -> Figure:
     arms, benchmarks = list(suite.selection.arms), len(suite.selection.benchmarks)
-    figure = figure_of(style.WIDTH, 1.5 + 0.21 * max(benchmarks, 4))
+    figure = figure_of(height=1.5 + 0.21 * max(benchmarks, 4))
     axes = figure.add_subplot()
     image = heat_map.draw(suite.scores.sort_values("family", kind="stable"), axes, arms=arms)
-    bar = figure.colorbar(image, ax=axes, aspect=30, pad=0.02)
+    side = "right" if columns == 2 else "top"
+    bar = figure.colorbar(image, ax=axes, aspect=30, pad=0.02, location=side)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     bar.set_label("score")
     return figure
 
 
-def _of_pairs(suite: Suite, looks: Styles, what: str) -> Iterator[Made]:
+def _of_pairs(suite: Suite, looks: Styles, what: str, columns: int) -> Iterator[Made]:
     """What stands on the comparison of pairs of arms over benchmarks."""
     ranked = [str(arm) for arm in suite.ranks.sort_values("rank", kind="stable")["arm"]]
     size = 1.9 + 0.36 * max(len(ranked), 4)
-    figure = figure_of(min(size + 0.9, style.WIDTH), min(size, style.WIDTH))
+    width = min(size + 0.9, style.COLUMNS[columns])
+    figure = figure_of(width, width - 0.9)
     axes = figure.add_subplot()
     image = pairwise.draw(suite.pairs, axes, arms=ranked)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     bar.set_label("P(row is better)")
     yield pairwise, figure, suite.pairs, what
-    figure = figure_of(style.WIDTH, 0.7 + 0.16 * len(ranked) + 0.12 * len(suite.cliques))
+    figure = figure_of(height=0.7 + 0.16 * len(ranked) + 0.12 * len(suite.cliques))
     critical_difference.draw(suite.ranks, figure.add_subplot(), styles=looks, cliques=suite.cliques)
     yield critical_difference, figure, suite.ranks, what
     frame = _against(suite.pairs, ranked)
-    figure = figure_of(style.WIDTH, 0.9 + 0.24 * len(frame))
+    figure = figure_of(height=0.9 + 0.24 * len(frame))
     practical_equivalence.draw(frame, figure.add_subplot(), best=ranked[0], region=REGION)
     yield practical_equivalence, figure, frame, what
 
@@ -145,24 +154,25 @@ def _against(pairs: pd.DataFrame, ranked: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_events(summary: Summary, events: pd.DataFrame, looks: Styles) -> Iterator[Made]:
+def _of_events(summary: Summary, events: pd.DataFrame, looks: Styles, columns: int) -> Iterator[Made]:
     """What stands on the events themselves."""
     if events.empty:
         return
     used = resources.levels(events, summary.facts)
     if used["level"].nunique() > 1:
-        figure = figure_of(style.WIDTH, 3.0)
-        resource_use.draw(used, figure.subplots(1, 2), styles=looks)
+        beside = (1, 2) if columns == 2 else (2, 1)
+        figure = figure_of(height=beside[0] * style.rc(columns)["figure.figsize"][1])
+        resource_use.draw(used, figure.subplots(*beside, sharex=True), styles=looks)
         yield resource_use, figure, used, ""
     time = resources.workers(summary.studies, events)
     if len(time):
-        figure = figure_of(style.WIDTH, 0.8 + 0.24 * len(time))
+        figure = figure_of(height=0.8 + 0.24 * len(time))
         worker_time.draw(time, figure.add_subplot())
         yield worker_time, figure, time, ""
     yield from _timeline(summary, events)
     overhead = resources.decisions(summary.studies, events, summary.facts)
     if len(overhead):
-        figure = figure_of(style.WIDTH, 3.0)
+        figure = figure_of()
         decision_overhead.draw(overhead, figure.add_subplot(), styles=looks)
         yield decision_overhead, figure, overhead, ""
 

@@ -109,11 +109,14 @@ def time_to_target(summary: Summary) -> Table:
     over, ends = "", ""
     if _together(summary):
         over, ends = ", over all benchmarks that have it", ", with 95 % intervals for these benchmarks"
+    sooner = (
+        f"; and how many times sooner than by the first method half of the studies have reached it{ends} (only: by "
+        "the other less than half do)"
+    )
     caption = (
-        f"Expected running time to a target, in budgets{over}, with the share of studies that reached it; and how "
-        f"many times sooner than by the first method half of the studies have reached it{ends} (only: by the other "
-        "less than half do). A target is the final loss that the best so many of a benchmark's configs reach; it is "
-        "reached where the observed loss of the incumbent is as low."
+        f"Expected running time to a target, in budgets{over}, with the share of studies that reached it"
+        f"{sooner if others else ''}. A target is the final loss that the best so many of a benchmark's configs "
+        "reach; it is reached where the observed loss of the incumbent is as low."
     )
     head = ["method", *names, *(f"sooner than {first}: {name}" for name in than_first)]
     return Table(head, rows, caption=caption, numbers=frame)

@@ -120,8 +120,10 @@ def summarise(
         wanted = wanted.assign(**{fronts.COLUMN: fronts.at_the_budget(wanted, hypervolumes, facts)})
     rows: list[dict[str, Any]] = []
     for name in unique(wanted["benchmark"]):
-        table = _table(wanted[wanted["benchmark"] == name], facts[name])
-        _mark_best(table, seen.pairs[seen.pairs["benchmark"] == name])
+        here = wanted[wanted["benchmark"] == name]
+        table = _table(here, facts[name])
+        found = here.loc[(here["state"] == DONE) & np.isfinite(here["loss"]), "arm"]
+        _mark_best(table, seen.pairs[seen.pairs["benchmark"] == name], set(found.astype(str)))
         rows += table
     return Summary(
         rule=rule,
@@ -231,8 +233,11 @@ def _columns(name: str, found: Interval) -> dict[str, float]:
     return {name: float(found.center), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
 
 
-def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:
-    """Set `best` on the arm of the lowest mean loss and on those that were tested against it and not told apart."""
+def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame, found: set[str]) -> None:
+    """Set `best` on the arm of the lowest mean loss and on those that were tested against it and not told apart.
+
+    found: the arms that ended a study with a finite loss; an arm of which all that is known is imputed is not the best.
+    """
     tested = pairs[pairs["holm"].notna()]
     arms = {str(name) for side in ("first", "second") for name in tested[side]}
     known = [entry for entry in table if entry["arm"] in arms and not math.isnan(entry["loss"])]
@@ -242,7 +247,7 @@ def _mark_best(table: list[dict[str, Any]], pairs: pd.DataFrame) -> None:
         met = tested[(tested["first"] == lead["arm"]) | (tested["second"] == lead["arm"])]
         alike = {*map(str, met["first"]), *map(str, met["second"])} - pair_statements.told_apart(pairs, lead["arm"])
     for entry in table:
-        entry["best"] = entry["arm"] in alike
+        entry["best"] = entry["arm"] in alike and entry["arm"] in found
 
 
 def _finite_or_nan(values: Floats) -> Floats:

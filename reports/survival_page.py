@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import style, text
+from reports import text
 from reports.outcomes import DONE, FAILED, MISSING, records, unique
 from reports.page_figures import files_of
 from reports.publishing import as_json, plain_json, publish, standing, stems
@@ -172,14 +172,14 @@ def _figure(frame: pd.DataFrame) -> Figure:
     from reports.figures import survival
 
     pairs = [pair for _, pair in frame.groupby(list(SHOWN), sort=False)]
-    figure = figure_of(style.WIDTH, 1.2 + 0.155 * frame["setting"].nunique())
+    figure = figure_of(height=1.2 + 0.155 * frame["setting"].nunique())
     panels = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
     for place, (pair, axes) in enumerate(zip(pairs, panels, strict=True)):
         survival.draw(pair, axes)
         axes.set_title(f"{pair['first'].iloc[0]}\nagainst\n{pair['second'].iloc[0]}", fontsize=8, loc="center")
         axes.tick_params(labelsize=7, labelleft=place == 0)
     measure = str(frame["measure"].iloc[0])
-    figure.supxlabel(f"{measure}, first {'less' if measure == 'difference' else '/'} second", fontsize=8.5)
+    figure.supxlabel(f"{measure}, first {'less' if measure == 'difference' else '/'} second")
     return figure
 
 

@@ -262,7 +262,7 @@ def draw(validation: Validation, numbers: Numbers) -> list[Drawn]:
     arms = unique(validation.worlds["real"].studies["arm"])
     budget = float(validation.worlds["real"].studies["budget"].max())
     with matplotlib.rc_context(cast(Any, style.RC)):
-        over_time = figure_of(style.WIDTH, 2.7 * -(-len(arms) // 3))
+        over_time = figure_of(height=2.7 * -(-len(arms) // 3))
         panels = over_time.subplots(-(-len(arms) // 3), min(len(arms), 3), squeeze=False, sharey=True)
         for arm, axes in zip(arms, panels.flat, strict=False):
             worlds.draw(

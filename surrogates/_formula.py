@@ -28,13 +28,14 @@ class Trained:
 class Formula:
     """A made-up benchmark: `train` gives the run of a config in the luck of a seed, None being without luck.
 
-    optimum: the lowest value of the first objective at the last level; digest: names the formula, its version and
-    its knobs.
+    optimum: the lowest value of the first objective at the last level; noise: the standard deviation of any
+    config's value there between seeds; digest: names the formula, its version and its knobs.
     """
 
     benchmark: Benchmark
     train: Callable[[Config, int | None], Trained]
     optimum: float
+    noise: float
     digest: str
     made: Mapping[str, Any]
     _curves: dict[tuple[object, ...], Curve] = field(default_factory=dict[tuple[object, ...], Curve], repr=False)
@@ -54,7 +55,7 @@ class Formula:
         configs = self.benchmark.space.sample(stream("facts", self.benchmark.name), SAMPLE)
         losses = sorted(self.final_loss(config) for config in configs)
         median = losses[SAMPLE // 2]
-        about = {"optimum": self.optimum, "median": median, "final_losses": losses, "noise": None}
+        about = {"optimum": self.optimum, "median": median, "final_losses": losses, "noise": self.noise}
         return about | {"made": OF_A_FORMULA | dict(self.made)}
 
     def outside(self, config: Config) -> bool:

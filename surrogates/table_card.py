@@ -111,7 +111,10 @@ def _of_a_formula(model: CurveModel, facts: Mapping[str, Any], made: Mapping[str
     if known["optimum"] is None:
         not_applicable["optimum"] = "it is not known where any config is answered"
     (config,) = model.benchmark.space.sample(stream("card", model.benchmark.name), 1)
-    return {
+    noise: dict[str, Any] = {}
+    if (spread := facts.get("noise")) is not None:  # the same for every config
+        noise["noise"] = {"seed_spread": spread, "best tenth": spread, "gap": facts["median"] - facts["optimum"]}
+    return noise | {
         "metrics": list(model.curve(config, 0).metrics[0]),
         "objectives": objectives,
         "missing": {"policy": made.get("missing")},

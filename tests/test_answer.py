@@ -64,7 +64,7 @@ def nothing_known() -> Frames:
         (one_seed, "nothing can be concluded: one seed tells nothing of how much is luck"),
         (one_method, "Only rs was run, so there is nothing to compare it with"),
         (all_failed, "Nothing can be concluded: no study came to its end"),
-        (nothing_known, "nothing can be concluded"),
+        (nothing_known, "Nothing can be concluded: no study came to its end with a finite loss"),
     ],
 )
 def test_where_nothing_can_be_concluded_the_reason_is_said(make: Callable[[], Frames], said: str) -> None:
@@ -124,3 +124,24 @@ def test_where_only_some_benchmarks_have_few_seeds_they_are_named() -> None:
     both = pd.concat([many, one]), pd.concat([many_events, one_events]), {**facts, "other": facts["lm"]}
     assert "other: One seed tells nothing of how much is luck" in told(both)[1]
     assert "One seed" not in told((many, many_events, facts))[1]
+
+
+def nothing_found() -> Frames:
+    """Every study ended, and none of them ever had a finite loss."""
+    studies, events, facts = fake(3, SMALL, ("lm", "other"), failed=False)
+    return studies, events.assign(loss=np.where(events["kind"] == "report", np.nan, events["loss"])), facts
+
+
+@pytest.mark.parametrize("make", [all_failed, nothing_found])
+def test_methods_that_found_nothing_are_not_called_equal_or_best(make: Callable[[], Frames]) -> None:
+    found = summarise(*make())
+    assert answer(found).startswith("Nothing can be concluded: no study came to its end with a finite loss.")
+    assert not found.table["best"].any() and found.suite.pairs.empty
+    assert any("each counts as the median random config" in line for line in caveats(found))
+
+
+def test_what_holds_on_many_benchmarks_is_said_once() -> None:
+    studies, events, facts = fake(3, SMALL, ("lm", "other"), failed=False)
+    wider = studies.assign(workers=np.where(studies["arm"] == studies["arm"].iloc[0], 16, studies["workers"]))
+    said = [line for line in caveats(summarise(wider, events, facts)) if "numbers of workers" in line]
+    assert len(said) == 1 and all(name in said[0] for name in facts)

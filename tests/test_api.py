@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import harness
-from harness.compose.trainings import restarts_in
+from harness.compose.trainings import warnings_in
 from harness.space import choice, loguniform
 
 SCRIPT = """
@@ -72,7 +72,7 @@ def test_tune_runs_a_script_and_gives_the_best_config(tmp_path: Path) -> None:
     assert best.value == pytest.approx(abs(float(best.config["lr"]) - 0.1) + 1 / 3)
     assert best.record.why == "budget"
     # It keeps no checkpoints: what was resumed began again, which is written down.
-    again = {reason for reasons in restarts_in(tmp_path / "out").values() for reason in reasons}
+    again = {reason for reasons in warnings_in(tmp_path / "out").values() for reason in reasons}
     assert again == {"it went on at epoch 1, though it stood at epoch 1"}
 
 

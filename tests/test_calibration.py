@@ -29,7 +29,8 @@ NAMES = (
     "synthetic_curves",
     "synthetic_curves:noise=0.05",
 )
-POOL = 50
+POOL = 200
+"""All suites draw from it, so its own luck must be small."""
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +79,16 @@ def test_a_method_that_is_better_is_told_apart(pools: dict[str, Any]) -> None:
         held.loc[mine, "counted"] = facts[name]["optimum"]
     found = calibrated(better, facts, [family_of(name) for name in NAMES], suites=10, rng=stream("b", 1))
     assert found.judged["regret"].suite_difference == found.judged["score"].suite_difference == 0
-    assert found.judged["regret"].t > 0.9 and found.reported > 0.8
+    assert found.judged["regret"].t > 0.9
+    told = found.benchmarks.set_index("benchmark")["told_apart"]
+    # Where most studies end within the noise of a seed, nobody can claim to be better.
+    assert told.pop("synthetic_curves:noise=0.05") == 0 and told.mean() > 0.9
 
 
 def test_pools_of_unequal_size_are_refused(pools: dict[str, Any]) -> None:
     held = {name: both[0] for name, both in pools.items()}
     held["branin"] = held["branin"][held["branin"]["seed"] < 45]
-    with pytest.raises(ValueError, match=r"pools of 45, 50 seeds: give each benchmark as many, at least 50"):
+    with pytest.raises(ValueError, match=r"pools of 45, 200 seeds: give each benchmark as many, at least 50"):
         calibrated(held, {}, NAMES, suites=2, rng=stream("c", 1))
 
 

@@ -327,6 +327,15 @@ def test_a_formula_has_an_optimum_and_no_rows() -> None:
     assert plain["not_applicable"] == {"configs": table_card.NO_ROWS}
     text = shown(plain)
     assert "Any config is answered" in text and "one second a level" in text and "None" not in text
+    assert plain["noise"]["seed_spread"] == 0.0
+
+
+def test_the_noise_of_a_formula_is_its_knob() -> None:
+    plain = described("synthetic_curves:noise=0.05")
+    spread = plain["noise"]
+    assert spread["seed_spread"] == spread["best tenth"] == 0.05
+    assert spread["gap"] == pytest.approx(0.5, abs=0.05)
+    assert "Noise: seeds spread it by 0.05" in shown(plain)
 
 
 def test_studies_meet_the_surrogate_that_was_fitted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

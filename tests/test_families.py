@@ -113,6 +113,7 @@ def test_the_knobs_of_noise_divergence_and_spread_are_what_they_say() -> None:
     ]
     assert 1 - len(whole) / 3000 == pytest.approx(0.2, abs=3 * math.sqrt(0.16 / 3000))
     assert np.std([a - b for a, b in whole]) == pytest.approx(0.3, rel=0.05)
+    assert model.facts()["noise"] == 0.3 and synthetic_curves.load("synthetic_curves").facts()["noise"] == 0.01
     assert {len(c.losses) for c in curves if c.end is End.DIVERGED} == {1, 2, 3, 4, 5}
     assert all(c.losses[-1] == (math.inf,) for c in curves if c.end is End.DIVERGED)
     costs = [curve.nanoseconds[0] for curve in curves]

@@ -25,7 +25,7 @@ from harness.compose import trainings
 from harness.compose.replays import Trained, Training, replay_journal, what_if
 from harness.compose.studies import prepared
 from harness.compose.trainings import JOURNAL
-from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read, restarts
+from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read, warnings
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Log, Reason, Started, run
 from harness.methods import parse_method
@@ -265,17 +265,40 @@ def test_a_file_that_is_no_journal_is_refused_and_let_go(tmp_path: Path) -> None
             Journal(tmp_path / "lines", study("rs").spec())
 
 
-def test_restarts_stand_in_the_journal_and_are_no_events(tmp_path: Path) -> None:
+def test_warnings_stand_in_the_journal_and_are_no_events(tmp_path: Path) -> None:
+    """Fault 29; and a journal from before there were warnings of anything but restarts is read and goes on too."""
     whole = journaled(tmp_path / "whole", "asha")
     path = shortened(tmp_path / "whole", 40, tmp_path / "cut")
-    for reason in ("it crashed", "its checkpoint was lost"):
+    with LineWriter(path) as writer:
+        writer.append({"restart": 7, "because": "it crashed"})
+    for text in ("its checkpoint was lost", "reached epoch 9 as asked, then: exit code 3"):
         with Journal(path, study("asha").spec()) as journal:
-            journal.note_restart(7, reason)
+            journal.warn(7, text)
             rehearsal = Rehearsal(journal, BENCHMARK.workers, Interrupted)
             log = run(BENCHMARK, scheduler("asha"), rehearsal, BUDGET, watch=journal.watch)
         assert log.events[:40] == whole.events[:40]
-    assert restarts(path) == {7: ["it crashed", "its checkpoint was lost"]}
-    assert restarts(tmp_path / "whole") == {}
+    assert warnings(path) == {
+        7: [
+            "started or trained again: it crashed",
+            "its checkpoint was lost",
+            "reached epoch 9 as asked, then: exit code 3",
+        ]
+    }
+    assert warnings(tmp_path / "whole") == {}
+
+
+def test_a_replay_does_not_hear_warnings(tmp_path: Path) -> None:
+    """Fault 29: with one between any two events the journal is that of the same study."""
+    whole = journaled(tmp_path / "whole", "asha")
+    head, *events = read_lines(tmp_path / "whole")
+    with LineWriter(tmp_path / "warned") as writer:
+        writer.append(head)
+        for event in events:
+            writer.append({"warning": 0, "text": "exit code 3"})
+            writer.append(event)
+    assert read(tmp_path / "warned") == read(tmp_path / "whole")
+    again, difference = replay_journal(tmp_path / "warned", lambda _: lambda _: None)
+    assert (again.events, difference) == (whole.events, "")
 
 
 def test_a_study_that_ended_before_its_first_event_goes_on(tmp_path: Path) -> None:

@@ -247,14 +247,34 @@ def test_who_failed_is_not_among_the_best(tmp_path: Path) -> None:
     assert [(one.trial, one.resource, one.value) for one in found] == [(0, 1, 0.5), (1, 2, 0.3)]
 
 
-def test_restarts_that_differ_in_their_numbers_only_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_that_differ_in_their_numbers_only_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     resumed = "it went on at epoch 1, though it stood at epoch {}"
-    crashed = "left at epoch 9 of 27: exit code 1\nlast words"
-    _run_command._show_restarts({3: [resumed.format(3)], 5: [resumed.format(9), crashed]})
+    crashed = "started again: left at epoch 9 of 27: exit code 1\nfirst words\nlast words\n"
+    _run_command._show_warnings({3: [resumed.format(3)], 5: [resumed.format(9), crashed]})
     assert capsys.readouterr().err.splitlines() == [
-        f"started or trained again: trials 3, 5 (trial 3: {resumed.format(3)})",
-        "started or trained again: trial 5 (trial 5: left at epoch 9 of 27: exit code 1)",
+        f"warning: trials 3, 5 (trial 3: {resumed.format(3)})",
+        "warning: trial 5 (trial 5: started again: left at epoch 9 of 27: exit code 1; its last words: last words)",
     ]
+    _run_command._show_warnings({0: [letter * 2 for letter in "abcdefg"]})
+    assert capsys.readouterr().err.splitlines()[-1] == "and 2 other warnings, in the journal of the study"
+
+
+def test_a_bad_end_of_a_done_job_is_said_at_the_end_of_the_run(tmp_path: Path) -> None:
+    """Fault 29: the study is whole, nobody failed, and who looks at stderr or into the journal knows."""
+    (tmp_path / "train.py").write_text(
+        "import sys\nfrom harness import Reporter\nreport = Reporter()\n"
+        "try:\n    for epoch in range(1, 10):\n        report(epoch=epoch, loss=1.0)\n"
+        "finally:\n    sys.exit('no room for the figures')\n"
+    )
+    (tmp_path / "space.toml").write_text('[space]\nx = {type = "uniform", lower = 0, upper = 1}\n')
+    call = ("--metric", "loss", "--max", "9", "--budget", "2s", "--method", "rs", "--out", "out")
+    for _ in range(2):  # the second call reads it back
+        done = harness("run", "train.py", "--space", "space.toml", *call, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        said = (
+            r"^warning: trials? 0.* \(trial 0: reached epoch 9 as asked, then: exit code 1; its last words: no room for"
+        )
+        assert re.search(said, done.stderr, re.M) and "failed" not in done.stderr, done.stderr
 
 
 def test_what_was_trained_again_is_not_trained_twice(tmp_path: Path) -> None:

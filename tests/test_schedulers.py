@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 
-from harness import checks, known_answers, known_formulas
-from harness._parts.gp import Factor
-from harness._parts.parzen import Parzen
+from harness import checks
 from harness._parts.rungs import Rung, rung_levels
 from harness._toy_training import diverges
 from harness.loop import Why
@@ -42,18 +40,19 @@ METHODS += ["rea:population=5", "asha:sampler=de", "asha-stop:sampler=cmaes"]
 BAD = '''
 """A method that breaks the contract."""
 import random
+import time
 import numpy as np
 from harness.types import Decision, Job, Status
 __all__ = ["Bad"]
 class Bad:
     def __init__(self, benchmark, rng, *, sampler):
         self.space, self.rng, self.sampler = benchmark.space, rng, sampler
-        self.levels, self.trials = benchmark.fidelity.levels, 0
+        self.levels, self.workers, self.trials = benchmark.fidelity.levels, benchmark.workers, 0
         self.configs = []
     def ask(self):
         config = self.sampler.suggest([])
         if config is None:
-            return None
+            {ended}
         self.trials += 1
         self.configs.append(config)
         return Job({trial}, {config}, {until})
@@ -61,28 +60,51 @@ class Bad:
         {tell}
         return Decision.CONTINUE
 '''
-GOOD = {"trial": "self.trials", "config": "config", "until": "self.levels[-1]", "tell": "pass"}
-FAULTS = {
-    "config": ("{**config, 'extra': 1}", checks._is_legal, "unknown hyperparameter 'extra'"),
-    "trial": ("1", checks._is_legal, "trial 1 is running"),
-    "until": ("10**6", checks._is_legal, "cannot train until epoch 1000000"),
-    "tell": ("self.configs[0].update(rate=1.0)", checks._is_legal, "it changed a config"),
-    "tell ": ("report.metrics['loss'] = 0.0", checks._is_legal, "does not support item assignment"),
-    "tell  ": ("1 / (report.losses[0] < float('inf'))", checks._survives_infinite_losses, "ZeroDivisionError"),
-    "tell   ": ("1 / (report.status is not Status.FAILED)", checks._survives_failures, "ZeroDivisionError"),
-    "config ": ("self.space.sample(np.random.default_rng(random.getrandbits(32)), 1)[0]", checks._repeats, "global"),
-    "config  ": ("self.space.sample(np.random.default_rng(), 1)[0]", checks._repeats, "two runs with one seed differ"),
-    "config   ": ("self.space.sample(self.rng, 1)[0]", checks._keeps_to_rows, "none of the 40 rows"),
-    "config     ": ("self.space.fresh(self.rng)", checks._tries_start_configs, "it never tries {"),
-    "config    ": (
-        "self.space.sample(np.random.default_rng(hash('a') % 99), 1)[0]", checks._repeats_elsewhere, "another process",
+GOOD = {"trial": "self.trials", "config": "config", "until": "self.levels[-1]", "ended": "return None", "tell": "pass"}
+Law = Callable[[Method], str]
+# What a method does wrong, the law that catches it, and what that says.
+FAULTS: list[tuple[dict[str, str], Law, str]] = [
+    ({"config": "{**config, 'extra': 1}"}, checks._is_legal, "unknown hyperparameter 'extra'"),
+    ({"config": "{**config, 'momentum': 0.5, 'optimizer': 'adam'}"}, checks._is_legal, "is given but inactive"),
+    ({"trial": "1"}, checks._is_legal, "trial 1 is running"),
+    ({"until": "10**6"}, checks._is_legal, "cannot train until epoch 1000000"),
+    (
+        {"trial": "1 if self.trials > 9 else self.trials", "config": "self.configs[0] if self.trials > 9 else config",
+         "until": "self.levels[0]"},
+        checks._is_legal, "trial 1 stands at epoch 1: cannot train until 1",
     ),
-    "tell    ": ("self.configs.append(tuple(self.configs))", checks._holds_in_proportion, "entries, after 400"),
-    "tell     ": (
-        "self.trials += 1000 * (report.metrics['loss'] != report.metrics['loss'])",
+    ({"tell": "self.configs[0].update(rate=1.0)"}, checks._is_legal, "it changed a config"),
+    ({"tell": "report.metrics['loss'] = 0.0"}, checks._is_legal, "does not support item assignment"),
+    ({"tell": "1 / (report.losses[0] < float('inf'))"}, checks._survives_infinite_losses, "ZeroDivisionError"),
+    ({"tell": "1 / (report.status is not Status.FAILED)"}, checks._survives_failures, "ZeroDivisionError"),
+    ({"tell": "1 / (report.losses[0] != 1.0)"}, checks._survives_ties, "ZeroDivisionError"),
+    ({"tell": "1 / (self.workers - 1)"}, checks._works_alone, "ZeroDivisionError"),
+    ({"tell": "1 / (self.workers < 64)"}, checks._works_with_many, "ZeroDivisionError"),
+    ({"tell": "self.configs[0]['rate']"}, checks._works_on_every_space, "KeyError: 'rate'"),
+    ({"until": "self.levels[1]"}, checks._works_on_every_fidelity, "IndexError"),
+    ({"ended": "raise LookupError('no more')"}, checks._ends_with_the_space, "LookupError: no more"),
+    (
+        {"config": "self.space.sample(np.random.default_rng(random.getrandbits(32)), 1)[0]"},
+        checks._repeats, "global random state",
+    ),
+    (
+        {"config": "self.space.sample(np.random.default_rng(np.random.randint(99)), 1)[0]"},
+        checks._repeats, "global random state",
+    ),
+    ({"config": "self.space.sample(np.random.default_rng(), 1)[0]"}, checks._repeats, "two runs with one seed differ"),
+    ({"until": "self.levels[time.time() > 1e12]"}, checks._repeats, "two runs with one seed differ"),
+    (
+        {"config": "self.space.sample(np.random.default_rng(hash('a') % 99), 1)[0]"},
+        checks._repeats_elsewhere, "another process",
+    ),
+    ({"config": "self.space.sample(self.rng, 1)[0]"}, checks._keeps_to_rows, "none of the 40 rows"),
+    ({"config": "self.space.fresh(self.rng)"}, checks._tries_start_configs, "it never tries {"),
+    ({"tell": "self.configs.append(tuple(self.configs))"}, checks._holds_in_proportion, "entries, after 400"),
+    (
+        {"tell": "self.trials += 1000 * (report.metrics['loss'] != report.metrics['loss'])"},
         checks._decides_alike_for_real, "where a process trains",
     ),
-}  # fmt: skip
+]  # fmt: skip
 
 
 def test_the_contract_is_kept(method_found: list[checks.Finding]) -> None:
@@ -107,23 +129,35 @@ def test_a_strangers_file_that_is_sound_passes(tmp_path: Path) -> None:
     assert [f for f in checks.check_method(method_in(tmp_path / "good.py")) if f.problem] == []
 
 
-@pytest.mark.parametrize("part", FAULTS)
-def test_a_law_catches_who_breaks_it(tmp_path: Path, part: str) -> None:
-    fault, law, words = FAULTS[part]
-    assert words in law(method_in(tmp_path / "bad.py", **{part.strip(): fault}))
+@pytest.mark.parametrize(("parts", "law", "words"), FAULTS, ids=lambda given: getattr(given, "__name__", ""))
+def test_a_law_catches_who_breaks_it(tmp_path: Path, parts: dict[str, str], law: Law, words: str) -> None:
+    assert words in law(method_in(tmp_path / "bad.py", **parts))
 
 
-def test_a_method_that_waits_for_ever_is_caught(tmp_path: Path) -> None:
-    problem = checks._is_legal(method_in(tmp_path / "bad.py", until="self.levels[0] if self.trials < 5 else None.x"))
-    assert "AttributeError" in problem
+def test_every_law_can_be_broken() -> None:
+    elsewhere = {checks._recommends_what_it_knows}  # see test_recommend
+    assert {law for _, law, _ in FAULTS} | elsewhere == set(checks.LAWS)
+
+
+@pytest.mark.parametrize("until", ["self.levels[0]", "self.levels[-1]"])
+def test_a_method_that_waits_for_ever_is_caught(tmp_path: Path, until: str) -> None:
+    """Whether the trials that it has begun are paused, or all trained to the end."""
     path = tmp_path / "lazy.py"
-    path.write_text(BAD.replace("if config is None:", "if self.trials == 3:"))
-    lazy = {**GOOD, "until": "self.levels[0]"}
-    text = path.read_text()
-    for name, part in lazy.items():
-        text = text.replace("{" + name + "}", part)
-    path.write_text(text)
+    method_in(path, until=until)
+    path.write_text(path.read_text().replace("if config is None:", "if self.trials == 3:"))
     assert "waits for ever, though configs and budget are left" in checks._is_legal(parse_method(str(path)))
+
+
+def test_a_sampler_that_ends_before_its_space_is_caught(tmp_path: Path) -> None:
+    path = tmp_path / "short.py"
+    shutil.copyfile(ROOT / "samplers" / "rs.py", path)
+    begins = "        if self._space.size is not None:\n"
+    assert begins in path.read_text()
+    ends = "        if len(self._space._proposed) == 3:\n            return None\n"
+    path.write_text(path.read_text().replace(begins, ends + begins))
+    method = parse_method(str(path))
+    assert "tried 3 of 12 configs" in checks._ends_with_the_space(method)
+    assert "its study ends after 27 reports" in checks._holds_in_proportion(method)
 
 
 def test_a_file_that_cannot_be_built_is_a_finding(tmp_path: Path) -> None:
@@ -131,18 +165,6 @@ def test_a_file_that_cannot_be_built_is_a_finding(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "samplers" / "rs.py", path)
     path.write_text(path.read_text().replace("self._rng = rng", "raise LookupError('not here')"))
     assert checks.check_method(parse_method(str(path)))[0].problem == "LookupError: not here"
-
-
-def test_known_answers_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_answers, "STUDIES", 1000)
-    assert [finding for finding in checks.known_answers() if finding.problem] == []
-
-
-def test_wrong_fronts_and_volumes_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_answers, "ranks", lambda losses: np.argsort(losses[:, 0]))
-    monkeypatch.setattr(known_answers, "hypervolume", lambda losses, reference: 1.0)
-    assert "sorted at once" in known_answers._fronts()
-    assert "by inclusion and exclusion" in known_answers._volume()
 
 
 @pytest.mark.parametrize("name", ["zero-shot", "bounding-box", "quantile-transfer"])
@@ -161,19 +183,6 @@ def test_every_method_cites_its_source(name: str) -> None:
     if name in ("single", "foreign"):
         return  # trains what any sampler, or any program, proposes
     assert find_plug_in(name).citation, "the first paragraph of the class cites (Authors YEAR, venue, place)"
-
-
-def test_a_wrong_law_of_random_search_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_answers, "STUDIES", 1000)
-    monkeypatch.setattr(known_answers, "expected_minimum", lambda values, draws: sorted(values)[7])
-    assert "exact is" in known_answers._random_search()
-
-
-def test_the_expected_minimum_of_all_draws_is_the_minimum() -> None:
-    values = [3.0, 1.0, 2.0]
-    assert known_answers.expected_minimum(values, 3) == 1.0
-    assert known_answers.expected_minimum(values, 1) == pytest.approx(2.0)
-    assert known_answers.expected_minimum(values, 2) == pytest.approx((1 + 1 + 2) / 3)
 
 
 @pytest.mark.parametrize(
@@ -387,46 +396,6 @@ def test_models_keep_to_their_caps(text: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(checks, "BYTES", 2**21)
     monkeypatch.setattr(checks, "REPORTS", 600)
     assert checks._holds_in_proportion(parse_method(text)) == ""
-
-
-# -- formulas ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong", "check", "words"),
-    [
-        (
-            "Factor",
-            SimpleNamespace(of=lambda hyper, x: Factor.of(replace(hyper, noise=2 * hyper.noise), x)),
-            known_formulas._posterior,
-            "apart",
-        ),
-        (
-            "log_marginal_likelihood",
-            lambda at, x, y: (float(at.sum()), 2 * np.ones(len(at)), 0.0),
-            known_formulas._likelihood_gradient,
-            "of the largest slope",
-        ),
-        (
-            "log_expected_improvement",
-            lambda mean, deviation, best: np.zeros(1),
-            known_formulas._improvement,
-            "by integration",
-        ),
-        (
-            "Parzen",
-            lambda axes, points, bandwidths: Parzen(axes, points, bandwidths=bandwidths / 2),
-            known_formulas._density_ratio,
-            "in closed form",
-        ),
-        ("default_offspring", lambda n: 200, known_formulas._sphere, "known is .08"),
-    ],
-)
-def test_a_wrong_formula_is_noticed(
-    name: str, wrong: object, check: Callable[[], str], words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(known_formulas, name, wrong)
-    assert words in check()
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from rich.console import Console
 from scipy import stats
 
@@ -370,6 +371,32 @@ def odd_table() -> table.Table:
     numbers = pd.DataFrame({"method": [ODD, "=1+1", "-x"], "score": [0.5, -0.25, np.nan]})
     rows = [[ODD, "0.50"], ["=1+1", "-0.25"], ["-x", "–"]]
     return table.Table(["method", "score"], rows, frozenset({(0, 1)}), ODD, numbers)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_figures_fit_the_columns_of_a_paper_and_none_of_their_words_is_cut_or_too_small(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beyond: list[float] = []
+
+    def looked_at(figure: Figure) -> dict[str, bytes]:
+        drawing._room_for_legends(figure)
+        for _ in range(2):  # as `save` does
+            figure.draw_without_rendering()
+        width, height = figure.get_size_inches()
+        drawn = figure.get_tightbbox()
+        beyond.append(max(-drawn.x0, -drawn.y0, drawn.x1 - width, drawn.y1 - height, width - style.COLUMNS[columns]))
+        words = [found for found in figure.findobj(Text) if found.get_text().strip()]
+        assert min(found.get_fontsize() for found in words) >= 7
+        return {}
+
+    monkeypatch.setattr(suite_figures, "save", looked_at)
+    names = {"fast": "hyperband", "middle": "tpe", "slow": "asha-stop:sampler=tpe:eta=4"}
+    studies, events, facts = made()
+    studies, events = (frame.replace({"arm": names}) for frame in (studies, events))
+    drawn = suite_figures.draw(summarise(studies, events, facts), events, columns=columns)
+    assert len(drawn) >= 11
+    assert {figure.name: inches for figure, inches in zip(drawn, beyond, strict=True) if inches > 0.01} == {}
 
 
 @pytest.mark.parametrize("count", [2, 40])

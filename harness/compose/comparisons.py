@@ -233,10 +233,13 @@ def _said_of(name: str, benchmark: Benchmark) -> str | None:
     return f"The surrogate of {name} is {word}: `describe {name}` says why."
 
 
-def report(folder: Path, out: Path | None = None, *, static: bool = False, brief: bool = False) -> tuple[Any, bool]:
+def report(
+    folder: Path, out: Path | None = None, *, static: bool = False, brief: bool = False, columns: int = 2
+) -> tuple[Any, bool]:
     """The summary of the comparison in `folder`, and whether its report had to be drawn again into `out`.
 
-    static: with pictures and without scripts; brief: so and of the first page only, in few and small files.
+    static: with pictures and without scripts; brief: so and of the first page only, in few and small files; columns:
+    of a paper, 1 or 2, that pictures are as wide as.
     """
     import hashlib
     import shlex
@@ -259,6 +262,7 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False, brief
     survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
     made_by = ["python", "-m", "harness", "report", str(folder), *(["--out", str(out)] if out else [])]
     made_by += [option for option, given in (("--static", static), ("--brief", brief)) if given]
+    made_by += [] if columns == 2 else ["--columns", str(columns)]
     told = [said, survived and survived.digest, made_by]
     inputs = json.dumps([digests, keys, facts, known.command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
@@ -272,7 +276,7 @@ def report(folder: Path, out: Path | None = None, *, static: bool = False, brief
     written = page.write(
         place, studies, events, facts,
         title=title_of(comparison), command=known.command, made_by=shlex.join(made_by), digest=digest, rule=rule,
-        declared=said, static=static, brief=brief, survived=survived,
+        declared=said, static=static, brief=brief, columns=columns, survived=survived,
     )  # fmt: skip
     return written, True
 

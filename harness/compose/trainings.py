@@ -75,7 +75,7 @@ def run_for_real(
     def workers(standing: Standing) -> Executor:
         nonlocal executor
         known = standing if journal.goes_on else None
-        told: dict[str, Any] = {"standing": known, "on_restart": journal.note_restart, **(options or {})}
+        told: dict[str, Any] = {"standing": known, "on_warning": journal.warn, **(options or {})}
         executor = Local(benchmark, command, benchmark.workers, folder, **told)
         return executor
 
@@ -123,11 +123,11 @@ def _publish(finished: Record, folder: Path) -> None:
         store.publish([finished])
 
 
-def restarts_in(folder: Path) -> dict[int, list[str]]:
-    """Why trials of the study in a folder were started again, or trained again what was known, by trial."""
-    from harness.journal import restarts
+def warnings_in(folder: Path) -> dict[int, list[str]]:
+    """What went wrong with trials of the study in a folder that did not fail for it, by trial."""
+    from harness.journal import warnings
 
-    return restarts(folder / JOURNAL)
+    return warnings(folder / JOURNAL)
 
 
 @dataclass(frozen=True)

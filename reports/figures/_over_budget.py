@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from reports import style
+from reports.figures._column import legend
 
 MARKS = 5
 """Markers on a curve, so that many curves can be told apart."""
@@ -47,4 +48,4 @@ def curves(frame: pd.DataFrame, axes: Axes, styles: Mapping[str, style.Style]) -
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("share of the budget")
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+    legend(axes, handles)

@@ -17,6 +17,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
 from reports.curves import FEWEST, SPREAD
+from reports.figures._column import legend, narrow
 
 
 def curve(axes: Axes, frame: pd.DataFrame, value: str, look: style.Style, *, unit: float, dotted: int = 0) -> Line2D:
@@ -60,6 +61,8 @@ def time_axis(axes: Axes, begin: float, budget: float, clock: str) -> None:
 
 def words(axes: Axes, handles: Sequence[Line2D], title: str, rule: str) -> None:
     """Name what is drawn, the rule that says whose it is, and the methods; title: of the vertical axis."""
-    axes.set_ylabel(title)
-    axes.text(1, 1.01, f"incumbent: {rule}", transform=axes.transAxes, ha="right", va="bottom", color=style.QUIET)
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, labelspacing=0.7)
+    said = f"incumbent: {rule}"
+    axes.set_ylabel(f"{title}\n({said})" if narrow(axes) else title)
+    if not narrow(axes):
+        axes.text(1, 1.01, said, transform=axes.transAxes, ha="right", va="bottom", color=style.QUIET)
+    legend(axes, handles, labelspacing=0.7)

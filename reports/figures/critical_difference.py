@@ -38,7 +38,7 @@ def draw(
     ticks = np.arange(low, high + 1)
     for tick in ticks:
         axes.plot([tick, tick], [0, 0.14], color=style.INK, linewidth=0.8)
-        axes.text(tick, 0.24, f"{tick:g}", ha="center", va="bottom", fontsize=8)
+        axes.text(tick, 0.24, f"{tick:g}", ha="center", va="bottom")
     for row, clique in enumerate(cliques):
         ends = [ranks[arm] for arm in (clique[0], clique[-1])]
         axes.plot([min(ends) - room, max(ends) + room], [-BAR * (row + 0.8)] * 2, color=style.INK, linewidth=3,
@@ -52,7 +52,7 @@ def draw(
             shown = style.name(arm)
             said = f"{shown}  {ranks[arm]:.2f}" if side == "right" else f"{ranks[arm]:.2f}  {shown}"
             axes.annotate(said, (edge, depth), (-4 if side == "right" else 4, 0), textcoords="offset points", ha=side,
-                          va="center", fontsize=8.5)  # fmt: skip
+                          va="center")  # fmt: skip
     axes.set_xlim(low - off, high + off)
     axes.set_ylim(-below - ROW * (len(left) - 0.4), 0.8)
     axes.set_axis_off()

@@ -17,6 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from reports import style
+from reports.figures._column import name
 
 COLOURS = LinearSegmentedColormap.from_list("score", ["#ffffff", "#c6dbef", "#6baed6", "#2171b5", "#08306b"])
 DARK = 0.55
@@ -30,8 +31,9 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
     names = list(dict.fromkeys(frame["benchmark"].astype(str)))
     scores = np.full((len(names), len(arms)), np.nan)
     failed = np.zeros(scores.shape, dtype=int)
-    for name, arm, score, count in frame[["benchmark", "arm", "score", "failed"]].itertuples(index=False):
-        scores[names.index(name), arms.index(arm)], failed[names.index(name), arms.index(arm)] = score, count
+    for benchmark, arm, score, count in frame[["benchmark", "arm", "score", "failed"]].itertuples(index=False):
+        place = names.index(benchmark), arms.index(arm)
+        scores[place], failed[place] = score, count
     top = max(float(np.nanmax(scores, initial=0.0)), 0.05)
     size = min(7.0, 160 / max(len(arms), 1))
     image = axes.imshow(scores, cmap=COLOURS, vmin=0, vmax=top, aspect="auto")
@@ -51,9 +53,9 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
         if families[row] != families[row - 1]:
             axes.axhline(row - 0.5, color="white", linewidth=3)
     axes.set_xticks(
-        range(len(arms)), labels=[style.name(arm) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
+        range(len(arms)), labels=[name(arm, axes) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
     )
-    axes.set_yticks(range(len(names)), labels=[style.name(name, 34) for name in names], fontsize=7)
+    axes.set_yticks(range(len(names)), labels=[name(benchmark, axes, 34) for benchmark in names], fontsize=7)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image

@@ -45,4 +45,4 @@ def draw(
     begin, top = shares_window(frame)
     time_axis(axes, begin, budget, clock)
     axes.set_ylim(0, top)
-    words(axes, handles, "hypervolume, as a share of the front's", rule)
+    words(axes, handles, "hypervolume, share of the front's", rule)

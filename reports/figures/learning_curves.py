@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reports import style
@@ -24,8 +25,8 @@ from reports.trials import points
 
 Floats = NDArray[np.float64]
 
-ROOM = 52
-"""Characters that fit above a panel in one line."""
+LETTER, BOLD = 0.06, 1.3
+"""Inches of a letter of the note above a panel, and how much wider one of its title is."""
 
 
 def draw(
@@ -80,7 +81,9 @@ def _mark_ends(frame: pd.DataFrame, axes: Axes, unit: float, top: float) -> None
 
 def _head(axes: Axes, title: str, note: str) -> None:
     """The title at the left, the note beside it or, where they would meet, below it."""
-    beside = len(title) + len(note) < ROOM
+    figure, spec = cast(Figure, axes.get_figure(root=True)), axes.get_subplotspec()
+    room = 0.8 * figure.get_figwidth() / (spec.get_gridspec().ncols if spec else 1)
+    beside = LETTER * (BOLD * len(title) + len(note)) < room
     axes.set_title(title, loc="left", pad=6 if beside else 18)
     x, side = (1.0, "right") if beside else (0.0, "left")
     small: dict[str, Any] = {"fontsize": 7.5, "color": style.QUIET}

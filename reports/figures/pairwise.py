@@ -17,6 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from reports import style
+from reports.figures._column import name
 
 COLOURS = LinearSegmentedColormap.from_list("worse to better", ["#b35806", "#f7c08a", "#f7f7f7", "#9ecae1", "#08519c"])
 DARK = 0.33
@@ -46,9 +47,9 @@ def draw(frame: pd.DataFrame, axes: Axes, *, arms: list[str]) -> Any:
                 )
     image = axes.imshow(chance, cmap=COLOURS, vmin=0, vmax=1)
     axes.set_xticks(
-        range(len(arms)), labels=[style.name(arm) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
+        range(len(arms)), labels=[name(arm, axes) for arm in arms], rotation=40, ha="right", rotation_mode="anchor"
     )
-    axes.set_yticks(range(len(arms)), labels=[style.name(arm) for arm in arms])
+    axes.set_yticks(range(len(arms)), labels=[name(arm, axes) for arm in arms])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image

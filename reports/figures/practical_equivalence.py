@@ -13,11 +13,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports import style
+from reports.figures._column import legend, narrow
 
 PARTS = (("better", "#0072B2"), ("equal", "#cfd6dc"), ("worse", "#D55E00"))
 SURE = 0.95
 NARROW = 0.08
-"""A part below this has no room for its number."""
+"""A part below this has no room for its number; in a narrow figure it takes twice as much."""
 
 
 def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
@@ -30,9 +31,11 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
     words = {"better": "better", "equal": f"practically equal (±{region:g})", "worse": "worse"}
     for part, colour in PARTS:
         shares = frame[part].to_numpy(dtype=float)
-        axes.barh(places, shares, left=begin, height=0.62, color=colour, label=words[part])
+        axes.barh(
+            places, shares, left=begin, height=0.62, color=colour, edgecolor="white", linewidth=0.6, label=words[part]
+        )
         for place, start, share in zip(places, begin, shares, strict=True):
-            if share >= NARROW:
+            if share >= (2 if narrow(axes) else 1) * NARROW:
                 axes.text(start + share / 2, place, f"{share:.2f}", ha="center", va="center", fontsize=7.5,
                           color=style.INK if part == "equal" else "white",
                           fontweight="bold" if share >= SURE else "normal")  # fmt: skip
@@ -42,4 +45,4 @@ def draw(frame: pd.DataFrame, axes: Axes, *, best: str, region: float) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(frame) - 0.4)
     axes.set_xlabel(f"probability that {style.name(best)} is ...")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.2)
+    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, handlelength=1.2)

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
+from reports.figures._column import legend, narrow
 
 SPREAD, FINE = 0.2, 0.02
 """Where levels begin below this share of the highest the axis is logarithmic, and below that marked by decades."""
@@ -44,5 +45,7 @@ def draw(frame: pd.DataFrame, axes: Sequence[Axes], *, styles: Mapping[str, styl
             panel.xaxis.set_minor_locator(NullLocator())
         panel.set_ylim(0, 1.02)
         panel.set_xlabel("level, as a share of the full training")
-        panel.set_title(words, loc="left", fontsize=8.5, fontweight="normal")
-    axes[-1].legend(handles=handles, loc="upper left", bbox_to_anchor=(1.03, 1.0), borderaxespad=0)
+        panel.set_title(words, loc="left", fontsize="medium", fontweight="normal")
+    if narrow(axes[0]):  # one stands above the other
+        axes[0].set_xlabel("")
+    legend(axes[-1], handles)

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports import style
+from reports.figures._column import legend
 
 ROOM = 0.06
 """Of the span of the points, left free around them."""
@@ -49,7 +50,7 @@ def draw(
         axes.set_ylim(*_limits(lows, test_optimum))
     axes.set_xlabel(f"final {metric} of the selected config")
     axes.set_ylabel("its final loss on test")
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, labelspacing=0.9)
+    legend(axes, handles, labelspacing=0.9)
 
 
 def _studies(axes: Axes, mine: pd.DataFrame, arm: str, look: style.Style) -> Line2D:

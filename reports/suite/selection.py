@@ -116,32 +116,30 @@ def select(outcomes: pd.DataFrame, trajectories: Mapping[Key, Trajectory], facts
 
 def _benchmarks(outcomes: pd.DataFrame, facts: Facts) -> tuple[list[str], list[str]]:
     """The benchmarks that can count, and why the others do not."""
-    unmeasured: list[str] = []
-    unbegun: list[str] = []
     names: list[str] = []
-    left_out: list[str] = []
+    left_out: dict[str, list[str]] = {}
     for name in unique(outcomes["benchmark"]):
         here, ruler = outcomes[outcomes["benchmark"] == name], scale(facts[name])
         ran = here[here["state"] != MISSING]
         budgets = sorted(here["budget"].dropna().unique())
+        why = ""
         if ran.empty:
-            unbegun.append(name)
+            why = "no study is there yet"
         elif ruler is None:
-            unmeasured.append(name)
+            why = "no best and median config are known to measure regret by"
+        elif not ((ran["state"] != FAILED) & np.isfinite(ran["loss"])).any():
+            why = "no study came to its end with a finite loss"
         elif ruler.floor >= 1:
-            left_out.append(f"{name}: its seeds differ by more than its best config does from the median one")
+            why = "its seeds differ by more than its best config does from the median one"
         elif len(budgets) > 1:
-            said = ", ".join(number(float(budget)) for budget in budgets)
-            left_out.append(f"{name}: its methods have different budgets ({said} s)")
+            why = f"its methods have different budgets ({', '.join(number(float(budget)) for budget in budgets)} s)"
         elif ran["data"].nunique() > 1:
-            left_out.append(f"{name}: its methods met different data")
+            why = "its methods met different data"
+        if why:
+            left_out.setdefault(why, []).append(name)
         else:
             names.append(name)
-    if unmeasured:
-        left_out.insert(0, f"{listed(unmeasured)}: no best and median config are known to measure regret by")
-    if unbegun:
-        left_out.insert(0, f"{listed(unbegun)}: no study is there yet")
-    return names, left_out
+    return names, [f"{listed(these)}: {why}" for why, these in left_out.items()]
 
 
 def _ground(name: str, facts: Mapping[str, Any]) -> Ground:

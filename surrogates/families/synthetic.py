@@ -98,4 +98,4 @@ def load(name: str) -> Formula:
         "missing": "nothing is missing",
         "seconds": "a model: one second a level for every config",
     }
-    return Formula(benchmark, train, optimum, f"{name}-{VERSION}", made)
+    return Formula(benchmark, train, optimum, 0.0, f"{name}-{VERSION}", made)

@@ -121,4 +121,4 @@ def load(name: str) -> Formula:
         "knobs": knobs,
     }
     spelled = ":".join(f"{knob}={value!r}" for knob, value in knobs.items())
-    return Formula(named(name), train, 0.0, f"synthetic_curves-{VERSION}:{spelled}", made)
+    return Formula(named(name), train, 0.0, knobs["noise"], f"synthetic_curves-{VERSION}:{spelled}", made)
