@@ -29,6 +29,8 @@ RESTS = b"=rests\n"
 """What a warm worker says when a job is over; a report begins with a brace."""
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
 """What would move the cursor of a terminal or change its colours, and how it is shown instead."""
+EXITING = 0x4
+"""The flag of a process on its way out, in Linux's `/proc/PID/stat`."""
 SWEEP_SECONDS = 5.0
 """How long to wait for killed descendants to vanish: one may hang in the kernel."""
 
@@ -336,7 +338,8 @@ class CappedFile:
 def kill_marked(mark: str, session: int | None = None, *, spare: int = 1) -> int:
     """Kill every process whose mark begins with `mark`, or that belongs to `session`; gives how many still lived.
 
-    spare: the one process among them that stays.
+    spare: the one process among them that stays. A process on its way out has lost its mark already: whosever it is,
+    it counts, and one more look tells.
 
     Whatever may go wrong, nothing else is hit: a mark names one study, and a session one process that we started.
     """
@@ -349,19 +352,28 @@ def kill_marked(mark: str, session: int | None = None, *, spare: int = 1) -> int
             continue
         try:
             with open(f"/proc/{name}/stat", "rb") as file:
-                # After the command, which may hold anything: state, parent, group, session.
-                state, _, _, its_session, *_ = file.read().rpartition(b")")[2].split()
+                # After the command, which may hold anything: state, parent, group, session, terminal, its group, flags.
+                state, _, _, its_session, _, _, flags, *_ = file.read().rpartition(b")")[2].split()
             if state in (b"Z", b"X"):
                 continue
             if session is None or int(its_session) != session:
-                with open(f"/proc/{name}/environ", "rb") as file:
-                    if needle not in b"\0" + file.read():
-                        continue
+                environment = _environment(name)
+                if environment is None and int(flags) & EXITING:
+                    living += 1  # perhaps ours, killed before: it may hold a GPU until it is gone
+                    continue
+                if environment is None or needle not in b"\0" + environment:
+                    continue
             os.kill(int(name), signal.SIGKILL)
         except (OSError, ValueError):  # it is gone meanwhile, or somebody else's
             continue
         living += 1
     return living
+
+
+def _environment(name: str) -> bytes | None:
+    """The environment of a process; None where it has none any more."""
+    with suppress(ProcessLookupError), open(f"/proc/{name}/environ", "rb") as file:
+        return file.read() or None
 
 
 def start_keeper(mark: str) -> subprocess.Popen[bytes]:
