@@ -425,11 +425,22 @@ def test_a_table_is_assembled_from_those_of_its_levels(tmp_path: Path, monkeypat
     np.testing.assert_allclose(data.values[0, 0, :, 0], [1.25, 1.25])
     assert data.lengths()[:, 0].tolist() == [2, 2, 1, 2, 2, 2, 2, 2]
     assert [row for row in range(8) if data.ends[row, 0] == table.ENDS.index(table.End.DIVERGED)] == [2, 4]
+    (tmp_path / "ladder" / RUNS).touch()
+    with pytest.raises(ValueError, match="holds runs of its own"):
+        merging.assemble("ladder", tmp_path / "ladder")
     with pytest.raises(ValueError, match="another space"):
         measured.assembled(toy_benchmark(fidelity=fidelity, test_metric=None), {16: low, 32: high})
     monkeypatch.setattr(catalog, "find_benchmark", lambda name: catalog.Entry(BENCHMARK, "toy_script", None))
     with pytest.raises(ValueError, match="a higher epoch of 'toy' goes on from the lower"):
         merging.assemble("toy", tmp_path / "toy")
+
+
+def test_a_table_that_was_not_made_of_runs_is_not_measured_over(tmp_path: Path) -> None:
+    data = level_table(16, [*range(10)], diverged=3)
+    table.save(data, tmp_path)
+    with pytest.raises(ValueError, match="grows with the tables of its levels"):
+        tables.tabulate("transformer_wikitext2_ladder", tmp_path, tables.step_of("optimum"))
+    assert table.load_data(tmp_path).digest() == data.digest()
 
 
 def test_terms_of_time_are_read_and_refused(tmp_path: Path) -> None:

@@ -119,12 +119,15 @@ def assemble(name: str, out: Path) -> int:
 
     They are the tables beside `out` of the benchmarks named after it and a level, such as `NAME_w16` for width 16.
     """
+    from harness.tabulate import RUNS
     from surrogates import measured, table
 
     benchmark = catalog.find_benchmark(name).benchmark
     fidelity = benchmark.fidelity
     if fidelity.continues:
         raise ValueError(f"a higher {fidelity.unit} of {name!r} goes on from the lower: tabulate it as it is")
+    if (out / RUNS).exists():
+        raise ValueError(f"{out} holds runs of its own: give another --out")
     folders = {level: out.parent / f"{name}_{fidelity.unit[0]}{level}" for level in fidelity.levels}
     data = measured.assembled(benchmark, {level: table.load_data(folder) for level, folder in folders.items()})
     table.save(data, out)

@@ -95,7 +95,7 @@ class Maker:
 
     def __init__(self, name: str, folder: Path, workers: int | None = None, on_run: OnRun | None = None) -> None:
         from harness.gpus import visible_devices
-        from harness.tabulate import check_same_problem
+        from harness.tabulate import RUNS, check_same_problem
 
         script = catalog.find_benchmark(name).script
         if script is None:
@@ -107,6 +107,11 @@ class Maker:
         self.devices = visible_devices(os.environ)
         self.workers = workers or len(self.devices) or 2
         check_same_problem(self.benchmark.to_json(), folder)
+        if (folder / "table.json").exists() and not (folder / RUNS).exists():
+            raise ValueError(
+                f"the table in {folder} was not made of runs that lie beside it, and measuring would put another in "
+                "its place: give another --out (what was assembled grows with the tables of its levels)"
+            )
 
     def _twin(self) -> str:
         """The benchmark whose configs are trained here too, if the script names one in `TWINS`."""
