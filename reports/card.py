@@ -39,6 +39,8 @@ AGREEMENT = ("measured", "surrogate", "measured, better half", "surrogate, bette
 
 def tables(card: Card) -> list[tuple[str, Table]]:
     """The tables of a surrogate's card with their titles; what the verdict stands on is the first."""
+    fewer = card["with fewer configs"]
+    predicted = [name for name in fewer[0] if name != "configs"]
     shown = [
         (
             "What the verdict stands on",
@@ -52,6 +54,13 @@ def tables(card: Card) -> list[tuple[str, Table]]:
             Table(
                 ("", "configs", "RMSE", "R2", "Kendall", "Spearman"),
                 [(name, str(of["n"]), *_all_rounded(of, ERRORS)) for name, of in card["final"].items()],
+            ),
+        ),
+        (
+            "The same where so many other configs taught it",
+            Table(
+                ("configs", *predicted),
+                [(str(of["configs"]), *_all_rounded(of, predicted)) for of in fewer],
             ),
         ),
         (
@@ -76,11 +85,21 @@ def tables(card: Card) -> list[tuple[str, Table]]:
             ),
         ),
     ]
-    if fewer := card.get("with fewer configs"):
-        lines = [name for name in fewer[0] if name != "configs"]
-        rows = [(str(of["configs"]), *_all_rounded(of, lines)) for of in fewer]
-        shown.insert(2, ("The same where so many other configs taught it", Table(("configs", *lines), rows)))
+    if len(card["objectives"]) > 1:
+        shown.insert(1, ("Objectives, in the end, and how the surrogate knows them", _objectives(card["objectives"])))
     return shown
+
+
+EXTENT = ("least", "median", "most")
+KNOWN = {"exact": "exactly, from declared terms", "seconds": "as the training time", "predicted": "predicted, Spearman"}
+
+
+def _objectives(objectives: Sequence[Mapping[str, Any]]) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for of in objectives:
+        known = KNOWN[of["known"]] + (f" {_rounded(of['spearman'])}" if of["known"] == "predicted" else "")
+        rows.append((of["metric"], *_all_rounded(of, EXTENT), known))
+    return Table(("", *EXTENT, "known"), rows)
 
 
 def _all_rounded(of: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -109,8 +128,12 @@ def sentences(card: Card) -> list[str]:
             f"Noise: seeds spread the final loss by {_number(noise['seed_spread'])} (median of standard deviations), "
             f"{_share(noise['smallest_regret'])} of the gap from median to best: a smaller regret means nothing here."
         )
-    if (unseen := card["coverage"].get("unseen")) is not None:
-        said.append(f"Configs not seen: {_share(unseen)} of their runs lie in the 90 % band of what it may draw.")
+    unseen = _share(card["coverage"]["unseen"])
+    said.append(f"Configs not seen: {unseen} of their runs lie in the 90 % band of what it may draw.")
+    if len(card["objectives"]) > 1:
+        said.append(
+            f"Losses, noise, optimum and ranking are of the first objective, {card['objectives'][0]['metric']}."
+        )
     if optimum["held"] is None:
         said.append(f"Its optimum promises {_number(optimum['promised'])} and has not been trained again yet.")
     else:

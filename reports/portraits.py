@@ -76,8 +76,11 @@ def final_losses(curves: pd.DataFrame) -> Floats:
 
 
 def cap(losses: Floats, diverged: float | None) -> float:
-    """The loss at which axes end: where a run counts as diverged, else above the bulk."""
-    return trials.limits(losses)[1] if diverged is None else diverged
+    """The loss at which axes end: where a run counts as diverged if any went so far, else above the bulk or all."""
+    if diverged is None:
+        return trials.limits(losses)[1]
+    least, worst = float(np.nanmin(losses)), float(np.nanmax(losses))
+    return diverged if worst >= diverged else min(diverged, worst + 0.04 * (worst - least or 1.0))
 
 
 def ranked(finals: Floats, top: float) -> tuple[Colormap, BoundaryNorm]:
@@ -97,6 +100,7 @@ def _limits(finals: Floats, top: float) -> tuple[float, float]:
 def curves_figure(member: Member, metric: str, shades: tuple[Colormap, BoundaryNorm], top: float) -> Figure:
     """All measured curves of a benchmark."""
     assert member.curves is not None
+    plateau = member.facts.get("plateau")
     figure = figure_of(height=4.0)
     axes = figure.add_subplot()
     colours, norm = shades
@@ -109,7 +113,7 @@ def curves_figure(member: Member, metric: str, shades: tuple[Colormap, BoundaryN
         limits=_limits(losses[np.isfinite(losses)] if np.isfinite(losses).any() else np.array([top - 1]), top),
         metric=metric,
         unit=str(member.facts.get("unit", "level")),
-        plateau=member.facts.get("plateau"),
+        plateau=plateau if plateau is not None and plateau <= top else None,
     )
     _rank_bar(figure, axes, shades, metric)
     return figure

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.randomness import stream
 from surrogates.declared import Declared
-from surrogates.fitting import HeldOut, Prepared
+from surrogates.fitting import LEFT_DIGITS, HeldOut, Prepared, mean_over
 from surrogates.quality import coverage, lines
 from surrogates.quality.importance import importance
 from surrogates.quality.prediction import LEARNING, QUARTER, Predicted, spearman
@@ -67,6 +67,7 @@ def card(
         "lines": judged,
         "regressor": regressor,
         "candidates": dict(held_out.errors),
+        "objectives": _objectives(data, learned, held_out, predicted),
         **_origin(data),
         "final": final,
         "held_out": predicted.singles(),
@@ -95,6 +96,26 @@ def _origin(data: TableData) -> dict[str, Any]:
         "licence": data.made.get("licence", ""),
         "machines": [machine.get("processor", "") for machine in data.made.get("machines", [])],
     }
+
+
+def _objectives(data: TableData, learned: Prepared, held_out: HeldOut, predicted: Predicted) -> list[dict[str, Any]]:
+    """Each objective: its last values over the i.i.d. configs, means over seeds, and how the surrogate knows it.
+
+    known: exactly, from declared terms; as the seconds; or predicted, then with Spearman's correlation of the last
+    values over configs that were not seen.
+    """
+    rows: list[dict[str, Any]] = []
+    for metric in (objective.metric for objective in data.benchmark.objectives):
+        measured = data.values[learned.rows][..., -1, data.metrics.index(metric)]
+        final = mean_over(measured, learned.good)[predicted.alive]
+        source, factor = learned.derived.get(metric, (metric, 1.0))
+        known = "exact" if metric in learned.sums else "seconds" if source is None else "predicted"
+        row = {"metric": metric, "least": final.min(), "median": np.median(final), "most": final.max(), "known": known}
+        if known == "predicted":
+            guess = factor * held_out.values[predicted.alive, -1, learned.modelled.index(source or metric)]
+            row["spearman"] = spearman(final, guess)
+        rows.append(row)
+    return rows
 
 
 def _noise(data: TableData, model: Surrogate) -> dict[str, float | None]:
@@ -141,7 +162,8 @@ def _agreement(levels: Sequence[int], predicted: Predicted, model: Surrogate) ->
 def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:
     """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table."""
     known = np.isfinite(learned.seconds).all(axis=1)
-    surrogate = float(np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known])))
+    missed = np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known]))
+    surrogate = round(float(missed), LEFT_DIGITS)
     fit = dict(data.made.get("time", {}))
     table = fit.get("median_error")
     return {"median_error": max(surrogate, table or 0.0), "surrogate": surrogate, "table": table, "fit": fit}
@@ -156,7 +178,7 @@ def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
     config, final = facts["optimum_config"], np.nanmean(data.final_losses(), axis=1)
     found: dict[str, Any] = {
         "config": config,
-        "promised": facts.get("promised", facts["optimum"]),
+        "promised": facts["promised"],
         "held": None,
         "regret": None,
         "seeds": 0,

@@ -3,8 +3,9 @@
 products: what hyperparameters do together, such as `{"effective step": {"lr": 1, "1-momentum": -1}}` for
 lr / (1 - momentum); plateau: a final loss above it means that a run learned no more than what needs no config (for a
 language model, the frequencies of words); diverged: one above this knows less than nothing; time: what the seconds of
-a level are a sum of, besides a constant, such as `{"steps": {"batch_size": -1}, "layers": {"depth": 1, "width": 2}}`.
-All are optional.
+a level are a sum of, besides a constant, such as `{"steps": {"batch_size": -1}, "layers": {"depth": 1, "width": 2}}`;
+metrics: the same of each metric that a config alone decides, exactly and at every level, such as `{"parameters":
+{"embedding": {"width": 1}, "layers": {"depth": 1, "width": 2}}}`. All are optional.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from surrogates.terms import Terms
+
 FILE = "declared.json"
 
 
@@ -26,7 +29,8 @@ class Declared:
     products: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     plateau: float = inf
     diverged: float = inf
-    time: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    time: Terms = field(default_factory=dict)
+    metrics: Mapping[str, Terms] = field(default_factory=dict)
 
 
 def read(folder: Path) -> Declared:
@@ -36,13 +40,15 @@ def read(folder: Path) -> Declared:
         return Declared()
     try:
         plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        products, time = (
-            {name: {factor: float(power) for factor, power in powers.items()} for name, powers in declared.items()}
-            for declared in (plain.pop("products", {}), plain.pop("time", {}))
-        )
-        return Declared(products, time=time, **{name: float(loss) for name, loss in plain.items()})
+        products, time = (_terms(plain.pop(name, {})) for name in ("products", "time"))
+        metrics = {name: _terms(terms) for name, terms in plain.pop("metrics", {}).items()}
+        return Declared(products, time=time, metrics=metrics, **{name: float(loss) for name, loss in plain.items()})
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"{path}: expected products and time as {{NAME: {{FACTOR: POWER}}}}, and the losses plateau and diverged "
-            f"({error})"
+            f"{path}: expected products and time as {{NAME: {{FACTOR: POWER}}}}, metrics as {{METRIC: {{NAME: "
+            f"{{FACTOR: POWER}}}}}}, and the losses plateau and diverged ({error})"
         ) from None
+
+
+def _terms(declared: Mapping[str, Mapping[str, Any]]) -> Terms:
+    return {name: {factor: float(power) for factor, power in powers.items()} for name, powers in declared.items()}

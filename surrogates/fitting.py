@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.randomness import stream
 from harness.space import Config
-from harness.types import End
+from harness.types import Benchmark, End
 from surrogates.declared import Declared
 from surrogates.features import Features
 from surrogates.mean import Mean, Regressor
@@ -30,6 +30,7 @@ from surrogates.regressors.trees import Trees
 from surrogates.scales import Components, Scale
 from surrogates.surrogate import Failures, Fitted, Surrogate
 from surrogates.table import ENDS, KEPT_OUT, TableData, facts_of
+from surrogates.terms import Sum, Terms, check, exact, of_levels, summed
 
 Array = NDArray[np.float64]
 
@@ -54,6 +55,8 @@ CANDIDATES = {
 }
 SAMPLE = 10_000
 """Random configs whose expected final losses give the facts of a surrogate."""
+LEFT_DIGITS = 9
+"""What the declared terms leave of the logarithm of seconds is kept with so many."""
 MISSED_DIGITS = 3
 """What is missed, on the scale of logarithms, is kept with so many."""
 STARTS, CLIMB = 8, 300
@@ -65,8 +68,10 @@ class Prepared:
     """A table as regressors need it: n configs, s seeds.
 
     rows: where the n stand in the table; x: (n, d); first: the place of the first objective among the modelled;
-    values: (n, s, levels, modelled), NaN where not measured; measured and diverged: (n, s); seconds: (n, levels), the
-    logarithms of each level's own, NaN for a config of which no run was whole.
+    values: (n, s, levels, modelled), NaN where not measured; measured and diverged: (n, s); sums: the metrics that are
+    one of declared terms; pace: the sum of those that are declared of a level's time, empty where none are; seconds:
+    (n, levels), the logarithms of each level's own, over the pace where there is one, NaN for a config of which no run
+    was whole.
     """
 
     features: Features
@@ -75,6 +80,8 @@ class Prepared:
     metrics: tuple[str, ...]
     modelled: tuple[str, ...]
     derived: Mapping[str, tuple[str | None, float]]
+    sums: Mapping[str, Sum]
+    pace: Sum
     first: int
     signs: Array
     values: Array
@@ -118,7 +125,12 @@ def prepared(data: TableData, declared: Declared) -> Prepared:
     steps = np.diff(seconds, axis=2, prepend=0.0) if benchmark.fidelity.continues else seconds
     # Seeds differ in nothing that takes time; a run that diverged may lack the last levels, not all of them do.
     logarithms = mean_over(np.log(steps), measured & np.isfinite(steps).all(axis=2))
-    modelled, derived = _derived(data, rows)
+    pace = _pace(benchmark, declared, configs, logarithms)
+    if pace:
+        # What is left is nothing where the table's own seconds are such a sum.
+        logarithms = (logarithms - np.log(summed(pace, configs))).round(LEFT_DIGITS)
+    sums = {name: _sum(data, rows, name, terms) for name, terms in declared.metrics.items()}
+    modelled, derived = _derived(data, rows, sums)
     up = {objective.metric for objective in benchmark.objectives if objective.maximize}
     if name in up and benchmark.test_metric is not None:
         up.add(benchmark.test_metric)
@@ -129,6 +141,8 @@ def prepared(data: TableData, declared: Declared) -> Prepared:
         metrics=data.metrics,
         modelled=modelled,
         derived=derived,
+        sums=sums,
+        pace=pace,
         first=modelled.index(name),
         signs=np.array([-1.0 if metric in up else 1.0 for metric in modelled]),
         values=values[..., [data.metrics.index(metric) for metric in modelled]],
@@ -146,8 +160,30 @@ def mean_over(values: Array, chosen: NDArray[np.bool_]) -> Array:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _derived(data: TableData, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], dict[str, tuple[str | None, float]]]:
-    """Which metrics are modelled, and which are another one, or the seconds (None), times a factor.
+def _pace(benchmark: Benchmark, declared: Declared, configs: Sequence[Config], logarithms: Array) -> Sum:
+    """The sum of declared terms that comes nearest to the seconds of each level, given as logarithms (n, levels)."""
+    if not declared.time:
+        return []
+    level = () if benchmark.fidelity.continues else (benchmark.fidelity.unit,)
+    check(declared.time, benchmark.space, f"the time of {benchmark.name!r}", *level)
+    known = np.flatnonzero(np.isfinite(logarithms).all(axis=1))
+    return of_levels(declared.time, [configs[row] for row in known.tolist()], np.exp(logarithms[known]))
+
+
+def _sum(data: TableData, rows: NDArray[np.intp], name: str, terms: Terms) -> Sum:
+    """The sum of declared terms that a metric is; ValueError where it is none, or is what methods minimise first."""
+    others = [metric for metric in data.metrics if metric != data.benchmark.objectives[0].metric]
+    if name not in others:
+        raise ValueError(f"terms of {name!r} are declared; only of {', '.join(others)} they can be")
+    check(terms, data.benchmark.space, repr(name))
+    column = data.values[rows][..., data.metrics.index(name)]
+    return exact(name, terms, [data.configs[row] for row in rows], column.reshape(len(rows), -1))
+
+
+def _derived(
+    data: TableData, rows: NDArray[np.intp], sums: Mapping[str, Sum]
+) -> tuple[tuple[str, ...], dict[str, tuple[str | None, float]]]:
+    """Which metrics are modelled, and which are another one, or the seconds (None), times a factor; sums are neither.
 
     The first objective is always modelled.
     """
@@ -155,7 +191,7 @@ def _derived(data: TableData, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], 
     derived: dict[str, tuple[str | None, float]] = {}
     sources: dict[str | None, Array] = {None: data.seconds[rows]}
     values, wanted = data.values[rows], [objective.metric for objective in data.benchmark.objectives]
-    for name in [*wanted, *(other for other in data.metrics if other not in wanted)]:
+    for name in (name for name in dict.fromkeys((*wanted, *data.metrics)) if name not in sums):
         column = values[..., data.metrics.index(name)]
         for source, known in sources.items() if name != wanted[0] else ():
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -279,6 +315,8 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
         metrics=learned.metrics,
         modelled=learned.modelled,
         derived=learned.derived,
+        sums=learned.sums,
+        pace=learned.pace,
         products=learned.features.products,
         low=learned.features.low,
         high=learned.features.high,

@@ -14,21 +14,21 @@ table can be assembled from those of its levels (`assembled`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.space import Choice, Config
+from harness.space import Config
 from harness.types import Benchmark, End, Fidelity
+from surrogates import terms
 from surrogates.table import ENDS, IID, TableData
+from surrogates.terms import Terms
 
 TIMINGS = {"tokens_per_second", "diverged"}
 SECONDS = "seconds"
 """The metric that a table replaces by its time column."""
 Array = NDArray[np.float64]
-Terms = Mapping[str, Mapping[str, float]]
 Runs = dict[tuple[str, int], dict[int, Mapping[str, Any]]]
 
 
@@ -136,8 +136,19 @@ def assembled(benchmark: Benchmark, tables: Mapping[int, TableData]) -> TableDat
             "how": "assembled from the last levels of " + ", ".join(data.benchmark.name for data in tables.values()),
             "machines": first.made.get("machines", []),
             "tables": {data.benchmark.name: data.digest() for data in tables.values()},
+            "time": _times(f"at each {benchmark.fidelity.unit}", [data.made["time"] for data in tables.values()]),
         },
     )
+
+
+def _times(where: str, fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the fits of several levels' seconds stand on, and the error of the worst."""
+    errors = [fit["median_error"] for fit in fits]
+    return {
+        "fit": " and ".join(dict.fromkeys(fit["fit"] for fit in fits)) + f", {where} its own",
+        "measured": " and ".join(dict.fromkeys(fit["measured"] for fit in fits)) + f" {where}",
+        "median_error": None if None in errors else max(errors),
+    }
 
 
 def _numbers(curve: Mapping[str, Any], unit: str) -> dict[str, Array]:
@@ -170,59 +181,78 @@ def _level_seconds(
     Cumulative where the fidelity continues, as a level then costs what another does.
     """
     fidelity = benchmark.fidelity
-    terms = _terms(benchmark, declared)
+    named = _terms(benchmark, declared)
+    powers = [*named.values()]
     places: list[Config] = []
     measured: list[float] = []
-    for run in timed:
+    whose: list[int] = []
+    for number, run in enumerate(timed):
         curve = _numbers(run["curve"], fidelity.unit)
         own = _own_seconds(run, curve, fidelity)
         if not fidelity.continues:
             places += [{**run["config"], fidelity.unit: level} for level in curve[fidelity.unit].tolist()]
             measured += own.tolist()
+            whose += [number] * len(own)
         elif len(own):
             places.append(run["config"])
             measured.append(float(np.median(own)))
+            whose.append(number)
     if not measured:
         raise ValueError(f"no run of {benchmark.name!r} has two levels: nothing tells what one takes")
-    features, seconds = _features(terms, places), np.array(measured)
-    # In relative terms, twice: the second time without what a busy machine threw far off.
-    fit, residuals = _relative_fit(features, seconds)
-    centred = np.abs(residuals - np.median(residuals))
-    kept = centred <= 3 * np.median(centred)
-    fit, _ = _relative_fit(features[kept], seconds[kept])
-    fit = np.array([float(f"{coefficient:.9g}") for coefficient in fit])  # what follows differs between machines
+    features, seconds = terms.products(powers, places), np.array(measured)
+    fit, kept = _fitted_twice(features, seconds)
     residuals = np.log(seconds / (features @ fit))
     levels = fidelity.levels
     if fidelity.continues:
-        fitted = (_features(terms, configs) @ fit)[:, None] * np.arange(1, len(levels) + 1)
+        fitted = (terms.products(powers, configs) @ fit)[:, None] * np.arange(1, len(levels) + 1)
     else:
-        fitted = np.column_stack([_features(terms, [{**c, fidelity.unit: n} for c in configs]) @ fit for n in levels])
+        there = [[{**config, fidelity.unit: level} for config in configs] for level in levels]
+        fitted = np.column_stack([terms.products(powers, places) @ fit for places in there])
     unit = "an epoch" if fidelity.unit == "epoch" else f"a {fidelity.unit}"
     clock = "the clock, each on a GPU of its own" if any("device" in run for run in timed) else "processor time"
-    coefficients = dict(zip(terms, map(float, fit), strict=True))
+    coefficients = dict(zip(named, map(float, fit), strict=True))
     return fitted, {
-        "fit": f"seconds of {unit} = {' + '.join(_spelt(*term) for term in terms.items())}, from {clock}",
+        "fit": f"seconds of {unit} = {' + '.join(_spelt(*term) for term in named.items())}, from {clock}",
         **coefficients,
         "residual_spread": round(float(np.std(residuals[kept])), 9),
-        "median_error": round(float(np.median(np.abs(residuals))), 9),
+        "median_error": _error_of_others(features, seconds, np.array(whose)),
     }
+
+
+def _fitted_twice(features: Array, seconds: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The coefficients of products, in relative terms, and which runs they stand on: none that was thrown far off."""
+    fit = terms.relative_fit(features, seconds)
+    residuals = np.log(seconds / (features @ fit))
+    centred = np.abs(residuals - np.median(residuals))
+    kept = centred <= 3 * np.median(centred)
+    return terms.rounded(terms.relative_fit(features[kept], seconds[kept])), kept
+
+
+def _error_of_others(features: Array, seconds: Array, whose: NDArray[np.intp]) -> float | None:
+    """How far a run lies from what all others tell of it, the median; None where there is one run.
+
+    The fit to all of them says less: with as many terms as runs it would err nowhere.
+    """
+    if len(set(whose.tolist())) < 2:
+        return None
+    errors: list[Array] = []
+    for run in np.unique(whose):
+        left = whose == run
+        fit, _ = _fitted_twice(features[~left], seconds[~left])
+        errors.append(np.abs(np.log(seconds[left] / (features[left] @ fit))))
+    return round(float(np.median(np.concatenate(errors))), 9)
 
 
 def _terms(benchmark: Benchmark, declared: Terms) -> Terms:
     """What the seconds of a level are a sum of: names to powers of hyperparameters, and of a fresh training's level."""
-    fidelity, domains = benchmark.fidelity, benchmark.space.domains
-    numbers = [name for name, domain in domains.items() if not isinstance(domain, Choice)]
-    numbers += [] if fidelity.continues else [fidelity.unit]
-    for name, powers in declared.items():
-        if unknown := [factor for factor in powers if factor not in numbers]:
-            raise ValueError(
-                f"the time of {benchmark.name!r} has the term {name!r} of {unknown[0]!r}, which is no number of its "
-                f"space; there are {', '.join(numbers)}"
-            )
+    fidelity, space = benchmark.fidelity, benchmark.space
+    level = () if fidelity.continues else (fidelity.unit,)
+    terms.check(declared, space, f"the time of {benchmark.name!r}", *level)
     if declared:
         return {"a": {}} | dict(declared)
     usual = {"a": {}, "b": {"batch_size": -1}, "c": {fidelity.unit: 1}}
-    return {name: powers for name, powers in usual.items() if all(factor in numbers for factor in powers)}
+    known = {*terms.numbers(space), *level}
+    return {name: powers for name, powers in usual.items() if powers.keys() <= known}
 
 
 def _spelt(name: str, powers: Mapping[str, float]) -> str:
@@ -231,19 +261,6 @@ def _spelt(name: str, powers: Mapping[str, float]) -> str:
     for factor, power in powers.items():
         text += f" {'/' if power < 0 else '*'} {factor}" + ("" if abs(power) == 1 else f"^{abs(power):g}")
     return text
-
-
-def _features(terms: Terms, configs: Sequence[Config]) -> Array:
-    """The terms without their coefficients, shape (n, terms); a hyperparameter that is inactive counts as one."""
-    return np.array(
-        [
-            [
-                prod(float(config.get(factor, 1)) ** power for factor, power in powers.items())
-                for powers in terms.values()
-            ]
-            for config in configs
-        ]
-    )
 
 
 def _own_seconds(run: Mapping[str, Any], curve: Mapping[str, Array], fidelity: Fidelity) -> Array:
@@ -263,18 +280,3 @@ def _own_seconds(run: Mapping[str, Any], curve: Mapping[str, Array], fidelity: F
     else:
         own = laps * (curve["cpu_seconds"][-1] / float(run["wall_seconds"]))
     return own[1:] if fidelity.continues and len(fidelity.levels) > 1 else own
-
-
-def _relative_fit(features: Array, seconds: Array) -> tuple[Array, Array]:
-    """Least squares in relative terms: the coefficients, and the logarithms of measured over fitted.
-
-    A term that would take negative time takes none.
-    """
-    from scipy.optimize import nnls
-
-    relative, ones = features / seconds[:, None], np.ones(len(seconds))
-    fit = np.asarray(np.linalg.lstsq(relative, ones, rcond=None)[0], np.float64)
-    if (fit < 0).any():
-        scale = relative.max(axis=0)
-        fit = np.asarray(nnls(relative / scale, ones)[0], np.float64) / scale
-    return fit, np.log(seconds / (features @ fit))

@@ -15,7 +15,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 from zipfile import BadZipFile
@@ -28,9 +28,9 @@ from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
-from surrogates.misses import none_of
 from surrogates.noise import Noise, place_of
 from surrogates.table import ENDS
+from surrogates.terms import Sum, summed
 
 JSON, NPZ = "surrogate.json", "surrogate.npz"
 SECONDS = -1
@@ -58,16 +58,19 @@ class Failures:
 class Fitted:
     """The plain content of a surrogate for a table of m metrics.
 
-    modelled: the metrics that the mean describes; derived: the others, each a factor times a modelled metric or (None)
-    the seconds; products, low, high: see `Features`; misses: what the mean misses of configs; noise: between seeds;
-    best: the lowest measured last metrics on the scale, (modelled,);
-    support: features (n, d) of the configs that were measured, and reach: how far from the nearest a config may lie
-    that they speak for; facts: what reports may state; made: how, free-form JSON.
+    modelled: the metrics that the mean describes; derived: others, each a factor times a modelled metric or (None) the
+    seconds; sums: those that the config alone decides, and pace: what the mean's seconds are relative to, empty where
+    nothing is declared of them, both as in `terms`; products, low, high: see `Features`; misses: what the mean misses
+    of configs; noise: between seeds; best: the lowest measured last metrics on the scale, (modelled,); support:
+    features (n, d) of the configs that were measured, and reach: how far from the nearest a config may lie that they
+    speak for; facts: what reports may state; made: how, free-form JSON.
     """
 
     metrics: tuple[str, ...]
     modelled: tuple[str, ...]
     derived: Mapping[str, tuple[str | None, float]]
+    sums: Mapping[str, Sum]
+    pace: Sum
     products: Mapping[str, Mapping[str, float]]
     low: Array
     high: Array
@@ -96,10 +99,12 @@ class Surrogate:
         sources = {name: (name, 1.0) for name in fitted.modelled} | dict(fitted.derived)
         places: dict[str | None, int] = {name: place for place, name in enumerate(fitted.modelled)}
         places[None] = SECONDS
+        sources |= dict.fromkeys(fitted.sums, (fitted.modelled[0], 1.0))  # to hold the place until the sum is known
         self._sources = np.array([places[sources[name][0]] for name in fitted.metrics])
         """For each metric the modelled one that it is a multiple of, or the seconds."""
         self._factors = np.array([sources[name][1] for name in fitted.metrics])
         self._times = np.flatnonzero(self._sources == SECONDS)
+        self._sums = [(fitted.metrics.index(name), parts) for name, parts in fitted.sums.items()]
         self._stand_under(benchmark)
 
     def _stand_under(self, benchmark: Benchmark) -> None:
@@ -130,7 +135,7 @@ class Surrogate:
 
     def features(self, config: Config) -> Array:
         """What the model sees of a config, shape (d,)."""
-        return self._features.one({**self._fixed, **config} if self._fixed else config)
+        return self._features.one(self._whole(config))
 
     def outside(self, config: Config) -> bool:
         """Whether a config lies further from every measured one than nearly all of those do from their nearest."""
@@ -140,15 +145,18 @@ class Surrogate:
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve that a study with this seed meets."""
         values = self._values(config)
-        luck = key("luck", self.benchmark.name, seed, *values)
-        return self._curve(self.features(config), self._own(values), luck)
+        return self._curve(config, self._own(values), key("luck", self.benchmark.name, seed, *values))
 
     def expected(self, config: Config) -> Curve:
         """The curve without the luck of a seed."""
-        return self._curve(self.features(config), self._own(self._values(config)), None)
+        return self._curve(config, self._own(self._values(config)), None)
 
     def _values(self, config: Config) -> list[str]:
-        return [*map(str, self._space.key({**self._fixed, **config} if self._fixed else config))]
+        return [*map(str, self._space.key(self._whole(config)))]
+
+    def _whole(self, config: Config) -> Config:
+        """A config with what is constant here and was not where the model was fitted."""
+        return {**self._fixed, **config} if self._fixed else config
 
     def _own(self, values: Sequence[str]) -> int:
         """What chooses a config's own luck, whatever the seed."""
@@ -166,14 +174,16 @@ class Surrogate:
         for row, config in enumerate(configs):
             missed = self._missed(self._place(x[row], unbounded[row]), self._own(self._values(config)))
             unbounded[row] = self._moved(unbounded[row], missed)
-        source = self._sources[place]
-        if source == SECONDS:
-            losses = seconds.sum(axis=1) if self.benchmark.fidelity.continues else seconds[:, -1]
+        source, name = self._sources[place], self.fitted.metrics[place]
+        if name in self.fitted.sums:
+            losses = summed(self.fitted.sums[name], [self._whole(config) for config in configs])
+        elif source == SECONDS:
+            losses = np.array([self._spent(*of)[-1] for of in zip(configs, seconds, strict=True)])
         else:
             losses = mean.values(unbounded)[:, -1, source]
         losses = losses * (self._factors[place] * self._signs[0])
-        for row in np.flatnonzero(mean.chance_to_diverge(x) > 0.5):
-            losses[row] = self._failed(x[row], seconds[row]).losses[-1][0]
+        for row in np.flatnonzero(mean.chance_to_diverge(x) > 0.5).tolist():
+            losses[row] = self._failed(configs[row], x[row], seconds[row]).losses[-1][0]
         return losses
 
     def _place(self, point: Array, unbounded: Array) -> Array:
@@ -188,36 +198,40 @@ class Surrogate:
         beyond = ends + residual[-len(ends) :] < np.minimum(ends, self.fitted.best)
         return curve - residual if beyond.any() else curve + residual
 
-    def _curve(self, point: Array, own: int, luck: int | None) -> Curve:
-        mean, noise = self.fitted.mean, self.fitted.noise
+    def _curve(self, config: Config, own: int, luck: int | None) -> Curve:
+        mean, noise, point = self.fitted.mean, self.fitted.noise, self.features(config)
         unbounded, seconds = mean.predict(point[None])
         if mean.chance is not None:
             chance = mean.chance_to_diverge(point[None])[0]
             if chance > (0.5 if luck is None else number_at(luck, 0)):
-                return self._failed(point, seconds[0])
+                return self._failed(config, point, seconds[0])
         place = self._place(point, unbounded[0])
         drawn = self._moved(unbounded[0], self._missed(place, own))
         if luck is not None:
             drawn = self._moved(drawn, noise.drawn(place, [number_at(luck, part) for part in (1, 2, 3)]))
-        spent, modelled = self._spent(seconds[0]), mean.values(drawn)
+        spent, modelled = self._spent(config, seconds[0]), mean.values(drawn)
         values = modelled.take(self._sources, axis=1)
         values *= self._factors
-        return self._read(values, spent, End.COMPLETE)
+        return self._read(config, values, spent, End.COMPLETE)
 
-    def _failed(self, point: Array, seconds: Array) -> Curve:
+    def _failed(self, config: Config, point: Array, seconds: Array) -> Curve:
         failures = self.fitted.failures
         nearest = failures.nearest(point)
         length = failures.lengths[nearest]
         values = failures.values[nearest, :length].copy()
-        return self._read(values, self._spent(seconds[:length]), ENDS[failures.ends[nearest]])
+        return self._read(config, values, self._spent(config, seconds)[:length], ENDS[failures.ends[nearest]])
 
-    def _spent(self, seconds: Array) -> Array:
-        return seconds.cumsum() if self.benchmark.fidelity.continues else seconds
+    def _spent(self, config: Config, seconds: Array) -> Array:
+        """The seconds at each level of a config, of which the mean predicts those of each level by itself."""
+        own = seconds * summed(self.fitted.pace, [self._whole(config)])[0] if self.fitted.pace else seconds
+        return own.cumsum() if self.benchmark.fidelity.continues else own
 
-    def _read(self, values: Array, spent: Array, end: End) -> Curve:
-        """The curve of metrics (levels, m), of which those that are times are set here."""
+    def _read(self, config: Config, values: Array, spent: Array, end: End) -> Curve:
+        """The curve of metrics (levels, m), of which those that are times, or sums, are set here."""
         for place in self._times:
             values[:, place] = self._factors[place] * spent
+        for place, parts in self._sums:
+            values[:, place] = summed(parts, [self._whole(config)])[0]
         names, hidden, rows = self.fitted.metrics, self.benchmark.test_metric, values.tolist()
         columns: list[list[float]] = []
         for place, sign in zip(self._objectives, self._signs, strict=True):
@@ -256,15 +270,16 @@ class Rows(Sequence[Mapping[str, float]]):
         return len(self.rows)
 
 
-PLAIN = ("metrics", "modelled", "derived", "products", "reach", "facts", "made")
+PLAIN = ("metrics", "modelled", "derived", "sums", "pace", "products", "reach", "facts", "made")
 ARRAYS = ("low", "high", "support", "best")
+PARTS: Mapping[str, type[Any]] = {"misses": Noise, "noise": Noise, "failures": Failures}
 
 
 def save(fitted: Fitted, table: str, folder: Path) -> None:
     """Write a surrogate beside its table, whose digest is `table`."""
     arrays: dict[str, NDArray[Any]] = {name: getattr(fitted, name) for name in ARRAYS}
     arrays |= {f"mean.{name}": array for name, array in fitted.mean.arrays().items()}
-    for part in ("misses", "noise", "failures"):
+    for part in PARTS:
         arrays |= {f"{part}.{name}": array for name, array in arrays_of(getattr(fitted, part)).items()}
     plain = {"table": table} | {name: getattr(fitted, name) for name in PLAIN}
     plain["digest"] = _digest(plain, arrays)
@@ -285,20 +300,13 @@ def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
         digest, fitted_to = plain.pop("digest"), plain["table"]
         with open(folder / NPZ, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        old = not any(name.startswith("misses.") for name in arrays)
         content: dict[str, Any] = {name: plain[name] for name in PLAIN}
-        content |= {name: arrays[name] for name in ARRAYS if not (old and name == "best")}
+        content |= {name: arrays[name] for name in ARRAYS}
         content["mean"] = Mean.from_arrays(
             {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
         )
-        content["noise"] = noise = from_arrays(Noise, arrays, "noise")
-        if not old:
-            content["misses"] = from_arrays(Noise, arrays, "misses")
-        else:  # fitted when nobody asked what a mean misses, nor how configs end that lend their luck
-            content["misses"] = none_of(noise.x.shape[1], noise.residuals.shape[2])
-            content["best"] = np.full(len(content["modelled"]), -np.inf)
-            content["noise"] = replace(noise, x=place_of(noise.x, np.zeros((len(noise.x), 1))))
-        content["failures"] = from_arrays(Failures, arrays, "failures")
+        for part, kind in PARTS.items():
+            content[part] = from_arrays(kind, arrays, part)
     except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{folder}: {JSON} and {NPZ} are not a surrogate ({type(error).__name__}: {error})") from None
     if _digest(plain, arrays) != digest:

@@ -357,6 +357,47 @@ def test_studies_meet_the_surrogate_that_was_fitted_last(tmp_path: Path, monkeyp
     assert data_digest(str(tmp_path), "surrogate") == "second"
 
 
+def test_each_objective_is_said_to_be_known_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = ("loss", "parameters", "seconds", "accuracy", "bits")
+    objectives = tuple(Objective(metric, maximize=metric == "accuracy") for metric in metrics)
+    data, known = made(objectives=objectives), Declared(metrics={"parameters": {"by width": {"width": 1.0}}})
+    quick(monkeypatch, "five nearest")
+    monkeypatch.setattr(card, "DRAWN", 100)
+    monkeypatch.setattr(importance, "POINTS", 3)
+    fitted, learned, held_out = fitting.fit(data, known)
+    model = Surrogate(data.benchmark, fitted, "digest")
+    plain = card.card(data, known, learned, held_out, model, ranking=None)
+    rows = {of["metric"]: of for of in plain["objectives"]}
+    ways = dict(loss="predicted", parameters="exact", seconds="seconds", accuracy="predicted", bits="predicted")
+    assert {metric: of["known"] for metric, of in rows.items()} == ways
+    final = data.values[:, :, -1].mean(axis=1)
+    for metric, of in rows.items():
+        column = final[:, data.metrics.index(metric)]
+        column = column[~np.isnan(column)]
+        assert (of["least"], of["median"], of["most"]) == (column.min(), np.median(column), column.max())
+    whole = plain["final"]["all that did not diverge"]["spearman"]
+    assert rows["loss"]["spearman"] == pytest.approx(whole) == pytest.approx(rows["bits"]["spearman"])
+    text = shown(plain | {"ranking": None})
+    assert "first objective, loss" in text and "parameters 1" in text and "exactly, from declared terms" in text
+
+
+def test_methods_that_weigh_several_objectives_are_ranked_where_there_are_some(tmp_path: Path) -> None:
+    data = made(rows=20, objectives=(Objective("loss"), Objective("parameters")))
+    save(data, tmp_path)
+    surrogate.save(fit(data).fitted, data.learned().digest(), tmp_path)
+    found = cards.ranked(str(tmp_path), seeds=1, jobs=1)
+    assert found["methods"] == list(cards.SEVERAL)
+    assert all(np.shape(regrets) == (4, cards.RANKED_BUDGETS) for regrets in found["regret"].values())
+
+
+def test_methods_are_ranked_on_the_table_of_a_folder_too(tmp_path: Path) -> None:
+    data = toy_data(rows=12)
+    save(data, tmp_path / "mine")
+    assert data.benchmark.name != "mine"
+    (held,) = cards.held_by(str(tmp_path / "mine"), cards.TABLE, "rs", 0, [data.benchmark.budget])
+    assert held == pytest.approx(data.final_losses().mean(axis=1).min())
+
+
 def test_the_published_card_stays_as_it_is() -> None:
     folder = Path(card.__file__).parent / "data" / "transformer_wikitext2_small"
     plain = described("transformer_wikitext2_small")

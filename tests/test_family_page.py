@@ -22,9 +22,9 @@ from harness.__main__ import app
 from harness.compose import pages
 from harness.randomness import stream
 from harness.space import Space, choice, logordinal, lograndint, loguniform, randint, reverse_loguniform, uniform
-from harness.types import End
+from harness.types import End, Fidelity
 from reports import drawing, family, portraits, publishing, style
-from reports.figures import fewer_configs, held_out, landscape, levels
+from reports.figures import fewer_configs, held_out, landscape, levels, measured_curves
 from reports.member import Member
 from surrogates import table
 from surrogates.declared import Declared
@@ -69,11 +69,6 @@ def card(names: Any) -> dict[str, Any]:
     """The card of a real surrogate, as if of a toy."""
     plain = json.loads((ROOT / "surrogates/data/transformer_wikitext2_small/card.json").read_text(encoding="utf-8"))
     plain["importance"] = {name: {"alone": 0.1 * i, "total": 0.2 * i} for i, name in enumerate(names)}
-    plain["held_out"] = [[0.5 + i / 10, 0.6 + i / 10, False] for i in range(8)] + [[None, 0.7, True], [9.0, 0.8, True]]
-    lines = [line["line"] for line in plain["lines"][:3]]
-    plain["with fewer configs"] = [{"configs": n} | {line: 1 - 5 / n for line in lines} for n in (10, 20, 40)]
-    for line in plain["lines"]:
-        line["bounds"] = [0.8, 1.0]
     return plain
 
 
@@ -312,6 +307,22 @@ def test_colours_follow_the_rank() -> None:
     assert len(portraits.ranked(np.array([2.0]), 3.0)[1].boundaries) == 2
 
 
+def test_axes_end_where_runs_diverge_or_above_all_where_none_does() -> None:
+    assert portraits.cap(np.array([1.0, 2.0, math.inf]), 7.0) == portraits.cap(np.array([1.0, 8.0]), 7.0) == 7.0
+    assert portraits.cap(np.array([1.0, 2.0]), 7.0) == pytest.approx(2.04)
+    assert portraits.cap(np.array([2.0, 2.0]), 2.01) == 2.01
+
+
+def test_few_levels_are_the_ticks_of_their_axis() -> None:
+    widths = Fidelity("width", (16, 32, 48, 64), continues=False)
+    data = toy_data(rows=4, fidelity=widths)
+    frame, axes = pages.curves(data, Declared()), Figure().add_subplot()
+    colours, norm = portraits.ranked(portraits.final_losses(frame), 3.0)
+    shown: dict[str, Any] = {"colours": colours, "norm": norm, "limits": (0.0, 3.0), "metric": "loss"}
+    measured_curves.draw(frame, axes, **shown, unit="width")
+    assert axes.get_xticks().tolist() == [16, 32, 48, 64]
+
+
 @pytest.mark.parametrize("name", CONDITIONAL.names)
 def test_an_axis_is_in_the_units_of_its_hyperparameter(name: str) -> None:
     domain = CONDITIONAL.domains[name]
@@ -336,7 +347,8 @@ def test_an_axis_is_in_the_units_of_its_hyperparameter(name: str) -> None:
 
 def test_held_out_configs_that_diverged_are_crosses_at_the_edge() -> None:
     axes = Figure().add_subplot()
-    frame = pd.DataFrame(card([])["held_out"], columns=["measured", "predicted", "diverged"])
+    singles = [[0.5 + i / 10, 0.6 + i / 10, False] for i in range(8)] + [[np.nan, 0.7, True], [9.0, 0.8, True]]
+    frame = pd.DataFrame(singles, columns=["measured", "predicted", "diverged"])
     held_out.draw(frame, axes, metric="loss", noise=0.01)
     dots, crosses = (np.asarray(points.get_offsets()) for points in axes.collections[1:])
     assert (len(dots), len(crosses)) == (8, 2)

@@ -236,6 +236,7 @@ def test_suites_are_listed_and_named_with_their_benchmarks() -> None:
     assert "24 benchmarks of 5 families: lcbench (14), taskset (4), nbnlp" in listed["multi-fidelity/test"]
     benchmarks = json.loads(CliRunner().invoke(app, ["list", "benchmarks", "--json"]).output)
     assert benchmarks["fcnet_naval_propulsion"].endswith("; in single-fidelity/test, multi-objective/test")
+    assert benchmarks["transformer_wikitext2_ladder"].endswith("decay_share; up to width 64")
     assert " in " not in benchmarks["lcdb_1000"].rpartition(";")[2]
 
 

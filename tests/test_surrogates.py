@@ -38,6 +38,7 @@ from surrogates.regressors.trees import Trees
 from surrogates.scales import Components, Scale
 from surrogates.surrogate import Surrogate
 from surrogates.table import ENDS, TableData
+from surrogates.terms import exact, summed
 
 SPACE = Space(
     {
@@ -293,6 +294,7 @@ def test_a_product_of_what_is_no_number_of_the_space_is_refused(factor: str) -> 
         '{"products": []}',
         '{"products": {"step": 1}}',
         '{"products": {"a": {"b": "c"}}}',
+        '{"metrics": {"parameters": {"layers": 2}}}',
         '{"plateau": "high"}',
         '{"plateau": [1]}',
         '{"diverges": 1}',
@@ -308,6 +310,66 @@ def test_what_is_declared_wrongly_is_refused_with_its_file(tmp_path: Path, text:
 def test_what_is_declared_is_read(tmp_path: Path) -> None:
     (tmp_path / declared.FILE).write_text('{"products": {"step": {"lr": 1, "1-momentum": -1}}, "diverged": 6.5}')
     assert declared.read(tmp_path) == Declared({"step": {"lr": 1.0, "1-momentum": -1.0}}, math.inf, 6.5)
+    (tmp_path / declared.FILE).write_text('{"metrics": {"parameters": {"layers": {"depth": 1, "width": 2}}}}')
+    assert declared.read(tmp_path) == Declared(metrics={"parameters": {"layers": {"depth": 1.0, "width": 2.0}}})
+
+
+# -- what a config alone decides --------------------------------------------------------------------------------------
+
+BY_WIDTH = {"by width": {"width": 1.0}}
+
+
+def test_declared_sums_are_exact_whatever_is_missed_or_diverges(tmp_path: Path) -> None:
+    known = Declared(time=BY_WIDTH, metrics={"parameters": BY_WIDTH})
+    fitted = fit(made(rows=60), known).fitted
+    assert "parameters" not in fitted.modelled and fitted.derived["seconds"] == (None, pytest.approx(2.0))
+    surrogate.save(fitted, "table", tmp_path)
+    model = surrogate.load(tmp_path, benchmark(), "table")
+    ends = set()
+    for config in fresh(200):
+        curve, width = model.curve(config, 3), float(config["width"])
+        ends.add(curve.end)
+        assert [said["parameters"] for said in curve.metrics] == pytest.approx([100 + 900 * width] * len(curve.metrics))
+        spent = truth(config)[1][: len(curve.nanoseconds)]
+        assert np.array(curve.nanoseconds) / 1e9 == pytest.approx(spent, rel=1e-6)
+        assert [said["seconds"] for said in curve.metrics] == pytest.approx(2 * spent, rel=1e-6)
+    assert ends == {End.COMPLETE, End.DIVERGED}
+    smallest = model.under(benchmark(objectives=(Objective("parameters"), Objective("loss"))))
+    calm = [config for config in fresh(50) if float(config["rate"]) < EDGE / 10]
+    assert smallest.final_losses(calm) == pytest.approx([100 + 900 * float(config["width"]) for config in calm])
+
+
+def test_a_sum_of_whole_numbers_gives_whole_numbers() -> None:
+    configs = [{"depth": depth, "width": width} for depth in (1, 2, 3) for width in (16, 24, 64)]
+    layers = {"head": {"width": 1.0}, "layers": {"depth": 1.0, "width": 2.0}, "none": {"depth": 1.0}}
+    sizes = np.array([[1001.0 * c["width"] + 12 * c["depth"] * c["width"] ** 2] for c in configs])
+    parts = exact("parameters", layers, configs, sizes)
+    assert [coefficient for coefficient, _ in parts] == [0, 1001, 12, 0]
+    assert summed(parts, [{"depth": 4, "width": 48}]).tolist() == [1001 * 48 + 12 * 4 * 48**2]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ({"parameters": {"by rate": {"rate": 1.0}}}, "'parameters' is not the sum that is declared: "),
+        ({"parameters": BY_WIDTH | {"again": {"width": 1.0}}}, "do not tell the 3 terms of 'parameters' apart"),
+        ({"parameters": {"rules": {"rule": 1.0}}}, "'parameters' has the term 'rules' of 'rule'"),
+        ({"loss": BY_WIDTH}, "terms of 'loss' are declared; only of "),
+        ({"error": BY_WIDTH}, "terms of 'error' are declared; only of accuracy, test_loss, bits, seconds, parameters"),
+    ],
+)
+def test_a_sum_that_a_metric_is_not_is_refused(metrics: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fitting.prepared(made(), Declared(metrics=metrics))
+
+
+def test_seconds_that_are_nearly_the_declared_sum_are_learned_around_it() -> None:
+    data = made(rows=60, edge=1.0)
+    odd = np.array([1.5 if config["rule"] == "heavy" else 1.0 for config in data.configs])
+    data = replace(data, seconds=data.seconds * odd[:, None, None])
+    learned = fitting.prepared(data, Declared(time=BY_WIDTH))
+    left = np.exp(learned.seconds[:, -1])
+    assert left[odd > 1].min() > 1.3 * left[odd == 1].max()
 
 
 # -- noise ------------------------------------------------------------------------------------------------------------
@@ -423,24 +485,6 @@ def test_a_table_is_drawn_run_by_run(learnt: Learnt) -> None:
     finals, raw = drawn.final_losses()[:, 0], data.final_losses()[:, 0]
     both = np.isfinite(finals) & np.isfinite(raw)
     assert spearmanr(finals[both], raw[both]).statistic > 0.9
-
-
-def test_a_surrogate_without_what_is_missed_still_loads(learnt: Learnt, tmp_path: Path) -> None:
-    _, model, _ = learnt
-    old = mean_alone(model).fitted
-    places = old.noise.x * np.array([*np.ones(old.support.shape[1]), 0.0])
-    old = replace(old, noise=replace(old.noise, x=places), best=np.full_like(old.best, -np.inf))
-    surrogate.save(old, "table", tmp_path)
-    plain = json.loads((tmp_path / surrogate.JSON).read_text())
-    with np.load(tmp_path / surrogate.NPZ) as stored:
-        arrays = {name: stored[name] for name in stored.files if not name.startswith("misses.") and name != "best"}
-    arrays["noise.x"] = places[:, :-1]
-    plain["digest"] = surrogate._digest({name: one for name, one in plain.items() if name != "digest"}, arrays)
-    np.savez_compressed(tmp_path / surrogate.NPZ, **arrays)
-    (tmp_path / surrogate.JSON).write_text(json.dumps(plain))
-    loaded = surrogate.load(tmp_path, model.benchmark, "table")
-    for config in fresh(20):
-        assert loaded.curve(config, 3)[:2] == Surrogate(model.benchmark, old, "").curve(config, 3)[:2]
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------

@@ -339,6 +339,18 @@ def test_the_seconds_are_the_sum_of_the_declared_terms() -> None:
         measured.table_of(benchmark, entries(benchmark, true), {"heads": {"head": 1}})
 
 
+def test_the_error_of_a_fit_of_time_is_of_runs_that_it_has_not_seen() -> None:
+    benchmark = toy_benchmark(space=Space({"width": uniform(1, 9)}), test_metric=None)
+    took = np.array([1.0, 1.1, 1.2, 1.35])
+    place = {run.config["width"]: run.index for run in runs.plan(benchmark, 4, 1)}
+    data = measured.table_of(benchmark, entries(benchmark, lambda config, _: took[place[config["width"]]], 4))
+    others = [np.delete(took, row) for row in range(4)]
+    told = [(1 / other).sum() / (1 / other**2).sum() for other in others]
+    assert data.made["time"]["median_error"] == pytest.approx(np.median(np.abs(np.log(took / told))), abs=1e-8)
+    alone = measured.table_of(benchmark, entries(benchmark, lambda *_: 1.0, 1))
+    assert alone.made["time"]["median_error"] is None
+
+
 def test_no_term_takes_negative_time() -> None:
     benchmark = toy_benchmark(space=NUMBERS, test_metric=None)
     data = measured.table_of(
@@ -407,6 +419,8 @@ def test_a_table_is_assembled_from_those_of_its_levels(tmp_path: Path, monkeypat
     assert merging.assemble("ladder", tmp_path / "ladder") == 8
     data = table.load_data(tmp_path / "ladder")
     assert data.configs == low.configs[1:9]
+    assert data.made["time"]["measured"] == "10 runs, side by side at each width"
+    assert data.made["time"]["median_error"] == max(one.made["time"]["median_error"] for one in (low, high))
     np.testing.assert_allclose(data.seconds[0, 0], [16 * 4, 32 * 4])
     np.testing.assert_allclose(data.values[0, 0, :, 0], [1.25, 1.25])
     assert data.lengths()[:, 0].tolist() == [2, 2, 1, 2, 2, 2, 2, 2]

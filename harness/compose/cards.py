@@ -12,6 +12,8 @@ from harness import catalog
 from harness.compose.declarations import DEFAULT_METHODS
 from harness.compose.studies import data_digest, model_of, simulate, study_of
 
+SEVERAL = ("rs", "asha", "nsga2", "moasha")
+"""What is ranked where there are several objectives: of the usual methods, two model one only."""
 RANKED_SEEDS = 100
 RANKED_BUDGETS = 5
 """Between a tenth of the benchmark's budget and all of it, evenly on a log scale."""
@@ -93,18 +95,22 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
     each world; their mean regret is that of the trial held at the time, by the mean over its config's seeds. Methods
     nearer than `EQUAL`, or than the noise, are ties in their world.
     """
+    from itertools import product
+
     import numpy as np
 
     from reports.statistics.agreement import orders, tau_b
 
     benchmark = catalog.find_benchmark(name).benchmark
+    methods = DEFAULT_METHODS if len(benchmark.objectives) == 1 else SEVERAL
     budgets = np.geomspace(benchmark.budget / 10, benchmark.budget, RANKED_BUDGETS)
     regrets: dict[str, list[list[float]]] = {}
     ordered: dict[str, Any] = {}
     for world in WORLDS:
         best, median, noise = _ruler(name, world)
-        held = _held(name, world, budgets.tolist(), seeds, jobs)
-        means = (np.minimum(held, median).mean(axis=1) - best) / (median - best)
+        held = _held(name, world, [*product(methods, range(seeds))], budgets.tolist(), jobs)
+        held = np.minimum(held, median).reshape(len(methods), seeds, RANKED_BUDGETS)
+        means = (held.mean(axis=1) - best) / (median - best)
         equal = max(EQUAL, noise / (median - best))
         regrets[world], ordered[world] = means.tolist(), orders(means.T, equal)
     agreed = {world: tau_b(ordered[TABLE], ordered[world]).tolist() for world in (DRAWN, FREE)}
@@ -114,7 +120,7 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
         "taus": taus,
         "budgets": budgets.tolist(),
         "seeds": seeds,
-        "methods": list(DEFAULT_METHODS),
+        "methods": list(methods),
         "regret": regrets,
     }
 
@@ -142,17 +148,13 @@ def _model(name: str, world: str) -> Any:
     return Table(drawn).under(replace(data.benchmark, table_miss="restrict"))
 
 
-def _held(name: str, world: str, budgets: Sequence[float], seeds: int, jobs: int) -> Any:
-    """The final loss, its mean over seeds, of the trial held at each budget, shape (methods, seeds, budgets)."""
-    from itertools import product
-
+def _held(name: str, world: str, studies: Sequence[tuple[str, int]], budgets: Sequence[float], jobs: int) -> Any:
+    """The final loss, its mean over seeds, of the trial held at each budget: studies, each a method with a seed."""
     import numpy as np
     from joblib import Parallel, delayed
 
-    studies = product(DEFAULT_METHODS, range(seeds))
     parallel: Any = Parallel(n_jobs=jobs)
-    held = parallel(delayed(held_by)(name, world, method, seed, budgets) for method, seed in studies)
-    return np.reshape(held, (len(DEFAULT_METHODS), seeds, len(budgets)))
+    return np.array(parallel(delayed(held_by)(name, world, method, seed, budgets) for method, seed in studies))
 
 
 def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[float]) -> list[float]:
@@ -177,7 +179,7 @@ def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[flo
     if done.error:
         raise RuntimeError(f"{method} on {name}, seed {seed}, failed:\n{done.error}")
     _, events = frames([done])
-    (held,) = trajectories(events, {name: study.benchmark.fidelity.maximum}).values()
+    (held,) = trajectories(events, {study.benchmark.name: study.benchmark.fidelity.maximum}).values()
     trials = at(held.times, held.trials.astype(float), np.array(budgets))
     configs = dict(json.loads(text) for text in done.configs)
     return [math.inf if math.isnan(trial) else model.final_loss(configs[int(trial)]) for trial in trials]

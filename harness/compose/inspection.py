@@ -31,7 +31,7 @@ def _sentence(entry: catalog.Entry) -> str:
     benchmark = entry.benchmark
     names, unit = ", ".join(benchmark.space.names), benchmark.fidelity.unit
     objectives = ", ".join(objective.metric for objective in benchmark.objectives)
-    said = f"{entry.ways}: {objectives} over {names}; up to {benchmark.fidelity.maximum} {unit}s"
+    said = f"{entry.ways}: {objectives} over {names}; up to {unit} {benchmark.fidelity.maximum}"
     halves = suites.containing(benchmark.name)
     return f"{said}; in {', '.join(halves)}" if halves else said
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from surrogates.surrogate import Surrogate
     from surrogates.table import TableData
 
-FORM = 1
+FORM = 2
 """Counts the forms of the page; one of another form is drawn again."""
 CELLS, POINTS = 24, 48
 """Of each side of a surface, and of a line."""
@@ -76,9 +76,8 @@ def member(name: str) -> Member:
         model, card = _judged(name, entry.table)
     except ValueError as error:
         return Member(entry.benchmark.name, **shown, notes=[f"{error}. So only what was measured is shown."])
-    notes = [] if card.get("held_out") else ["Its card keeps no predictions of single configs."]
     shown["panels"] = panels(data, model, list(card["importance"]))
-    return Member(entry.benchmark.name, **shown, card=card, notes=notes)
+    return Member(entry.benchmark.name, **shown, card=card)
 
 
 def _judged(name: str, folder: Path) -> tuple[Surrogate, dict[str, Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from reports import style
 
@@ -37,7 +37,7 @@ def draw(frame: pd.DataFrame, axes: Axes, *, unit: str) -> None:
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xticks(level)
     lowest = np.nanmin([0.0, *frame.drop(columns="level").to_numpy(dtype=float).ravel()])
     axes.set_ylim(lowest, 1)
     axes.set_xlabel(unit)

@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 DIVERGED = "#D55E00"
 SPREAD = 12
 """A level axis whose last level is this many times the first is logarithmic."""
+FEW = 8
+"""So many levels have a tick each, if the axis is not."""
 
 
 def draw(
@@ -106,6 +108,8 @@ def _level_axis(axes: Axes, levels: Floats, unit: str) -> None:
         ticks = [first, *(level for level in round_ones if 1.4 * first < level < last / 1.4), last]
         axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
+    elif len(few := np.unique(levels)) <= FEW:
+        axes.set_xticks(few)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first < last:
