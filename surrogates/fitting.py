@@ -1,8 +1,8 @@
 """Fit a surrogate to a table: the regressor that predicts held-out configs best, what it misses, and seeds' noise.
 
 Regressors are compared by cross-validation over configs, never by what it does to a comparison of methods: each fold
-is fitted from the start, scales and components too. Rows of the parts `held_out` and `optimum` are kept from the fit;
-a run that diverged teaches only that it did.
+is fitted from the start, scales and components too, and configs that hardly differ are held out together. Rows of the
+parts `held_out` and `optimum` are kept from the fit; a run that diverged teaches only that it did.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from harness.randomness import stream
 from harness.space import Config
@@ -22,7 +25,7 @@ from harness.types import Benchmark, End
 from surrogates.declared import Declared
 from surrogates.features import Features
 from surrogates.mean import Mean, Regressor
-from surrogates.misses import misses_of, none_of
+from surrogates.misses import Misses, length_of, none_of, without_luck
 from surrogates.noise import Noise, place_of
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.nearest import Nearest
@@ -276,7 +279,7 @@ def predicted_by_others(data: Prepared, candidate: Candidate, share: float = 1.0
 
     Gives values (n, levels, modelled), the seconds of each level (n, levels), and chances to diverge (n,).
     """
-    fold = _folds(np.asarray(data.good.any(axis=1)))
+    fold = _folds(np.asarray(data.good.any(axis=1)), _pairs(data.x)[1])
     values, seconds = np.empty((len(fold), *data.values.shape[2:])), np.empty(data.seconds.shape)
     chance = np.empty(len(fold))
     for held in range(fold.max() + 1):
@@ -293,13 +296,25 @@ def _some(rows: NDArray[np.intp], share: float) -> NDArray[np.intp]:
     return np.sort(drawn)
 
 
-def _folds(good: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """A fold for each config, at random, with equal shares of those that have a good run."""
-    luck = stream("folds").random(len(good))
-    order = np.lexsort((luck, ~good))
-    fold = np.empty(len(good), dtype=np.intp)
-    fold[order] = np.arange(len(good)) % min(FOLDS, len(good))
-    return fold
+def _pairs(x: Array) -> tuple[float, NDArray[np.intp]]:
+    """Half the median distance to the nearest other of features x (n, d), and the pairs (p, 2) that are nearer."""
+    tree = KDTree(x)
+    near = float(np.median(tree.query(x, k=2)[0][:, 1])) / 2
+    pairs = np.reshape(tree.query_pairs(near, output_type="ndarray"), (-1, 2)).astype(np.intp)
+    return near, pairs[np.lexsort(pairs.T)]
+
+
+def _folds(good: NDArray[np.bool_], pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """A fold for each config, at random, with equal shares of those that have a good run; pairs (p, 2) share theirs."""
+    size = len(good)
+    links = csr_array((np.ones(len(pairs)), pairs.T), shape=(size, size))
+    groups, group = connected_components(links, directed=False)
+    best = np.zeros(groups, dtype=np.bool_)
+    np.logical_or.at(best, group, good)
+    order = np.lexsort((stream("folds").random(groups), ~best))
+    fold = np.empty(groups, dtype=np.intp)
+    fold[order] = np.arange(groups) % min(FOLDS, groups)
+    return fold[group]
 
 
 def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]:
@@ -308,7 +323,7 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     held_out = cross_validated(learned)
     mean = mean_of(learned, np.arange(len(learned.x)), CANDIDATES[held_out.candidate])
     noise = Noise.of(places_of(learned, mean, learned.x), unbounded_runs(learned, mean.scale))
-    best = mean.scale.unbounded(learned.values[learned.good][:, -1]).min(axis=0)
+    best = _best([runs[:, -len(learned.modelled) :] for runs in unbounded_runs(learned, mean.scale)])
     failed, replicate = np.nonzero(learned.diverged)
     runs = learned.rows[failed], replicate
     fitted = Fitted(
@@ -339,13 +354,29 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     return replace(fitted, facts=_facts(data, fitted)), learned, held_out
 
 
-def _misses(data: Prepared, held_out: HeldOut, scale: Scale, noise: Noise) -> Noise:
+def _best(ends: Sequence[Array]) -> Array:
+    """The lowest last metrics (2, modelled): of the means of configs that have several runs, and of single runs.
+
+    ends: of each config (runs, modelled). A lucky single run says nothing of a config's mean, unless there are no
+    others.
+    """
+    means = [runs.mean(axis=0) for runs in ends if len(runs) > 1]
+    single = np.concatenate(ends).min(axis=0)
+    return np.array([np.min(means, axis=0) if means else single, single])
+
+
+def _misses(data: Prepared, held_out: HeldOut, scale: Scale, noise: Noise) -> Misses:
     """What the mean missed of the configs that did not diverge, when each was held out."""
     kept: NDArray[np.bool_] = np.asarray(data.good.any(axis=1))
     truth = mean_over(_unbounded(scale, data.values, data.good), data.good)[kept]
     guess = scale.unbounded(held_out.values[kept])
     missed = (truth - guess).reshape(len(truth), -1).round(MISSED_DIGITS)
-    return misses_of(place_of(data.x[kept], guess[:, -1]), missed, data.good.sum(axis=1)[kept], noise)
+    places = place_of(data.x[kept], guess[:, -1])
+    residuals = without_luck(places, missed, data.good.sum(axis=1)[kept], noise)
+    near, pairs = _pairs(data.x)
+    row, last = np.cumsum(kept) - 1, data.first - len(data.modelled)
+    pairs = row[pairs[kept[pairs].all(axis=1)]]
+    return Misses.of(places, residuals, length_of(places, missed[:, last], residuals[:, last], near, pairs))
 
 
 def _reach(x: Array) -> float:
@@ -362,7 +393,7 @@ def _facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     beyond, a surrogate promises what nobody has seen.
     """
     model = Surrogate(data.benchmark, fitted, "")
-    width = fitted.misses.residuals.shape[2]
+    width = fitted.misses.residuals.shape[1]
     mean = Surrogate(data.benchmark, replace(fitted, misses=none_of(fitted.support.shape[1], width)), "")
     luck = stream("facts", data.benchmark.name)
     configs = data.benchmark.space.sample(luck, SAMPLE)

@@ -28,6 +28,20 @@ def place_of(x: Array, ends: Array) -> Array:
     return np.concatenate([x, ends.mean(axis=-1, keepdims=True)], axis=-1)
 
 
+def nearest(x: Array, point: Array, count: int) -> tuple[NDArray[np.intp], Array, float]:
+    """The rows of x (n, d) nearest to a point (d,), rising, at most `count`; their squared distances, and the next one.
+
+    The next one is infinite where there is none.
+    """
+    differences = x - point
+    squares = np.einsum("rd,rd->r", differences, differences)
+    if len(x) <= count:
+        return np.arange(len(x)), squares, np.inf
+    order = squares.argpartition(count)
+    near = np.sort(order[:count])
+    return near, squares[near], float(squares[order[count]])
+
+
 @dataclass(frozen=True)
 class Noise:
     """Measured residuals and where they were measured.
@@ -55,13 +69,7 @@ class Noise:
 
     def near(self, point: Array) -> NDArray[np.intp]:
         """The nearest configs that lend to a place (d,), as rows of `x` in rising order."""
-        if len(self.x) <= NEIGHBOURS:
-            return np.arange(len(self.x))
-        differences = self.x - point
-        squares = np.einsum("rd,rd->r", differences, differences)
-        near = squares.argpartition(NEIGHBOURS - 1)[:NEIGHBOURS]
-        near.sort()
-        return near
+        return nearest(self.x, point, NEIGHBOURS)[0]
 
     def drawn(self, point: Array, luck: Sequence[float]) -> Array:
         """A residual (q,) at a place, by three numbers of [0, 1): which neighbour, which of its runs, which sign."""

@@ -2,10 +2,10 @@
 
 A surrogate on disk lies beside its table: `surrogate.json` says what it is and which table it was fitted to,
 `surrogate.npz` holds plain arrays. A config's curve is the mean that the regressor predicts, moved by what that misses
-of a config nearby, the same with every seed, and by the residual of a run measured nearby, another with every seed;
-seconds have no noise. Luck has either sign, but for the one with which a curve would end better than its mean and than
-anything that was measured. Where configs around it diverged, the seed decides whether it does, and then its curve is
-that of the nearest run that did.
+around the config, the same with every seed, and by the residual of a run measured nearby, another with every seed;
+seconds have no noise. Neither moves a curve to where it would end better than its mean and than anything measured: it
+is reflected there. Where configs around it diverged, the seed decides whether it does, and then its curve is that of
+the nearest run that did.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
+from surrogates.misses import Misses
 from surrogates.noise import Noise, place_of
 from surrogates.table import ENDS
 from surrogates.terms import Sum, summed
@@ -61,9 +62,10 @@ class Fitted:
     modelled: the metrics that the mean describes; derived: others, each a factor times a modelled metric or (None) the
     seconds; sums: those that the config alone decides, and pace: what the mean's seconds are relative to, empty where
     nothing is declared of them, both as in `terms`; products, low, high: see `Features`; misses: what the mean misses
-    of configs; noise: between seeds; best: the lowest measured last metrics on the scale, (modelled,); support:
-    features (n, d) of the configs that were measured, and reach: how far from the nearest a config may lie that they
-    speak for; facts: what reports may state; made: how, free-form JSON.
+    of configs; noise: between seeds; best: the lowest measured last metrics on the scale, (2, modelled), of means over
+    the seeds of a config that has several, and of single runs; support: features (n, d) of the configs that were
+    measured, and reach: how far from the nearest a config may lie that they speak for; facts: what reports may state;
+    made: how, free-form JSON.
     """
 
     metrics: tuple[str, ...]
@@ -75,7 +77,7 @@ class Fitted:
     low: Array
     high: Array
     mean: Mean
-    misses: Noise
+    misses: Misses
     noise: Noise
     best: Array
     failures: Failures
@@ -144,23 +146,16 @@ class Surrogate:
 
     def curve(self, config: Config, seed: int) -> Curve:
         """The curve that a study with this seed meets."""
-        values = self._values(config)
-        return self._curve(config, self._own(values), key("luck", self.benchmark.name, seed, *values))
+        values = map(str, self._space.key(self._whole(config)))
+        return self._curve(config, key("luck", self.benchmark.name, seed, *values))
 
     def expected(self, config: Config) -> Curve:
         """The curve without the luck of a seed."""
-        return self._curve(config, self._own(self._values(config)), None)
-
-    def _values(self, config: Config) -> list[str]:
-        return [*map(str, self._space.key(self._whole(config)))]
+        return self._curve(config, None)
 
     def _whole(self, config: Config) -> Config:
         """A config with what is constant here and was not where the model was fitted."""
         return {**self._fixed, **config} if self._fixed else config
-
-    def _own(self, values: Sequence[str]) -> int:
-        """What chooses a config's own luck, whatever the seed."""
-        return key("own luck", self.benchmark.name, *values)
 
     def final_loss(self, config: Config) -> float:
         """The first objective at the last level, to be minimised, without the luck of a seed."""
@@ -171,9 +166,8 @@ class Surrogate:
         x = np.array([self.features(config) for config in configs])
         mean, place = self.fitted.mean, self._objectives[0]
         unbounded, seconds = mean.predict(x)
-        for row, config in enumerate(configs):
-            missed = self._missed(self._place(x[row], unbounded[row]), self._own(self._values(config)))
-            unbounded[row] = self._moved(unbounded[row], missed)
+        for row, curve in enumerate(unbounded):
+            unbounded[row] = self._missed(curve, self._place(x[row], curve))
         source, name = self._sources[place], self.fitted.metrics[place]
         if name in self.fitted.sums:
             losses = summed(self.fitted.sums[name], [self._whole(config) for config in configs])
@@ -189,16 +183,21 @@ class Surrogate:
     def _place(self, point: Array, unbounded: Array) -> Array:
         return place_of(point, unbounded[-len(self.fitted.modelled) :])
 
-    def _missed(self, place: Array, own: int) -> Array:
-        return self.fitted.misses.drawn(place, [number_at(own, part) for part in (1, 2, 3)])
+    def _missed(self, curve: Array, place: Array) -> Array:
+        """An unbounded curve moved by what the mean misses around its place."""
+        return self._moved(curve, self.fitted.misses.at(place), self.fitted.best[0])
 
-    def _moved(self, curve: Array, residual: Array) -> Array:
-        """An unbounded curve moved by a residual, or against it where it would end better than anything measured."""
-        ends = curve[-len(self.fitted.modelled) :]
-        beyond = ends + residual[-len(ends) :] < np.minimum(ends, self.fitted.best)
-        return curve - residual if beyond.any() else curve + residual
+    def _moved(self, curve: Array, residual: Array, best: Array) -> Array:
+        """An unbounded curve moved by a residual; reflected where its end would be better than the best and its own."""
+        size = len(best)
+        ends, moves = curve[-size:], residual[-size:]
+        room = np.minimum(best - ends, 0.0)
+        beyond = moves < room
+        if not beyond.any():
+            return curve + residual
+        return curve + residual * (2.0 * room[beyond] / moves[beyond] - 1.0).min()
 
-    def _curve(self, config: Config, own: int, luck: int | None) -> Curve:
+    def _curve(self, config: Config, luck: int | None) -> Curve:
         mean, noise, point = self.fitted.mean, self.fitted.noise, self.features(config)
         unbounded, seconds = mean.predict(point[None])
         if mean.chance is not None:
@@ -206,9 +205,10 @@ class Surrogate:
             if chance > (0.5 if luck is None else number_at(luck, 0)):
                 return self._failed(config, point, seconds[0])
         place = self._place(point, unbounded[0])
-        drawn = self._moved(unbounded[0], self._missed(place, own))
+        drawn = self._missed(unbounded[0], place)
         if luck is not None:
-            drawn = self._moved(drawn, noise.drawn(place, [number_at(luck, part) for part in (1, 2, 3)]))
+            residual = noise.drawn(place, [number_at(luck, part) for part in (1, 2, 3)])
+            drawn = self._moved(drawn, residual, self.fitted.best[1])
         spent, modelled = self._spent(config, seconds[0]), mean.values(drawn)
         values = modelled.take(self._sources, axis=1)
         values *= self._factors
@@ -272,7 +272,7 @@ class Rows(Sequence[Mapping[str, float]]):
 
 PLAIN = ("metrics", "modelled", "derived", "sums", "pace", "products", "reach", "facts", "made")
 ARRAYS = ("low", "high", "support", "best")
-PARTS: Mapping[str, type[Any]] = {"misses": Noise, "noise": Noise, "failures": Failures}
+PARTS: Mapping[str, type[Any]] = {"misses": Misses, "noise": Noise, "failures": Failures}
 
 
 def save(fitted: Fitted, table: str, folder: Path) -> None:

@@ -125,7 +125,7 @@ def fit(data: TableData, known: Declared | None = None, *candidates: str) -> Sur
 
 def mean_alone(model: Surrogate) -> Surrogate:
     """The surrogate without what its mean misses of configs."""
-    fitted, width = model.fitted, model.fitted.misses.residuals.shape[2]
+    fitted, width = model.fitted, model.fitted.misses.residuals.shape[1]
     return Surrogate(model.benchmark, replace(fitted, misses=none_of(fitted.support.shape[1], width)), model.digest)
 
 

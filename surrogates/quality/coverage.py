@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, places_of, unbounded_runs
 from surrogates.noise import Noise
@@ -13,6 +14,8 @@ from surrogates.surrogate import Surrogate
 
 BAND = 0.9
 FEWEST = 10
+STEPS = 40
+"""So many evenly likely values stand for a normal law."""
 
 
 def of_new_seeds(learned: Prepared, candidate: str) -> dict[str, Any]:
@@ -54,15 +57,14 @@ def of_unseen_configs(learned: Prepared, held_out: HeldOut, model: Surrogate) ->
     place = (len(fitted.mean.times.mean) - 1) * len(learned.modelled) + learned.first
     expected = fitted.mean.scale.unbounded(held_out.values[kept])[:, -1, learned.first]
     every = unbounded_runs(learned, fitted.mean.scale)
-    inside = 0
+    inside, steps = 0, ndtri((np.arange(STEPS) + 0.5) / STEPS)
     for i, row in enumerate(kept):
         stands = fitted.misses.x[i]
-        near = fitted.misses.near(stands)
-        missed = fitted.misses.residuals[near[near != i], 0, place]
+        missed = fitted.misses.spread(stands, place, but=i) * steps
         lucky = fitted.noise.near(stands)
         drawn = [fitted.noise.residuals[one, : fitted.noise.runs[one], place] for one in lucky]
         luck = np.concatenate(drawn or [np.zeros(1)])
-        both = np.add.outer(np.concatenate([missed, -missed]), np.concatenate([luck, -luck]))
+        both = np.add.outer(missed, np.concatenate([luck, -luck]))
         low, high = np.quantile(both, [(1 - BAND) / 2, (1 + BAND) / 2])
         inside += bool(low <= every[row][0, place] - expected[i] <= high)
     return inside / len(kept)
