@@ -279,7 +279,7 @@ def predicted_by_others(data: Prepared, candidate: Candidate, share: float = 1.0
 
     Gives values (n, levels, modelled), the seconds of each level (n, levels), and chances to diverge (n,).
     """
-    fold = _folds(np.asarray(data.good.any(axis=1)), _pairs(data.x)[1])
+    fold = _folds(data.x, np.asarray(data.good.any(axis=1)))
     values, seconds = np.empty((len(fold), *data.values.shape[2:])), np.empty(data.seconds.shape)
     chance = np.empty(len(fold))
     for held in range(fold.max() + 1):
@@ -304,10 +304,10 @@ def _pairs(x: Array) -> tuple[float, NDArray[np.intp]]:
     return near, pairs[np.lexsort(pairs.T)]
 
 
-def _folds(good: NDArray[np.bool_], pairs: NDArray[np.intp]) -> NDArray[np.intp]:
-    """A fold for each config, at random, with equal shares of those that have a good run; pairs (p, 2) share theirs."""
-    size = len(good)
-    links = csr_array((np.ones(len(pairs)), pairs.T), shape=(size, size))
+def _folds(x: Array, good: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """A fold for each config, at random, one for those that hardly differ, with equal shares of who has a good run."""
+    pairs = _pairs(x)[1]
+    links = csr_array((np.ones(len(pairs)), pairs.T), shape=(len(x), len(x)))
     groups, group = connected_components(links, directed=False)
     best = np.zeros(groups, dtype=np.bool_)
     np.logical_or.at(best, group, good)

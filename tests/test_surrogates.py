@@ -28,7 +28,7 @@ from surrogates import declared, fitting, surrogate
 from surrogates.declared import Declared
 from surrogates.drawn import drawn_table
 from surrogates.features import Features
-from surrogates.misses import misses_of, none_of
+from surrogates.misses import LENT, Misses, length_of, none_of, without_luck
 from surrogates.noise import NEIGHBOURS, Noise, place_of
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.kernel import matern
@@ -426,7 +426,7 @@ def test_what_is_missed_is_told_from_luck(own: float, runs: int) -> None:
     x = rng.random((400, 2))
     offsets = own * rng.standard_normal((400, 1)) + luck / np.sqrt(runs) * rng.standard_normal((400, 1))
     noise = Noise.of(x[:100], [*luck * rng.standard_normal((100, 3, 1))])
-    missed = misses_of(x, offsets, np.full(400, runs), noise).residuals[:, 0, 0]
+    missed = without_luck(x, offsets, np.full(400, runs), noise)
     spread, allowed = np.sqrt((missed**2).mean()), 0.45 * luck / np.sqrt(runs)
     assert abs(spread - own) < (allowed if own < luck else 0.1 * own)
 
@@ -436,13 +436,67 @@ def test_what_is_missed_of_bad_configs_says_nothing_of_good_ones() -> None:
     rng, none = np.random.default_rng(0), Noise.of(np.zeros((1, 3)), [np.zeros((1, 1))])
     bad = np.arange(400) % 4 == 0
     places = place_of(rng.random((400, 2)), np.where(bad, 3.0, 0.0)[:, None])
-    missed = misses_of(places, np.where(bad, 1.0, 0.01)[:, None], np.ones(400, dtype=np.intp), none)
-    drawn = [abs(missed.drawn(place_of(one, np.zeros(1)), rng.random(3).tolist())[0]) for one in rng.random((50, 2))]
-    assert max(drawn) == pytest.approx(0.01)
+    residuals = without_luck(places, np.where(bad, 1.0, 0.01)[:, None], np.ones(400, dtype=np.intp), none)
+    field = Misses.of(places, residuals, 0.02)
+    missed = [field.at(place_of(one, np.zeros(1)))[0] for one in rng.random((300, 2))]
+    assert np.sqrt(np.square(missed).mean()) == pytest.approx(0.01, rel=0.15)
+    assert max(map(abs, missed)) <= 0.01 * np.sqrt(2 * LENT)
+    assert field.spread(place_of(np.full(2, 0.5), np.zeros(1)), 0) == pytest.approx(0.01)
 
 
-def test_a_config_has_luck_of_its_own_as_measured() -> None:
-    """Every config is moved by a luck of its own, five times that of a seed; unseen ones are as far from the mean."""
+def test_what_is_missed_hangs_together_over_its_length() -> None:
+    luck, length = np.random.default_rng(4), 0.05
+    residuals = luck.choice([-1.0, 1.0], (100, 1)) * np.array([1.0, 3.0])
+    field = Misses.of(place_of(luck.random((100, 2)), np.zeros((100, 1))), residuals, length)
+    x, turn = luck.random((2000, 2)), 2 * np.pi * luck.random(2000)
+    at = lambda points: np.array([field.at(place_of(one, np.zeros(1))) for one in points])  # noqa: E731
+    here = at(x)
+    assert np.sqrt(np.square(here).mean(axis=0)) == pytest.approx([1.0, 3.0], rel=0.1)
+    assert here[:, 1] == pytest.approx(3 * here[:, 0]), "levels and metrics hang together"
+    for far in (0.25, 1.0, 1.5, 4.0):
+        there = at(x + far * length * np.column_stack([np.cos(turn), np.sin(turn)]))
+        alike = np.mean(here[:, 0] * there[:, 0]) / np.mean(np.square(here[:, 0]))
+        assert alike == pytest.approx(np.exp(-(far**2) / 2), abs=0.1)
+
+
+@pytest.mark.parametrize("length", [0.05, 0.1, 0.2])
+def test_over_which_distance_it_hangs_together_is_told_by_near_pairs(length: float) -> None:
+    """Fields of a known length at 60 places with four moves around each, with luck as large as the field itself."""
+    luck, near = np.random.default_rng(1), 0.25
+    moves = np.concatenate([np.zeros((60, 1, 3)), 0.2 * (2 * luck.random((60, 4, 3)) - 1)], axis=1)
+    x = np.reshape(10.0 * np.arange(60)[:, None, None] + moves, (-1, 3))
+    squares = np.square(x[:, None] - x).sum(axis=2)
+    pairs = np.argwhere(np.triu(squares < near**2, 1))
+    factor = np.linalg.cholesky(np.exp(-squares / (2 * length**2)) + 1e-9 * np.eye(len(x)))
+    missed = factor @ luck.standard_normal(len(x)) + luck.standard_normal(len(x))
+    places, ones = place_of(x, np.zeros((len(x), 1))), np.ones(len(x))
+    assert length_of(places, missed, ones, near, pairs) == pytest.approx(length, rel=0.35)
+    assert length_of(places, missed, ones, near, pairs[:5]) == near / 2, "five pairs tell nothing"
+    assert length_of(places, missed, 0 * ones, near, pairs) == near / 2, "where all is luck nothing is told"
+
+
+def test_configs_that_hardly_differ_are_held_out_together() -> None:
+    luck = np.random.default_rng(2)
+    x = luck.random((300, 4))
+    x[260:] = x[:40] + 0.01 * luck.random((40, 4))
+    good = luck.random(300) < 0.8
+    fold = fitting._folds(x, good)
+    assert (fold[:40] == fold[260:]).all()
+    assert np.bincount(fold).min() >= 20 and set(fold) == set(range(10))
+    assert (np.bincount(fold[good]) / np.bincount(fold)).min() > 0.6
+
+
+def test_configs_that_hardly_differ_end_nearly_alike(learnt: Learnt) -> None:
+    """Along a line the expected loss takes no jump: methods meet a landscape, not a lottery."""
+    _, model, _ = learnt
+    for config in fresh(10):
+        line = [config | {"rate": 0.01, "width": width} for width in np.linspace(0.0, 1.0, 400).tolist()]
+        losses = model.final_losses(line)
+        assert np.abs(np.diff(losses)).max() < 0.06 * np.ptp(losses)
+
+
+def test_a_config_is_missed_as_measured() -> None:
+    """Every config lies off the mean by five times the luck of a seed; so do those that the table does not hold."""
     own, spread = 0.1, 0.02
     data, luck = made(rows=150, edge=2.0, spread=spread), np.random.default_rng(1)
     factors = np.exp(own * luck.standard_normal((150, 1, 1)))
@@ -698,7 +752,7 @@ def test_a_run_that_diverged_at_once_is_a_curve_of_one_level() -> None:
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_config_is_predicted_from_others_alone(share: float) -> None:
     data, nearest = fitting.prepared(made(rows=40, edge=2.0), Declared()), fitting.CANDIDATES["nearest"]
-    held = fitting._folds(np.ones(40, dtype=bool)) == 0
+    held = fitting._folds(data.x, np.ones(40, dtype=bool)) == 0
     spoilt = replace(data, values=np.where(held[:, None, None, None], 0.5 * data.values, data.values))
     before, after = (fitting.predicted_by_others(one, nearest, share)[0] for one in (data, spoilt))
     assert np.array_equal(after[held], before[held]) and not np.array_equal(after[~held], before[~held])
