@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from harness.randomness import stream
+from surrogates.cross_validation import HeldOut
 from surrogates.declared import Declared
-from surrogates.fitting import LEFT_DIGITS, HeldOut, Prepared, mean_over
+from surrogates.prepared import LEFT_DIGITS, Prepared, mean_over
 from surrogates.quality import coverage, lines
 from surrogates.quality.importance import importance
 from surrogates.quality.prediction import LEARNING, QUARTER, Predicted, spearman

@@ -36,6 +36,7 @@ from surrogates import card, fitting, surrogate, table_card
 from surrogates._converted import Grid
 from surrogates.declared import Declared
 from surrogates.families import fcnet
+from surrogates.prepared import prepared
 from surrogates.quality import coverage, importance, prediction
 from surrogates.quality.lines import DOUBTFUL, INF, LINES, PREDICTED, TRUSTED, USABLE, Line, verdict
 from surrogates.surrogate import Surrogate
@@ -123,11 +124,11 @@ def test_importance_is_that_of_sobol(monkeypatch: pytest.MonkeyPatch, interactio
 def test_the_band_covers_what_it_says() -> None:
     """Known noise, many repeated configs, a mean that is nearly exact."""
     data = made(rows=150, seeds=3, spread=0.05, edge=2.0)
-    learned = fitting.prepared(data, Declared())
+    learned = prepared(data, Declared())
     covered = coverage.of_new_seeds(learned, GP)
     assert covered["configs"] == 150
     assert covered["share"] == pytest.approx(0.9, abs=0.07)
-    assert coverage.of_new_seeds(fitting.prepared(made(rows=20, seeds=1), Declared()), GP)["share"] is None
+    assert coverage.of_new_seeds(prepared(made(rows=20, seeds=1), Declared()), GP)["share"] is None
 
 
 def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:

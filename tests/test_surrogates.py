@@ -24,12 +24,14 @@ from test_table import Trap
 from harness.randomness import stream
 from harness.space import Config, Space, choice, loguniform, uniform
 from harness.types import Benchmark, End, Fidelity, Objective
-from surrogates import declared, fitting, surrogate
+from surrogates import cross_validation, declared, facts, fitting, surrogate
+from surrogates.candidates import CANDIDATES, Candidate
 from surrogates.declared import Declared
 from surrogates.drawn import drawn_table
 from surrogates.features import Features
 from surrogates.misses import LENT, Misses, length_of, none_of, without_luck
 from surrogates.noise import NEIGHBOURS, Noise, place_of
+from surrogates.prepared import prepared
 from surrogates.regressors.gaussian_process import GaussianProcess
 from surrogates.regressors.kernel import matern
 from surrogates.regressors.likelihood import left_out, likelihood, solve
@@ -93,18 +95,19 @@ def made(rows: int = 60, seeds: int = 2, spread: float = 0.02, edge: float = EDG
     return TableData(benchmark(**fields), configs, parts, names, METRICS, values, seconds, ends, {"how": "by hand"})
 
 
-def quick(patch: pytest.MonkeyPatch, *candidates: str) -> None:
+def quick(patch: pytest.MonkeyPatch, *kept: str) -> None:
     """Few folds and candidates, facts of few configs."""
-    patch.setattr(fitting, "FOLDS", 3)
-    patch.setattr(fitting, "SAMPLE", 1000)
-    patch.setattr(fitting, "CLIMB", 20)
-    patch.setattr(fitting, "CANDIDATES", {name: fitting.CANDIDATES[name] for name in candidates})
+    patch.setattr(cross_validation, "FOLDS", 3)
+    patch.setattr(facts, "SAMPLE", 1000)
+    patch.setattr(facts, "CLIMB", 20)
+    for name in CANDIDATES.keys() - {*kept}:
+        patch.delitem(CANDIDATES, name)
 
 
 GP = "Gaussian process"
 
 
-Learnt = tuple[TableData, Surrogate, fitting.HeldOut]
+Learnt = tuple[TableData, Surrogate, cross_validation.HeldOut]
 
 
 @pytest.fixture(scope="module")
@@ -360,14 +363,14 @@ def test_a_sum_of_whole_numbers_gives_whole_numbers() -> None:
 )
 def test_a_sum_that_a_metric_is_not_is_refused(metrics: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        fitting.prepared(made(), Declared(metrics=metrics))
+        prepared(made(), Declared(metrics=metrics))
 
 
 def test_seconds_that_are_nearly_the_declared_sum_are_learned_around_it() -> None:
     data = made(rows=60, edge=1.0)
     odd = np.array([1.5 if config["rule"] == "heavy" else 1.0 for config in data.configs])
     data = replace(data, seconds=data.seconds * odd[:, None, None])
-    learned = fitting.prepared(data, Declared(time=BY_WIDTH))
+    learned = prepared(data, Declared(time=BY_WIDTH))
     left = np.exp(learned.seconds[:, -1])
     assert left[odd > 1].min() > 1.3 * left[odd == 1].max()
 
@@ -480,7 +483,7 @@ def test_configs_that_hardly_differ_are_held_out_together() -> None:
     x = luck.random((300, 4))
     x[260:] = x[:40] + 0.01 * luck.random((40, 4))
     good = luck.random(300) < 0.8
-    fold = fitting._folds(x, good)
+    fold = cross_validation._folds(x, good)
     assert (fold[:40] == fold[260:]).all()
     assert np.bincount(fold).min() >= 20 and set(fold) == set(range(10))
     assert (np.bincount(fold[good]) / np.bincount(fold)).min() > 0.6
@@ -751,18 +754,18 @@ def test_a_run_that_diverged_at_once_is_a_curve_of_one_level() -> None:
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_config_is_predicted_from_others_alone(share: float) -> None:
-    data, nearest = fitting.prepared(made(rows=40, edge=2.0), Declared()), fitting.CANDIDATES["nearest"]
-    held = fitting._folds(data.x, np.ones(40, dtype=bool)) == 0
+    data, nearest = prepared(made(rows=40, edge=2.0), Declared()), CANDIDATES["nearest"]
+    held = cross_validation._folds(data.x, np.ones(40, dtype=bool)) == 0
     spoilt = replace(data, values=np.where(held[:, None, None, None], 0.5 * data.values, data.values))
-    before, after = (fitting.predicted_by_others(one, nearest, share)[0] for one in (data, spoilt))
+    before, after = (cross_validation.predicted_by_others(one, nearest, share)[0] for one in (data, spoilt))
     assert np.array_equal(after[held], before[held]) and not np.array_equal(after[~held], before[~held])
 
 
 def test_a_larger_share_of_the_configs_holds_all_of_a_smaller_one() -> None:
     rows = np.arange(7, 47)
-    few, more = (set(fitting._some(rows, share).tolist()) for share in (0.25, 0.5))
+    few, more = (set(cross_validation._some(rows, share).tolist()) for share in (0.25, 0.5))
     assert few < more < set(rows.tolist()) and (len(few), len(more)) == (10, 20)
-    assert fitting._some(rows, 1.0).tolist() == rows.tolist()
+    assert cross_validation._some(rows, 1.0).tolist() == rows.tolist()
 
 
 def test_rows_that_test_it_teach_it_nothing() -> None:
@@ -796,9 +799,9 @@ def test_saved_and_read_again_it_answers_bit_for_bit(learnt: Learnt, tmp_path: P
 
 @pytest.mark.parametrize("candidate", ["trees", "nearest"])
 def test_every_regressor_is_saved(tmp_path: Path, candidate: str) -> None:
-    grown = fitting.Candidate(partial(Trees.fit, trees=10), partial(Trees.fit, trees=10))
+    grown = Candidate(partial(Trees.fit, trees=10), partial(Trees.fit, trees=10))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(fitting.CANDIDATES, "trees", grown)
+        patch.setitem(CANDIDATES, "trees", grown)
         model = fit(made(rows=25), None, candidate)
     surrogate.save(model.fitted, "table", tmp_path)
     again = surrogate.load(tmp_path, model.benchmark, "table")

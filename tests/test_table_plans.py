@@ -25,14 +25,15 @@ from harness.lines import read_lines
 from harness.space import Space, choice, loguniform, uniform
 from harness.tabulate import RUNS, read_runs
 from harness.types import Benchmark, Fidelity
-from surrogates import declared, fitting, measured, table
+from surrogates import cross_validation, declared, facts, fitting, measured, table
+from surrogates.candidates import CANDIDATES
 from surrogates.table import KEPT_OUT, TableData
 
 PROJECT = Path(__file__).resolve().parents[1]
 SPACE = Space({"lr": loguniform(1e-3, 1), "drop": uniform(0, 1), "batch_size": choice([16, 32, 64])})
 BENCHMARK = toy_benchmark(space=SPACE)
 TWIN = replace(BENCHMARK, name="twin")
-GAUSSIAN_PROCESS = fitting.CANDIDATES["Gaussian process"]
+GAUSSIAN_PROCESS = CANDIDATES["Gaussian process"]
 OTHER = replace(TWIN, name="other")
 
 
@@ -64,10 +65,12 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     monkeypatch.setattr(catalog, "find_benchmark", lambda name: catalog.Entry(known[name], "toy_script", None))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(tables, "SAMPLE", 500)
-    monkeypatch.setattr(fitting, "SAMPLE", 1000)
-    monkeypatch.setattr(fitting, "FOLDS", 2)
-    monkeypatch.setattr(fitting, "_climbed", lambda model, starts: (model.final_loss(starts[0]), starts[0]))
-    monkeypatch.setattr(fitting, "CANDIDATES", {"Gaussian process": fitting.CANDIDATES["five nearest"]})
+    monkeypatch.setattr(facts, "SAMPLE", 1000)
+    monkeypatch.setattr(cross_validation, "FOLDS", 2)
+    monkeypatch.setattr(facts, "_climbed", lambda model, starts: (model.final_loss(starts[0]), starts[0]))
+    monkeypatch.setitem(CANDIDATES, "Gaussian process", CANDIDATES["five nearest"])
+    for name in CANDIDATES.keys() - {"Gaussian process"}:
+        monkeypatch.delitem(CANDIDATES, name)
     for clock in ("process_time", "perf_counter"):
         ticks = iter(np.arange(1.0, 10**6).tolist())
         monkeypatch.setattr(runs, clock, lambda ticks=ticks: next(ticks))
@@ -107,7 +110,7 @@ def test_parts_are_added_and_change_nothing_that_is_there(script: Script, tmp_pa
 
 
 def test_what_is_near_the_best_is_good(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "CANDIDATES", {"Gaussian process": GAUSSIAN_PROCESS})
+    monkeypatch.setitem(CANDIDATES, "Gaussian process", GAUSSIAN_PROCESS)
     made(tmp_path, "iid", 60)
     made(tmp_path, "near_best", 20)
     final = {part: [] for part in ("iid", "near_best")}

@@ -183,11 +183,13 @@ class Maker:
         import numpy as np
 
         from harness.randomness import stream
-        from surrogates import declared, fitting
+        from surrogates import declared
+        from surrogates.candidates import CANDIDATES, mean_of
+        from surrogates.prepared import prepared
 
         data = _rows(self.benchmark, self.folder).learned()
-        learned = fitting.prepared(data, declared.read(self.folder))
-        model = fitting.mean_of(learned, np.arange(len(learned.x)), fitting.CANDIDATES["Gaussian process"])
+        learned = prepared(data, declared.read(self.folder))
+        model = mean_of(learned, np.arange(len(learned.x)), CANDIDATES["Gaussian process"])
         space, luck = self.benchmark.space.opened(), stream("near_best", self.benchmark.name, len(there))
         for config in (*data.configs, *there):
             space.claim(config)

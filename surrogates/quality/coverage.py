@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_of, places_of, unbounded_runs
+from surrogates.candidates import CANDIDATES, mean_of, places_of, unbounded_runs
+from surrogates.cross_validation import HeldOut
 from surrogates.noise import Noise
+from surrogates.prepared import Prepared
 from surrogates.surrogate import Surrogate
 
 BAND = 0.9

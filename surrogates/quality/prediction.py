@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogates.candidates import CANDIDATES
+from surrogates.cross_validation import HeldOut, predicted_by_others
 from surrogates.declared import Declared
-from surrogates.fitting import CANDIDATES, HeldOut, Prepared, mean_over, predicted_by_others
+from surrogates.prepared import Prepared, mean_over
 from surrogates.quality.lines import PREDICTED
 from surrogates.table import IID, TableData
 
