@@ -230,9 +230,10 @@ def _together(summary: Summary) -> bool:
 
 def _what(summary: Summary) -> str:
     suite = summary.suite
+    ends = ", with 95 % intervals for these benchmarks" if summary.table["wanted"].max() > 1 else ""
     return (
         f"Methods over {len(suite.selection.benchmarks)} benchmarks of "
-        f"{text.plural(suite.selection.families, 'family')}, with 95 % intervals for these benchmarks. "
+        f"{text.plural(suite.selection.families, 'family')}{ends}. "
         "Bold: the best rank, and all that it could not be shown to be better than."
     )
 

@@ -103,10 +103,9 @@ def _table(summary: Summary, benchmark: str) -> RichTable:
     words = numbers(summary, benchmark)
     kept = _kept(words.head)
     seeds = summary.table.loc[summary.table["benchmark"] == benchmark, "wanted"].iloc[0]
-    title = Text.assemble(
-        (benchmark, "bold"),
-        (f"   n = {text.plural(int(seeds), 'seed')}, incumbent rule: {summary.rule}, [95 % intervals]", "dim"),
-    )
+    bounds = ", [95 % intervals]" if seeds > 1 else ""
+    about = f"   n = {text.plural(int(seeds), 'seed')}, incumbent rule: {summary.rule}{bounds}"
+    title = Text.assemble((benchmark, "bold"), (about, "dim"))
     table = _empty(title)
     for i in kept:
         head = words.head[i]

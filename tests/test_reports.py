@@ -926,6 +926,12 @@ def test_the_terminal_shows_the_numbers_unbroken() -> None:
         assert all(cell in line for cell in row[:4])
 
 
+@pytest.mark.usefixtures("svg_only")
+@pytest.mark.parametrize(("seeds", "promised"), [(1, False), (2, True)])
+def test_one_seed_promises_no_intervals(tmp_path: Path, seeds: int, promised: bool) -> None:
+    assert ("95 % intervals" in printed(write_page(tmp_path, fake(seeds, SMALL)))) == promised
+
+
 def test_reports_imports_nothing_of_ours_and_matplotlib_only_to_draw() -> None:
     code = (
         "import sys, reports.page, reports.terminal; print([m for m in sys.modules if m.partition('.')[0] in {names}])"
