@@ -143,10 +143,13 @@ def sentences(card: Card) -> list[str]:
         )
     ranking = card["ranking"]
     if ranking is not None:
-        taus = "; ".join(f"{world}: {', '.join(map(_number, found))}" for world, found in ranking["taus"].items())
+        taus = "; ".join(
+            f"{worlds}: {', '.join(map(_number, found))}, on average {_number(ranking['tau'][worlds])}"
+            for worlds, found in ranking["taus"].items()
+        )
         said.append(
-            f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, compared with the raw "
-            f"table at {', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s by tau-b: {taus}."
+            f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, ranked at "
+            f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s; by tau-b, {taus}."
         )
     return said
 

@@ -40,8 +40,8 @@ def card(
 ) -> dict[str, Any]:
     """The card of a surrogate as plain JSON.
 
-    ranking: what comparing methods on the surrogate and on the raw table gave: its `tau` on a table drawn from the
-    surrogate and on any config; None where not done.
+    ranking: what comparing methods on the surrogate and on the raw table gave, of which the first `tau`, on a table
+    drawn from the surrogate, has a threshold; None where not done.
     """
     levels, regressor = data.benchmark.fidelity.levels, held_out.candidate
     predicted = Predicted.of(data, declared, learned, held_out)
@@ -54,7 +54,7 @@ def card(
             final[LEARNING]["r2"],
             final[QUARTER]["spearman"],
             optimum["regret"],
-            *((None, None) if ranking is None else ranking["tau"].values()),
+            None if ranking is None else next(iter(ranking["tau"].values())),
             covered["share"],
             diverged["difference"],
             time["median_error"],

@@ -1,7 +1,8 @@
 """A table as it might have been: every run of a table, drawn from a surrogate.
 
 Methods can be compared on it as on the raw table, with all that a table of single runs does to a comparison: its best
-row is lucky, and no method can come nearer to it than luck.
+row is lucky, and no method can come nearer to it than luck. Which rows were trained with further seeds depends on what
+the first gave, here as there.
 """
 
 from __future__ import annotations
@@ -16,10 +17,22 @@ from surrogates.table import ENDS, TableData
 
 
 def drawn_table(model: Surrogate, data: TableData) -> TableData:
-    """The table with the curves that the surrogate draws for its configs and seeds, where it has a run of them."""
+    """The table with the curves that the surrogate draws for its configs, and as many runs of them.
+
+    The row that is the k-th best of those drawn, by its first seed, has the seeds of the row that is the k-th best of
+    the table: where the best were trained again, so are those that look best here.
+    """
+    measured = data.ends >= 0
+    first: list[int] = measured.argmax(axis=1).tolist()
+    tried = np.array(
+        [model.curve(config, seed + 1).losses[-1][0] for config, seed in zip(data.configs, first, strict=True)]
+    )
+    found = data.final_losses()[np.arange(len(first)), first]
+    runs = np.empty_like(measured)
+    runs[np.argsort(tried, kind="stable")] = measured[np.argsort(found, kind="stable")]
     values, seconds = np.full(data.values.shape, np.nan), np.full(data.seconds.shape, np.nan)
     ends = np.full(data.ends.shape, -1, dtype=data.ends.dtype)
-    for row, seed in np.argwhere(data.ends >= 0).tolist():
+    for row, seed in np.argwhere(runs).tolist():
         curve = model.curve(data.configs[row], seed + 1)
         length = len(curve.nanoseconds)
         seconds[row, seed, :length] = np.array(curve.nanoseconds) / NANOSECONDS

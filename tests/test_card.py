@@ -399,6 +399,14 @@ def test_methods_are_ranked_on_the_table_of_a_folder_too(tmp_path: Path) -> None
     assert held == pytest.approx(data.final_losses().mean(axis=1).min())
 
 
+def test_methods_choose_among_the_same_rows_on_the_table_and_on_the_one_drawn() -> None:
+    """Rows near the best teach the surrogate and no study meets them; with them another world would be drawn."""
+    table, drawn = (cards._model("transformer_wikitext2_small", world) for world in (cards.TABLE, cards.DRAWN))
+    assert drawn.data.configs == table.data.configs and {*drawn.data.parts} == {"iid"}
+    assert drawn.facts()["median"] == pytest.approx(table.facts()["median"], abs=0.02)
+    assert drawn.facts()["optimum"] == pytest.approx(table.facts()["optimum"], abs=0.02)
+
+
 def test_the_published_card_stays_as_it_is() -> None:
     folder = Path(card.__file__).parent / "data" / "transformer_wikitext2_small"
     plain = described("transformer_wikitext2_small")

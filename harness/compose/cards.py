@@ -17,7 +17,10 @@ SEVERAL = ("rs", "asha", "nsga2", "moasha")
 RANKED_SEEDS = 100
 RANKED_BUDGETS = 5
 """Between a tenth of the benchmark's budget and all of it, evenly on a log scale."""
-TABLE, DRAWN, FREE = WORLDS = "table", "a table drawn from the surrogate", "surrogate"
+TABLE, DRAWN, FREE = WORLDS = "the table", "a table drawn from the surrogate", "any config"
+COMPARED = {f"{other} against {one}": (one, other) for one, other in ((TABLE, DRAWN), (TABLE, FREE), (DRAWN, FREE))}
+"""The first tells of the surrogate. The others tell, besides, what choosing among few rows does to methods: the last
+knows nothing of what was measured."""
 EQUAL = 0.02
 """Methods whose mean regrets differ by less of the gap from median to best are practically equal."""
 
@@ -90,8 +93,8 @@ def verdict(name: str) -> str | None:
 def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
     """Whether methods rank on the surrogate as on the raw table: Kendall's tau-b, means over some budgets.
 
-    Twice: on a table of the same configs and seeds whose curves are drawn from the surrogate, where nothing differs but
-    the curves, and on the surrogate as it is used, free to propose any config. The same methods with the same seeds in
+    On a table of the same configs whose curves are drawn from the surrogate, where nothing differs but the curves, and
+    on the surrogate as it is used, free to propose any config; see `COMPARED`. The same methods with the same seeds in
     each world; their mean regret is that of the trial held at the time, by the mean over its config's seeds. Methods
     nearer than `EQUAL`, or than the noise, are ties in their world.
     """
@@ -113,10 +116,10 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
         means = (held.mean(axis=1) - best) / (median - best)
         equal = max(EQUAL, noise / (median - best))
         regrets[world], ordered[world] = means.tolist(), orders(means.T, equal)
-    agreed = {world: tau_b(ordered[TABLE], ordered[world]).tolist() for world in (DRAWN, FREE)}
-    taus = {world: [None if np.isnan(tau) else tau for tau in found] for world, found in agreed.items()}
+    agreed = {name: tau_b(ordered[one], ordered[other]).tolist() for name, (one, other) in COMPARED.items()}
+    taus = {name: [None if np.isnan(tau) else tau for tau in found] for name, found in agreed.items()}
     return {
-        "tau": {world: _mean([tau for tau in found if tau is not None]) for world, found in taus.items()},
+        "tau": {name: _mean([tau for tau in found if tau is not None]) for name, found in taus.items()},
         "taus": taus,
         "budgets": budgets.tolist(),
         "seeds": seeds,
@@ -144,7 +147,7 @@ def _model(name: str, world: str) -> Any:
     from surrogates.table import Table, load_data
 
     data = load_data(_folder(name))
-    drawn = drawn_table(cast(Any, model_of(name, "surrogate")), data)
+    drawn = drawn_table(cast(Any, model_of(name, "surrogate")), data.looked_up())
     return Table(drawn).under(replace(data.benchmark, table_miss="restrict"))
 
 
