@@ -38,8 +38,12 @@ LEFT_OUT = (
     "reports",
 )
 """What has no room here; it stands in the other forms."""
-INSTEAD = {"hypervolume [95 %]": "regret [95 %]", f"{HYPERVOLUME} [95 %]": f"{FINAL} [95 %]"}
-"""What has no room either, by what stands in its place where there are several objectives."""
+INSTEAD = {
+    "hypervolume [95 %]": "regret [95 %]",
+    f"{HYPERVOLUME} [95 %]": f"{FINAL} [95 %]",
+    "outside": "time",
+}
+"""What has no room either, by what stands in its place where there are several objectives, or a surrogate answers."""
 MOST = 4
 """Benchmarks of which each has a table and statements of its own."""
 
