@@ -173,7 +173,7 @@ def validation_test(summary: Summary, benchmark: str, *, name: str) -> dict[str,
     ]
     reached = np.concatenate([finite["final_test"], finite["final_test"] - finite["overtuned"].fillna(0)])
     metric = facts.get("metric", "loss")
-    names, axes = ("best of the table", "best of the table on test"), ("x", "y")
+    names, axes = ("best known", "best known on test"), ("x", "y")
     return {
         "name": name,
         "kind": "points",
@@ -269,13 +269,13 @@ def _span(values: Floats, best: float | None) -> list[float]:
 
 
 def _references(summary: Summary, benchmark: str) -> list[dict[str, Any]]:
-    """What is known without any study: the law of random search, the best of the table, the noise above it."""
+    """What is known without any study: the law of random search, the best known, the noise above it."""
     facts, drawn = summary.facts[benchmark], []
     law, ruler = curves.random_search_law(summary, benchmark), scale(summary.facts[benchmark])
     if len(law):
         drawn.append({"name": "random search (exact law)", "kind": "law", "columns": columns(law)})
     if facts.get("optimum") is not None:
-        drawn.append({"name": "best of the table", "kind": "line", "axis": "y", "value": facts["optimum"]})
+        drawn.append({"name": "best known", "kind": "line", "axis": "y", "value": facts["optimum"]})
     if ruler is not None and facts.get("noise"):
         ends = [ruler.optimum, ruler.optimum + ruler.floor * ruler.span]
         drawn.append({"name": "noise of the final loss", "kind": "strip", "ends": ends})

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-FORM = 7
+FORM = 8
 """Counts the forms of the report; one of another form is not up to date."""
 
 LONGEST = 60

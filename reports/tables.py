@@ -19,9 +19,9 @@ ROUNDING = 1e-9
 """So little below the optimum, as a share of its size, is not below it."""
 HOW_TO_READ = (
     "Loss: the incumbent's observed loss at the budget; its mean over seeds is taken on logs of the regret (of the "
-    "loss where the best of the table is not known) and transformed back, with a 95 % t interval. "
-    "Regret: 0 is the best final loss of the table, 1 the median random config, clipped at 1 above and below at the "
-    "noise of the final loss; geometric mean. "
+    "loss where no best is known) and transformed back, with a 95 % t interval. "
+    "Regret: 0 is the best final loss that the benchmark has, 1 the median random config, clipped at 1 above and below "
+    "at the noise of the final loss; geometric mean. "
     "Inference regret: that of the selected config, looked up at full resource without the luck of a seed, which no "
     "user sees; on the validation metric, and on the test metric. Over benchmarks it is on test where there is a test "
     "metric, and where a config that was held could not be looked up there is no number. "

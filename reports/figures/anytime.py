@@ -1,6 +1,6 @@
 """The best loss so far against time, for each method: mean over seeds with its pointwise 95 % t interval on logs (drawn
 from three seeds on). A curve is dotted until every seed has an incumbent; seeds without one, and failed studies, count
-as the median random config, and above that the axis ends. The grey line is the best final loss of the table, the
+as the median random config, and above that the axis ends. The grey line is the best final loss that is known, the
 strip above it the noise between seeds; the dashed line is what random search without repeats has on average if all
 trainings take the same time: exact.
 """
@@ -67,7 +67,7 @@ def _references(
         drawn.append(Line2D([], [], **dashes, label="random search (exact law)"))
     if optimum is not None:
         axes.axhline(optimum, color=style.FAINT, linewidth=1.2, zorder=1)
-        drawn.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="best of the table"))
+        drawn.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="best known"))
     if optimum is not None and noise is not None:
         strip: dict[str, Any] = {"color": style.FAINT, "alpha": 0.3, "zorder": 0.5}
         axes.axhspan(optimum, optimum + noise, linewidth=0, **strip)
