@@ -27,9 +27,9 @@ STARTS, CLIMB = 8, 300
 def facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     """Facts of the surrogate without the luck of seeds, from many random configs and a climb from the best of them.
 
-    The optimum is the best that a method may find, configs' own luck included. The config that is promised to be best
-    in truth is that of the mean alone: the luck is of this world only. Both are sought where measurements speak:
-    beyond, a surrogate promises what nobody has seen.
+    The optimum is the best that a method may find, with what the mean misses. The config that is promised to be best in
+    truth is that of the mean alone: what is missed is drawn, for this world only. Both are sought where measurements
+    speak: beyond, a surrogate promises what nobody has seen.
     """
     model = Surrogate(data.benchmark, fitted, "")
     width = fitted.misses.residuals.shape[1]
@@ -40,7 +40,7 @@ def facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     order = np.argsort(losses, kind="stable")
     starts = _starts(model, configs, losses)
     promised, config = _climbed(mean, _starts(mean, configs, mean.final_losses(configs)))
-    facts: dict[str, Any] = {
+    known: dict[str, Any] = {
         "configs": len(data.configs),
         "optimum": _climbed(model, starts)[0],
         "optimum_config": dict(config),
@@ -52,7 +52,7 @@ def facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
         "made": dict(data.made) | {"surrogate": dict(fitted.made)},
     }
     judged = data.benchmark.judged_by_test()
-    return facts if judged is None else facts | {"test": _of_test(data, model.under(judged), configs, starts)}
+    return known if judged is None else known | {"test": _of_test(data, model.under(judged), configs, starts)}
 
 
 def _starts(model: Surrogate, configs: Sequence[Config], losses: Array) -> list[Config]:

@@ -34,10 +34,10 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
     learned = prepared(data, declared)
     held_out = cross_validated(learned)
     mean = mean_of(learned, np.arange(len(learned.x)), CANDIDATES[held_out.candidate])
-    noise = Noise.of(places_of(learned, mean, learned.x), unbounded_runs(learned, mean.scale))
-    best = _best([runs[:, -len(learned.modelled) :] for runs in unbounded_runs(learned, mean.scale)])
+    runs = unbounded_runs(learned, mean.scale)
+    noise = Noise.of(places_of(learned, mean, learned.x), runs)
     failed, replicate = np.nonzero(learned.diverged)
-    runs = learned.rows[failed], replicate
+    at = learned.rows[failed], replicate
     fitted = Fitted(
         metrics=learned.metrics,
         modelled=learned.modelled,
@@ -50,8 +50,8 @@ def fit(data: TableData, declared: Declared) -> tuple[Fitted, Prepared, HeldOut]
         mean=mean,
         misses=_misses(learned, held_out, mean.scale, noise),
         noise=noise,
-        best=best,
-        failures=Failures(learned.x[failed], data.values[runs], data.lengths()[runs], data.ends[runs]),
+        best=_best([curves[:, -len(learned.modelled) :] for curves in runs]),
+        failures=Failures(learned.x[failed], data.values[at], data.lengths()[at], data.ends[at]),
         support=learned.x,
         reach=_reach(learned.x),
         facts={},
