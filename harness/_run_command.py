@@ -13,6 +13,9 @@ import typer
 from harness.compose import declarations, scripts, trainings
 
 SOME_FAILED, INTERRUPTED = 3, 130
+MORE_IS_BETTER = r"(^|[_-])(acc|accuracy|auc|auroc|f1|r2|bleu|score|reward|precision|recall)([_-]|$)"
+WORTH_SAVING = 0.25
+"""Of the workers' time, spent on starting processes."""
 
 
 def run(
@@ -47,11 +50,11 @@ def run(
         options["patience"] = declarations.seconds_of(patience)
     known = declarations.known_beforehand(prior or (), history)
     if space is None:
-        _check_benchmark(what, [retrain, seed_arg, max_arg, maximum, metric, maximize], (values, resource))
+        _check_benchmark(what, [seed_arg, max_arg, maximum, metric, maximize], (values, resource))
         seconds = declarations.seconds_of(budget) if budget else None
         given = {"workers": workers, "budget": seconds, "delays": {"warm": True} if warm else None}
         given = {field: value for field, value in given.items() if value is not None} | known
-        script, study = None, declarations.single_study(what, method, seed, given, real=True)
+        script = scripts.of_benchmark(declarations.single_study(what, method, seed, given, real=True), options)
     else:
         _check_script(what, {"--metric": metric, "--max": maximum, "--budget": budget}, values, history)
         script = scripts.declare(
@@ -72,18 +75,24 @@ def run(
             options=options,
             priors=known.get("prior", {}),
         )
-        study = script.study
+    study = script.study
+    objective = study.benchmark.objectives[0]
+    if not objective.maximize and re.search(MORE_IS_BETTER, objective.metric, re.IGNORECASE):
+        typer.echo(f"{objective.metric} is minimised: if more of it is better, say --maximize", err=True)
     folder = out or Path("results") / re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
     hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
     with watching(study.benchmark, f"{study.arm} on {study.benchmark.name}", hours) as view:
-        if script is not None:
-            log, record = scripts.run(script, folder, view.show, follow_journal=follow_journal)
-        else:
-            log, record = trainings.run_real(study, folder, view.show, follow_journal=follow_journal, options=options)
+        log, record = scripts.run(script, folder, view, follow_journal=follow_journal)
     view.end(log)
     _show_failures(record.failures)
     _show_warnings(trainings.warnings_in(folder))
-    if script is not None and not log.error:
+    seconds, share = scripts.start_up(script, log)
+    if share > WORTH_SAVING:
+        typer.echo(
+            f"to start a process took {seconds:.1f} s, {share:.0%} of the workers' time in all: --warm keeps processes "
+            "and what they have imported"
+        )
+    if not log.error:
         _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
     typer.echo(f"study, outputs and checkpoints: {folder}")
     if log.why == "interrupted":
@@ -103,6 +112,8 @@ def _check_benchmark(what: str, of_scripts: Sequence[Any], with_defaults: tuple[
 
 def _check_script(what: str, needed: dict[str, Any], values: str, history: str) -> None:
     """Refuse a call on a script that says too little, or what scripts do not have."""
+    if not Path(what).is_file():
+        raise FileNotFoundError(f"no training script at {what}")
     if lacking := [name for name, value in needed.items() if value is None]:
         raise ValueError(f"to tune {what}, also say {', '.join(lacking)}")
     if history:
@@ -115,28 +126,33 @@ SHOWN_REASONS = 5
 
 
 def _show_failures(failures: Sequence[str]) -> None:
-    """The reasons why trials failed, with the last lines that they printed; what is the same is said once."""
-    reasons: dict[str, list[int]] = {}
-    for failure in failures:
-        trial, reason = json.loads(failure)
-        reasons.setdefault(reason, []).append(trial)
-    for reason, trials in list(reasons.items())[:SHOWN_REASONS]:
-        typer.echo(f"{_named(trials)} failed: {reason}", err=True)
-    if len(reasons) > SHOWN_REASONS:
-        typer.echo(f"and {len(reasons) - SHOWN_REASONS} other reasons, in the folder of the study", err=True)
+    """The reasons why trials failed, with their last lines; what differs in its numbers only is said once."""
+    from harness.terminal import kind_of
+
+    kinds: dict[str, dict[int, str]] = {}
+    for trial, reason in map(json.loads, failures):
+        kinds.setdefault(kind_of(reason), {})[trial] = reason
+    for of_kind in list(kinds.values())[:SHOWN_REASONS]:
+        alike = "" if len(set(of_kind.values())) == 1 else " alike, the first"
+        typer.echo(f"{_named(list(of_kind))} failed{alike}: {next(iter(of_kind.values()))}", err=True)
+    if len(kinds) > SHOWN_REASONS:
+        typer.echo(f"and {len(kinds) - SHOWN_REASONS} other reasons, in the folder of the study", err=True)
 
 
 def _show_warnings(warnings: Mapping[int, Sequence[str]]) -> None:
     """What went wrong with trials that did not fail for it: what differs in its numbers only is said once."""
+    from harness.terminal import kind_of
+
     kinds: dict[str, dict[int, str]] = {}
     for trial, texts in warnings.items():
         for text in texts:
-            kinds.setdefault(re.sub(r"\d+", "", text.splitlines()[0]), {}).setdefault(trial, text)
+            kinds.setdefault(kind_of(text.splitlines()[0]), {}).setdefault(trial, text)
     for of_kind in list(kinds.values())[:SHOWN_REASONS]:
-        first, text = next(iter(of_kind.items()))
+        text = next(iter(of_kind.values()))
         said, *printed = filter(str.strip, text.splitlines())
         last_words = f"; its last words: {printed[-1]}" if printed else ""
-        typer.echo(f"warning: {_named(list(of_kind))} (trial {first}: {said}{last_words})", err=True)
+        of = _named(list(of_kind)) if len(of_kind) == 1 else f"{_named(list(of_kind))}, the first"
+        typer.echo(f"warning: {of}: {said}{last_words}", err=True)
     if len(kinds) > SHOWN_REASONS:
         typer.echo(f"and {len(kinds) - SHOWN_REASONS} other warnings, in the journal of the study", err=True)
 
@@ -166,7 +182,7 @@ def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain:
     winner = best[0]
     if retrain:
         first = script.study.seed + 1
-        if not script.seed_arg:
+        if not script.takes_seed:
             typer.echo("the script is not told its seed (--seed-arg): it draws its own luck each time")
         repeated = scripts.retrain(script, best[:retrain], range(first, first + seeds), folder / "again", typer.echo)
         for again in repeated:

@@ -31,6 +31,16 @@ class Command:
         if not self.prefix or shutil.which(self.prefix[0]) is None:
             raise ValueError(f"there is no program to call in {list(self.prefix)}; give a program and its arguments")
 
+    @property
+    def can_stay(self) -> bool:
+        """Whether its process can be kept from trial to trial: that of a Python script can."""
+        return self.prefix[0] == sys.executable
+
+    def check_can_stay(self) -> None:
+        """ValueError where its process cannot be kept."""
+        if not self.can_stay:
+            raise ValueError(f"only a Python script can stay in its process, this is {self.prefix[0]}: leave it cold")
+
     def arguments(self, config: Config, constants: Mapping[str, Value], until: int) -> list[str]:
         """The whole call, for one job."""
         named = {**constants, **config} | ({self.max_arg: until} if self.max_arg else {})

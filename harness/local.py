@@ -37,6 +37,8 @@ WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 FEW_MILLISECONDS = 10_000_000
 LONGEST_WAIT = 60 * NANOSECONDS
+FIRST_FAILURES = 10
+"""So many trials, at least two a worker, may fail before anything was reported; then the script cannot be right."""
 REASON_LIMIT = 500
 
 
@@ -118,10 +120,8 @@ class Local:
         self._grace = grace
         self._patience = None if patience is None else round(patience * NANOSECONDS)
         self._warm = benchmark.delays.warm
-        if self._warm and command.prefix[0] != sys.executable:
-            raise ValueError(
-                f"only a Python script can stay in its process, this is {command.prefix[0]}: leave it cold"
-            )
+        if self._warm:
+            command.check_can_stay()
         self._resting: dict[int, TrialProcess] = {}
         """Warm processes that wait for a job, by worker."""
         self._levels = benchmark.fidelity.levels
@@ -134,6 +134,9 @@ class Local:
         self._reached: dict[int, int] = dict(standing.reached) if standing else {}
         self._processes: Counter[int] = Counter()
         self._crashes: Counter[int] = Counter()
+        self._silent: int | None = None if any(self._reached.values()) else 0
+        """How many trials failed here so far; None as soon as one has reported."""
+        self._patient_for = max(FIRST_FAILURES, 2 * workers)
         self._perhaps_ahead: set[int] = set()
         """Paused trials whose checkpoint may be ahead of what the loop has heard: the study was interrupted."""
         self._study = uuid.uuid4().hex
@@ -191,8 +194,16 @@ class Local:
         return len(self._free)
 
     def start(self, job: Job) -> tuple[int, int]:
-        """Start a process on the idle worker with the lowest number; gives the time and that number."""
+        """Start a process on the idle worker with the lowest number; gives the time and that number.
+
+        ValueError where nothing that was started has come to a report, so that nothing will.
+        """
         self._settle()
+        if self._silent is not None and self._silent >= self._patient_for:
+            raise ValueError(
+                f"{self._silent} trials failed, and none has reported anything: mend the script, or how it is called; "
+                "the same command then goes on"
+            )
         checkpoints = self._checkpoints(job.trial)
         if not checkpoints.exists():
             checkpoints.mkdir(parents=True)
@@ -382,8 +393,11 @@ class Local:
     def _crashed(self, run: _Run) -> _Heard | None:
         """What became of a process that left unasked: a failure, or nothing where it is started again."""
         trial, job = run.job.trial, run.job
-        stands = f"at {self._benchmark.fidelity.unit} {self._reached.get(trial, 0)} of {job.until}"
-        reason = f"left {stands}: {run.process.how_it_ended()}"
+        known = self._reached.get(trial, 0)
+        stands = (
+            f"left at {self._benchmark.fidelity.unit} {known} of {job.until}" if known else "ended without a report"
+        )
+        reason = f"{stands}: {run.process.how_it_ended()}"
         if run.ahead:
             self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
             shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
@@ -429,9 +443,11 @@ class Local:
             if level < until:
                 return None
         elif level <= known:
-            if first:
+            if first and benchmark.resumable:
                 unit = benchmark.fidelity.unit
-                self._warn(trial, f"it went on at {unit} {level}, though it stood at {unit} {known}")
+                self._warn(
+                    trial, f"trained {unit} {level} again, having stood at {unit} {known}: no checkpoint to go on"
+                )
             return None
         losses = benchmark.losses(metrics)
         if not all(map(math.isfinite, losses)):
@@ -472,6 +488,10 @@ class Local:
         cost, run.told = (now - run.told) / NANOSECONDS, now
         trial = run.job.trial
         self._reached[trial] = heard.resource
+        if heard.metrics:
+            self._silent = None
+        elif self._silent is not None:
+            self._silent += 1
         if heard.status is Status.RUNNING:
             self._current = run
         else:

@@ -132,7 +132,10 @@ def add_to_argparse(parser: argparse.ArgumentParser, space: Any) -> None:
 
 
 def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> None:
-    """Write a checkpoint whole or not at all, keeping the `keep` newest; the state as PyTorch saves it."""
+    """Write a checkpoint whole or not at all, keeping the `keep` newest; the state as PyTorch saves it.
+
+    TypeError for what could not be loaded again without running code that a file holds: arrays of NumPy, fitted models.
+    """
     import torch
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -143,6 +146,8 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
     temporary = path.with_suffix(f".tmp-{os.getpid()}")
     with open(temporary, "w+b") as file:
         torch.save(state, file)
+        file.flush()
+        _check_loadable(temporary, state)
         file.seek(0)
         file.write(SEAL + hashlib.file_digest(file, "sha256").hexdigest().encode("ascii"))
         file.flush()
@@ -151,6 +156,34 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
     sync(directory)
     for number in numbers[keep - 1 :]:
         (directory / CHECKPOINT_NAME.format(number=number)).unlink(missing_ok=True)
+
+
+def _check_loadable(path: Path, state: dict[str, Any]) -> None:
+    """Refuse a checkpoint that could not be loaded, with the entries that are to blame; its tensors are not read."""
+    import io
+    import pickle
+
+    import torch
+
+    try:
+        torch.load(path, weights_only=True, mmap=True)
+        return
+    except pickle.UnpicklingError:
+        path.unlink()
+    refused: list[str] = []
+    for name, value in state.items():
+        buffer = io.BytesIO()
+        torch.save(value, buffer)
+        buffer.seek(0)
+        try:
+            torch.load(buffer, weights_only=True)
+        except pickle.UnpicklingError:
+            refused.append(f"{name!r} ({type(value).__module__}.{type(value).__qualname__})")
+    named = ", ".join(refused) or "such keys"
+    raise TypeError(
+        f"a checkpoint holds tensors, numbers, texts, lists and dictionaries of these, not {named}: turn arrays into "
+        "tensors (torch.as_tensor), NumPy's numbers into Python's (float)"
+    )
 
 
 def load_checkpoint(directory: Path) -> dict[str, Any] | None:

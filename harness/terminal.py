@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -75,9 +76,29 @@ class Unfolding:
         self._came: Counter[int] = Counter()
         self._best_at: dict[int, tuple[float, int]] = {}
         self._jobs: Counter[int] = Counter()
+        self._to_come = 0
+        """How many events come from a journal still."""
+        self._reasons: set[str] = set()
+
+    def takes_up(self, events: int, seconds: float, over: bool) -> None:
+        """Say that a journal's events come first."""
+        self._to_come = 0 if over else events
+        self._say(_taken_up(events, seconds, over))
+
+    def failed(self, trial: int, reason: str) -> None:
+        """Print why a trial has failed, unless another failed so before."""
+        if (kind := kind_of(reason)) not in self._reasons:
+            self._reasons.add(kind)
+            self._say(f"trial {trial} failed: {reason}")
 
     def show(self, event: Started | Event | Ended) -> None:
         """Print what an event means; a report is printed only where it is the best so far."""
+        self._tell(event)
+        if self._to_come == 1:
+            self._say("here the journal ends, and the study goes on")
+        self._to_come -= self._to_come > 0
+
+    def _tell(self, event: Started | Event | Ended) -> None:
         if self._speed is not None:
             ahead = event.time / NANOSECONDS / self._speed - (time.monotonic() - self._began)
             time.sleep(max(ahead, 0.0))
@@ -108,9 +129,11 @@ class Unfolding:
                 self._line(event.time, event.worker, report.trial, best, "*")
 
     def _line(self, nanoseconds: int, worker: int, trial: int, text: str, mark: str = " ") -> None:
-        if self._quiet:
-            return
-        self._console.print(f"{nanoseconds / NANOSECONDS:10.2f} s  worker {worker:<2} trial {trial:<4}{mark} {text}")
+        self._say(f"{nanoseconds / NANOSECONDS:10.2f} s  worker {worker:<2} trial {trial:<4}{mark} {text}")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(text)
 
     def rungs(self) -> list[tuple[int, int, float, int]]:
         """Of each level where jobs ended: the level, how many did, the best loss there, and of which trial."""
@@ -120,7 +143,8 @@ class Unfolding:
         """Print where jobs ended, and why the study did."""
         self._console.print(f"\n{self._unit:>8}  jobs ended  {f'best {self._metric}':>9}  of trial")
         for level, came, loss, trial in self.rungs():
-            self._console.print(f"{level:>8}  {came:>10}  {self._sign * loss:>{len(self._metric) + 5}.5g}  {trial:>8}")
+            best, of = (f"{self._sign * loss:.5g}", str(trial)) if trial >= 0 else ("-", "-")
+            self._console.print(f"{level:>8}  {came:>10}  {best:>{len(self._metric) + 5}}  {of:>8}")
         resumed = sum(jobs > 1 for jobs in self._jobs.values())
         seconds = log.time / NANOSECONDS
         self._console.print(
@@ -161,6 +185,15 @@ class LiveStudy:
         self._configs: dict[int, Mapping[str, object]] = {}
         self._ended: Counter[Reason] = Counter()
         self._spent = 0.0
+        self._taken_up = self._failure = ""
+
+    def takes_up(self, events: int, seconds: float, over: bool) -> None:
+        """Say that a journal's events came first."""
+        self._taken_up = _taken_up(events, seconds, over)
+
+    def failed(self, trial: int, reason: str) -> None:
+        """Show why the last trial failed that did."""
+        self._failure = f"trial {trial} failed: {reason}"
 
     def show(self, event: Started | Event | Ended) -> None:
         """Take note of an event."""
@@ -201,8 +234,11 @@ class LiveStudy:
         )
         rungs = Table(unit, "jobs ended", self._metric, "trial", box=None, pad_edge=False, header_style="dim")
         for level, came, loss, trial in self._plain.rungs():
-            rungs.add_row(str(level), str(came), f"{self._sign * loss:.5g}", str(trial))
-        return Group(Text(head, style="bold"), self._workers(now), rungs, Text(self._said_of_best()))
+            rungs.add_row(
+                str(level), str(came), *((f"{self._sign * loss:.5g}", str(trial)) if trial >= 0 else ("-", "-"))
+            )
+        said = [Text(line) for line in (self._said_of_best(), self._taken_up, self._failure) if line]
+        return Group(Text(head, style="bold"), self._workers(now), rungs, *said)
 
     def _workers(self, now: float) -> Table:
         table = Table("worker", "trial", "until", "stands at", self._metric, "for", box=None, pad_edge=False)
@@ -253,6 +289,19 @@ def shares(importances: Mapping[str, float], unit: str, level: int) -> Sequence[
         return ["importances: too few trials to tell"]
     said = ", ".join(f"{name} {share:.0%}" for name, share in importances.items())
     return [f"share of the variance at {unit} {level}, interactions included: {said}"]
+
+
+def kind_of(text: str) -> str:
+    """A text without its numbers: of two that differ in these alone one tells enough."""
+    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "", text)
+
+
+def _taken_up(events: int, seconds: float, over: bool) -> str:
+    if over:
+        return "this study is over: here is what its journal says"
+    return (
+        f"this study was interrupted {seconds:.1f} s after its beginning: first what its journal says, {events} events"
+    )
 
 
 def _duration(seconds: float) -> str:

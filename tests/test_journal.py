@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
@@ -22,7 +23,8 @@ from typer.testing import CliRunner
 from harness.__main__ import app
 from harness.command import Command
 from harness.compose import trainings
-from harness.compose.replays import Trained, Training, replay_journal, what_if
+from harness.compose.recorded import Neighbours, Trained, Training
+from harness.compose.replays import replay_journal, what_if
 from harness.compose.studies import prepared
 from harness.compose.trainings import JOURNAL
 from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read, warnings
@@ -332,12 +334,12 @@ def test_a_changed_line_is_refused(tmp_path: Path) -> None:
 # -- what if --------------------------------------------------------------------------------------------------------
 
 
-def journal_with_a_table(folder: Path, method: str = "asha", warm: bool = False) -> Path:
+def journal_with_a_table(folder: Path, method: str = "asha", warm: bool = False, source: str = "toy") -> Path:
     """A study of the toy table as if it were real, and that table beside it, which has another start-up and no end."""
     save(TABLE.data, folder / "toy")
     benchmark = replace(BENCHMARK, delays=replace(DELAYS, start_up=1.0, leave=0.0, warm=warm))
     real = Simulated(TABLE, BENCHMARK.workers, 0, replace(DELAYS, warm=warm))
-    with Journal(folder / "journal", study(method, str(folder / "toy"), benchmark).spec()) as journal:
+    with Journal(folder / "journal", study(method, str(folder / source), benchmark).spec()) as journal:
         journal.seal(run(benchmark, scheduler(method), real, BUDGET, watch=journal.watch))
     return folder / "journal"
 
@@ -406,10 +408,77 @@ def test_the_command_says_what_a_what_if_rests_on(tmp_path: Path) -> None:
     assert (same.exit_code, "events are those of the real study" in same.output) == (0, True)
 
 
-def test_a_what_if_needs_something_that_answers(tmp_path: Path) -> None:
-    journaled(tmp_path / "journal", "asha")
-    with pytest.raises(ValueError, match="'toy' has neither a table nor a surrogate"):
+def test_where_there_is_no_table_the_trainings_of_the_journal_answer_for_each_other(tmp_path: Path) -> None:
+    path = journal_with_a_table(tmp_path, source="somebody's.py")
+    real, as_it_was = read(path)[1], what_if(path, lambda _: lambda _: None)
+    # What the end of the study cut may come to its next report now: that takes as long as its neighbour's did.
+    whole = [event for event in real.events if not (isinstance(event, Ended) and event.reason is Reason.CUT)]
+    assert same_events(Log(as_it_was.log.events[: len(whole)]), Log(whole))
+    assert as_it_was.reports - as_it_was.trained <= BENCHMARK.workers
+    imagined = what_if(path, lambda _: lambda _: None, method="rs", workers=3)
+    assert 0 < imagined.trained < imagined.reports
+    assert re.search(
+        r"the other \d+ on the nearest trainings of the journal itself \(with each left out in turn, the others rank "
+        r"the \d+ that came to epoch \d with a correlation of -?\d\.\d\d to what they reached\)$",
+        imagined.said,
+    )
+
+
+def test_a_journal_that_says_nothing_answers_nothing(tmp_path: Path) -> None:
+    failed = Event(9, 0, Report(0, 0, (float("inf"),), {}, 9e-9, Status.FAILED), {})
+    with Journal(tmp_path / "journal", study("rs").spec()) as journal:
+        for event in (Started(0, 0, Job(0, TABLE.data.configs[0], 9)), failed, Ended(9, 0, 0, Reason.FAILED)):
+            journal.watch(event, "no luck")
+    with pytest.raises(ValueError, match="none of its trials reported anything"):
         what_if(tmp_path / "journal", lambda _: lambda _: None, workers=8)
+
+
+LINE = Benchmark(
+    "line", Space({"x": uniform(0.0, 1.0)}), (Objective("loss"),), Fidelity("epoch", (1, 3, 9)), budget=9.0, workers=1
+)
+
+
+def on_the_line(x: float, *losses: float, diverged: int = -1) -> Training:
+    """Trained with a loss at each level, each of which took 1 + x seconds."""
+    took = round((1 + x) * NANOSECONDS)
+    return Training({"x": x}, {i: (took, {"loss": loss}) for i, loss in enumerate(losses)}, diverged)
+
+
+def test_neighbours_begin_as_the_nearest_and_go_on_as_the_nearest_that_went_on() -> None:
+    model = Neighbours(LINE, [on_the_line(0.0, 3.0, 2.0, 1.0), on_the_line(0.75, 10.0), on_the_line(1.0, 8.0, 7.5)])
+    assert model.curve({"x": 0.125}, 0).losses == ((3.0,), (2.0,), (1.0,))
+    between = model.curve({"x": 0.625}, 0)
+    assert (between.losses, between.end) == (((10.0,), (9.5,), (8.5,)), End.COMPLETE)
+    assert [time / NANOSECONDS for time in between.nanoseconds] == [1.75, 3.75, 4.75]
+    failed = Neighbours(LINE, [on_the_line(0.0, 3.0, 2.0, 1.0), on_the_line(1.0, 8.0, math.inf, diverged=1)])
+    curve = failed.curve({"x": 0.875}, 0)
+    assert (curve.losses, curve.end) == (((8.0,), (math.inf,)), End.DIVERGED)
+    assert failed.curve({"x": 0.25}, 0).end is End.COMPLETE
+
+
+def test_neighbours_of_a_fidelity_that_begins_anew_say_what_each_level_gave() -> None:
+    anew = replace(LINE, fidelity=Fidelity("width", (1, 3, 9), continues=False))
+    model = Neighbours(anew, [on_the_line(0.0, 3.0, 2.0, 1.0), on_the_line(1.0, 9.0)])
+    curve = model.curve({"x": 0.75}, 0)
+    assert curve.losses == ((9.0,), (2.0,), (1.0,))
+    assert [time / NANOSECONDS for time in curve.nanoseconds] == [2.0, 1.0, 1.0]
+
+
+def test_neighbours_say_how_well_they_rank() -> None:
+    xs = [i / 20 for i in range(20)]
+    rising = Neighbours(LINE, [on_the_line(x, *([x] * (3 if x < 0.3 else 2))) for x in xs])
+    assert re.search(r"rank the 20 that came to epoch 3 with a correlation of (0\.9\d|1\.00) to", rising.ranked())
+    luck = random.Random(1)
+    lucky = Neighbours(LINE, [on_the_line(x, luck.random(), luck.random(), luck.random()) for x in xs])
+    (told,) = re.findall(r"rank the 20 that came to epoch 9 with a correlation of (-?\d\.\d+)", lucky.ranked())
+    assert abs(float(told)) < 0.5
+    assert Neighbours(LINE, [on_the_line(0.0, 3.0, 2.0, 1.0)]).ranked() == "too few to say how well they do"
+
+
+def test_neighbours_need_one_that_came_to_the_end() -> None:
+    for measured in ([on_the_line(0.5, 3.0, 2.0)], [on_the_line(0.5, 3.0, 2.0, math.inf, diverged=2)]):
+        with pytest.raises(ValueError, match=r"no training of the journal came to epoch 9, .* 'line' has neither"):
+            Neighbours(LINE, measured)
 
 
 def test_what_was_trained_comes_first_and_the_rest_is_moved_and_paced() -> None:

@@ -18,6 +18,7 @@ from selectors import DefaultSelector
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -302,7 +303,7 @@ def test_without_a_checkpoint_known_levels_are_swallowed(tmp_path: Path) -> None
         heard = events(executor)
         assert said(heard) == [(4, Status.RUNNING), (5, Status.REACHED)]
         assert heard[0].report.cost > 4 * 0.02
-        assert executor.warnings == {0: ["it went on at epoch 1, though it stood at epoch 3"]}
+        assert executor.warnings == {0: ["trained epoch 1 again, having stood at epoch 3: no checkpoint to go on"]}
 
 
 def test_a_stopped_trial_is_gone_with_its_checkpoint(tmp_path: Path) -> None:
@@ -425,6 +426,29 @@ FAILURES = {
     "endless": (1, "protocol: a report is longer than 64 KiB"),
     "flood": (1, "protocol:"),
 }
+
+
+def test_where_nothing_has_ever_come_to_a_report_no_more_is_started(tmp_path: Path) -> None:
+    """What diverges has reported, too; and who goes on with a study begins to count anew."""
+    code = (
+        f"{RAW}import sys\nx = float(sys.argv[1].removeprefix('--x='))\n"
+        """said = b'{"epoch": 1, "loss": "nan"}\\n' if x < 1 else b'{"epoch": 1, "loss": 1}\\n'\n"""
+        "if x:\n    os.write(write, said)\n    os.read(read, 9)\n"
+    )
+    command = Command((sys.executable, "-c", code))
+
+    def trained(place: str, *xs: float, standing: Standing | None = None) -> str:
+        executor = Local(toy_benchmark(), command, 1, tmp_path / place, standing=standing)
+        log = run(toy_benchmark(), Given([Job(n, {"x": x}, 1) for n, x in enumerate(xs)]), executor, MINUTE)
+        assert len(executor.failures) - len(standing.failures if standing else ()) == min(sum(x < 1 for x in xs), 12)
+        return log.error
+
+    silent = [0.0] * 10
+    assert trained("diverges", 0.5, *silent, 0.0) == trained("reports", 1.0, *silent, 0.0, 0.0) == ""
+    assert "10 trials failed, and none has reported anything: mend the script" in trained("silent", *silent, 1.0)
+    standing = Standing(reached=dict.fromkeys(range(20, 30), 0), failures=dict.fromkeys(range(20, 30), "no report"))
+    assert trained("mended", *silent[:9], 1.0, *silent[:3], standing=standing) == ""
+    assert trained("known", *silent, 0.0, 0.0, standing=Standing(reached={20: 1})) == ""
 
 
 def test_every_trouble_fails_its_trial_once_and_no_other(tmp_path: Path) -> None:
@@ -649,7 +673,7 @@ def test_after_an_interruption_a_checkpoint_ahead_of_what_was_heard_is_not_used(
         assert said(events(executor)) == [(1, Status.REACHED)]
     assert [(trial, text.splitlines()[0]) for trial, text in heard] == [
         (0, "trained again from its start, its checkpoint being of no use: left at epoch 3 of 5: exit code 0"),
-        (0, "it went on at epoch 1, though it stood at epoch 3"),
+        (0, "trained epoch 1 again, having stood at epoch 3: no checkpoint to go on"),
     ]
     assert executor.warnings == {0: [text for _, text in heard]} and executor.failures == {}
 
@@ -1043,6 +1067,20 @@ def test_a_broken_checkpoint_is_not_used(tmp_path: Path, capsys: pytest.CaptureF
     newest.write_bytes(evil + SEAL + hashlib.sha256(evil).hexdigest().encode())
     assert (load_checkpoint(tmp_path) or {})["epoch"] == 2
     assert not marker.exists()
+
+
+def test_a_checkpoint_that_could_not_be_loaded_is_refused_when_it_is_saved(tmp_path: Path) -> None:
+    """Loading runs no code that a file holds, so it knows nothing but tensors and plain values."""
+    torch = pytest.importorskip("torch")
+    good = {"epoch": 1, "weights": [torch.tensor(2.0)], "optimizer": {"state": {0: (None, 1.5, True, "adam")}}}
+    save_checkpoint(tmp_path, good)
+    said = r"not 'weights' \(numpy\.ndarray\), 'best' \(numpy\.float64\): turn arrays into tensors \(torch\.as_tensor\)"
+    with pytest.raises(TypeError, match=said):
+        save_checkpoint(tmp_path, {"epoch": 2, "weights": np.ones(2), "best": np.float64(1.0)})
+    with pytest.raises(TypeError, match=r"not 'model' \(torch\.nn\.modules\.linear\.Linear\)"):
+        save_checkpoint(tmp_path, {"model": torch.nn.Linear(2, 2)})
+    assert load_checkpoint(tmp_path) == good
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1.pt"]
 
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:

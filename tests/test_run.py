@@ -5,12 +5,14 @@ import math
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -18,6 +20,7 @@ from rich.console import Console
 from harness import _run_command
 from harness.command import prefix_of
 from harness.compose import scripts, trainings
+from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Log, Reason, Started
 from harness.space import Space, choice, loguniform
 from harness.terminal import LiveStudy
@@ -248,12 +251,12 @@ def test_who_failed_is_not_among_the_best(tmp_path: Path) -> None:
 
 
 def test_warnings_that_differ_in_their_numbers_only_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    resumed = "it went on at epoch 1, though it stood at epoch {}"
+    resumed = "trained epoch 1 again, having stood at epoch {}"
     crashed = "started again: left at epoch 9 of 27: exit code 1\nfirst words\nlast words\n"
     _run_command._show_warnings({3: [resumed.format(3)], 5: [resumed.format(9), crashed]})
     assert capsys.readouterr().err.splitlines() == [
-        f"warning: trials 3, 5 (trial 3: {resumed.format(3)})",
-        "warning: trial 5 (trial 5: started again: left at epoch 9 of 27: exit code 1; its last words: last words)",
+        f"warning: trials 3, 5, the first: {resumed.format(3)}",
+        "warning: trial 5: started again: left at epoch 9 of 27: exit code 1; its last words: last words",
     ]
     _run_command._show_warnings({0: [letter * 2 for letter in "abcdefg"]})
     assert capsys.readouterr().err.splitlines()[-1] == "and 2 other warnings, in the journal of the study"
@@ -266,14 +269,12 @@ def test_a_bad_end_of_a_done_job_is_said_at_the_end_of_the_run(tmp_path: Path) -
         "try:\n    for epoch in range(1, 10):\n        report(epoch=epoch, loss=1.0)\n"
         "finally:\n    sys.exit('no room for the figures')\n"
     )
-    (tmp_path / "space.toml").write_text('[space]\nx = {type = "uniform", lower = 0, upper = 1}\n')
+    (tmp_path / "space.toml").write_text(SPACE)
     call = ("--metric", "loss", "--max", "9", "--budget", "2s", "--method", "rs", "--out", "out")
     for _ in range(2):  # the second call reads it back
         done = harness("run", "train.py", "--space", "space.toml", *call, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        said = (
-            r"^warning: trials? 0.* \(trial 0: reached epoch 9 as asked, then: exit code 1; its last words: no room for"
-        )
+        said = r"^warning: trials? 0.*: reached epoch 9 as asked, then: exit code 1; its last words: no room for"
         assert re.search(said, done.stderr, re.M) and "failed" not in done.stderr, done.stderr
 
 
@@ -304,10 +305,109 @@ def test_what_was_trained_again_is_not_trained_twice(tmp_path: Path) -> None:
     assert again[0].values[1] == 2.1 and math.isnan(again[1].values[1])
     assert (tmp_path / "calls").read_text().splitlines() == ["0.1 1", "0.2 1", "0.1 2", "0.2 2"]
     assert said[0] == "again with seed 1: trial 0, loss 1.1" and said[3].startswith(
-        "again with seed 2: trial 1, failed: left at epoch 0 of 9: exit code 1"
+        "again with seed 2: trial 1, failed: ended without a report: exit code 1"
     )
     assert scripts.retrain(script, best, [1, 2], tmp_path / "again", said.append)[0] == again[0]
     assert len(said) == 4
+
+
+SPACE = '[space]\nx = {type = "uniform", lower = 0, upper = 1}\n'
+
+
+def test_failures_that_differ_in_their_numbers_only_are_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = "ended without a report: exit code 2\nunrecognized arguments: --rate=0.{}e-05"
+    told = [json.dumps([trial, refused.format(trial)]) for trial in range(7)]
+    _run_command._show_failures([*told, json.dumps([9, "killed"]), json.dumps([11, "killed"])])
+    assert capsys.readouterr().err.splitlines() == [
+        "trials 0, 1, 2, 3, 4 and 2 more failed alike, the first: ended without a report: exit code 2",
+        "unrecognized arguments: --rate=0.0e-05",
+        "trials 9, 11 failed: killed",
+    ]
+
+
+def _later(line: dict[str, Any], nanoseconds: int) -> dict[str, Any]:
+    """A line of a journal, its event so much later."""
+    return {
+        name: [value[0] + nanoseconds, *value[1:]] if name in ("started", "report", "ended") else value
+        for name, value in line.items()
+    }
+
+
+def test_a_script_that_cannot_be_right_is_given_up_and_goes_on_once_it_is_mended(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, los=1.0)\n")
+    call = ("run", "train.py", "--space", "space.toml", "--metric", "loss", "--max", "1", "--budget")
+    done = harness(*call, "60s", "--workers", "2", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stdout.count("lacks the metric 'loss'; it has ['los']") == 1, "said at the first failure"
+    assert "10 trials failed, and none has reported anything: mend the script" in done.stdout
+    assert "more failed: protocol: a report of 'train' lacks the metric" in done.stderr
+    (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
+    journal = tmp_path / "out" / "journal.lines"
+    head, *failed = read_lines(journal)
+    journal.unlink()
+    with LineWriter(journal) as writer:  # as if most of the budget had been spent on it
+        for line in (head, *failed):
+            writer.append(_later(line, 57 * NANOSECONDS))
+    done = harness(*call, "60s", "--workers", "2", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "loss 1 " in done.stdout and "to train the best config" in done.stdout
+
+
+def test_an_interrupted_study_says_where_it_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
+    call = ("run", "train.py", "--space", "space.toml", "--metric", "loss", "--max", "1", "--budget", "3s")
+    done = harness(*call, "--warm", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0 and "journal" not in done.stdout
+    journal = tmp_path / "out" / "journal.lines"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    shutil.copytree(tmp_path / "out", tmp_path / "cut")
+    (tmp_path / "cut" / "journal.lines").write_bytes(b"".join(lines[:7]))
+    again = harness(*call, "--warm", "--out", "cut", cwd=tmp_path)
+    assert re.match(r"this study was interrupted \d\.\d s after .* says, 6 events\n", again.stdout), again.stdout
+    boundary = again.stdout.splitlines().index("here the journal ends, and the study goes on")
+    before = [line for line in done.stdout.splitlines() if " worker " in line][: boundary - 1]
+    assert again.stdout.splitlines()[1:boundary] == before
+    assert harness(*call, "--warm", "--out", "out", cwd=tmp_path).stdout.startswith("this study is over")
+
+
+def test_a_benchmark_ends_with_the_best_trained_again_and_how_to_train_the_winner(tmp_path: Path) -> None:
+    call = ("run", "diabetes_boosting", "--method", "rs", "--budget", "10s", "--warm", "--out", "out")
+    done = harness(*call, "--retrain", "2", "--retrain-seeds", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    values = re.findall(r"again until rounds 270: val_loss (.*), (.*)", done.stdout)
+    assert len(values) == 2 and values[0][0] != values[0][1], "the seed reaches the script"
+    best = json.loads((tmp_path / "out" / "best.json").read_text(encoding="utf-8"))
+    line = done.stdout.splitlines()[-2].strip()
+    assert line in [one["command"] for one in best[:2]]
+    by_hand = subprocess.run(shlex.split(line), cwd=PROJECT, text=True, capture_output=True, timeout=100, check=True)
+    (winner,) = (one for one in best if one["command"] == line)
+    assert f"rounds {winner['resource']}  val_loss {winner['value']:.6g}" in by_hand.stdout
+
+
+def test_what_starting_took_is_said_where_staying_would_save_it(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "train.py").write_text(
+        "import time\nfrom harness import Reporter\ntime.sleep(.5)\n"
+        "for epoch in range(1, 4):\n    Reporter()(epoch=epoch, accuracy=1.0)\n"
+    )
+    call = ("run", "train.py", "--space", "space.toml", "--metric", "accuracy", "--max", "3", "--method", "rs")
+    cold = harness(*call, "--budget", "3s", "--out", "cold", cwd=tmp_path)
+    assert re.search(r"to start a process took 0\.\d s, \d\d% of the workers' time in all: --warm keeps", cold.stdout)
+    assert "accuracy is minimised: if more of it is better, say --maximize" in cold.stderr
+    warm = harness(*call, "--budget", "2s", "--warm", "--maximize", "--out", "warm", cwd=tmp_path)
+    assert "to start a process" not in warm.stdout and "minimised" not in warm.stderr
+
+
+def test_what_cannot_stay_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "train.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "train.sh").chmod(0o755)
+    call = ("run", "train.sh", "--space", "space.toml", "--metric", "loss", "--max", "3", "--budget", "3s", "--warm")
+    done = harness(*call, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2 and "only a Python script can stay in its process" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_importances_find_what_the_loss_depends_on(tmp_path: Path) -> None:
@@ -329,8 +429,8 @@ def test_a_seed_reaches_the_script_and_no_other_value(tmp_path: Path) -> None:
     script = declared(tmp_path, seed_arg="seed", seed=4)
     config = {"lr": 0.1, "optimizer": "sgd"}
     assert script.line(config).endswith("--depth=3 --seed=4 --lr=0.1 --optimizer=sgd --epochs=9")
-    assert script.seeded(5).benchmark.space.constants == {"depth": 3, "seed": 5}
-    assert script.seeded(5).benchmark.space.domains == script.study.benchmark.space.domains
+    assert script.seeded(5).study.benchmark.space.constants == {"depth": 3, "seed": 5}
+    assert script.seeded(5).study.benchmark.space.domains == script.study.benchmark.space.domains
 
 
 def test_the_live_picture_shows_workers_rungs_the_best_and_the_cost(tmp_path: Path) -> None:

@@ -2,21 +2,21 @@
 
 A journal holds all that its own study needs, so that is replayed to the nanosecond. Another method, eta or number of
 workers asks for more: what was trained comes from the journal, by its config and level, and the rest from what the
-benchmark has besides, its surrogate or the nearest row of its table. How much rests on which is counted.
+benchmark has besides, its surrogate or the nearest row of its table, or else from the nearest trainings of the journal.
+How much rests on which is counted.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness import catalog
 from harness.compose.cards import verdict
-from harness.compose.delays import Stretch, measured, stretches
+from harness.compose.delays import measured, stretches
+from harness.compose.recorded import Curves, Neighbours, Trained, Training, configs_of, trainings_of
 from harness.compose.studies import SURROGATE, decision_time, model_of, prepared
 from harness.compose.trainings import JOURNAL
 from harness.methods import parse_method
@@ -24,11 +24,8 @@ from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.loop import Log, Watch
-    from harness.space import Config
     from harness.study import Study
-    from harness.types import Benchmark, Curve, CurveModel, Delays
-
-Metrics = Mapping[str, float]
+    from harness.types import Benchmark
 
 
 def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log, str]:
@@ -82,10 +79,10 @@ class WhatIf:
         share = f"{self.trained} of {self.reports} reports ({self.trained / max(self.reports, 1):.0%})"
         if not others:
             return f"{share} rest on the journal"
-        return (
-            f"{share} rest on the journal, the other {others} on {self.source}, at {self.pace:.3g} times its seconds, "
-            "which is what the trainings of the journal took"
-        )
+        said = f"{share} rest on the journal, the other {others} on {self.source}"
+        if self.pace == 1.0:
+            return said
+        return f"{said}, at {self.pace:.3g} times its seconds, which is what the trainings of the journal took"
 
 
 def what_if(
@@ -110,10 +107,12 @@ def what_if(
     from harness.types import NANOSECONDS, Event
 
     study, real = _read(path)
-    beside, source = _beside(study)
     jobs = stretches(real, study.benchmark.delays.warm)
     delays = measured(jobs, study.benchmark.delays)
-    trainings = _trainings(real, jobs, study.benchmark, delays)
+    trainings = trainings_of(real, jobs, study.benchmark, delays)
+    if not any(said for training in trainings for _, said in training.levels.values()):
+        raise ValueError(f"{path} says nothing of what would have been: none of its trials reported anything")
+    beside, source = _beside(study, trainings)
     study = _otherwise(study, method, workers, budget, seed)
     benchmark, scheduler = prepared(study, None)
     delays = replace(delays, warm=delays.warm if warm is None else warm)
@@ -127,7 +126,7 @@ def what_if(
         finished_trials=study.finished_trials,
         watch=begin(benchmark),
     )
-    configs = _configs(log)
+    configs = configs_of(log)
     reports = [event.report for event in log.events if isinstance(event, Event)]
     trained = sum(model.holds(configs[report.trial], report.resource) for report in reports)
     return WhatIf(log, trained, len(reports), source, model.pace)
@@ -145,155 +144,19 @@ def _otherwise(study: Study, method: str | None, workers: int | None, budget: fl
     return replace(study, method=parsed.to_json(), **past)
 
 
-def _beside(study: Study) -> tuple[CurveModel, str]:
-    """What a benchmark has besides a journal: its surrogate, or its table where there is none; and that in words."""
+def _beside(study: Study, trainings: Sequence[Training]) -> tuple[Curves, str]:
+    """What answers for what a journal has not trained: a surrogate, a table, or its trainings; and that in words."""
     name = study.source
     try:
         entry = catalog.find_benchmark(name) if name else None
     except UnknownName:
         entry = None
     if entry is None or entry.table is None:
-        raise ValueError(
-            f"{study.benchmark.name!r} has neither a table nor a surrogate to answer for what its journal has not "
-            "trained: `tabulate` makes a table of a benchmark with a script in real_benchmarks. As it was, without "
-            "--method, --workers, --budget and --seed, the study can be replayed"
-        )
+        nearest = Neighbours(study.benchmark, trainings)
+        return nearest, f"the nearest trainings of the journal itself ({nearest.ranked()})"
     try:
         model = model_of(name, SURROGATE).under(replace(study.benchmark, table_miss=SURROGATE))
         return model, f"the surrogate of {name} ({verdict(name) or 'not judged'})"
     except (FileNotFoundError, ValueError):
         model = model_of(name, "snap").under(replace(study.benchmark, table_miss="snap"))
         return model, f"the nearest rows of the table of {name}"
-
-
-def _configs(log: Log) -> dict[int, Config]:
-    from harness.loop import Started
-
-    jobs = [event.job for event in log.events if isinstance(event, Started)]
-    return {job.trial: job.config for job in jobs}
-
-
-@dataclass
-class Training:
-    """What was measured of a config: by the index of a level, nanoseconds of training at it and metrics.
-
-    diverged: the index of the level at which it failed, -1 where it did not.
-    """
-
-    config: Config
-    levels: dict[int, tuple[int, Metrics]] = field(default_factory=dict)
-    diverged: int = -1
-
-
-def _trainings(log: Log, jobs: Sequence[Stretch], benchmark: Benchmark, delays: Delays) -> list[Training]:
-    """What a journal measured; of two trials of one config, that of the longer one."""
-    from harness.types import NANOSECONDS, Status
-
-    index_of = {level: index for index, level in enumerate(benchmark.fidelity.levels)}
-    trials = {trial: Training(config) for trial, config in _configs(log).items()}
-    leave = 0.0 if delays.warm else delays.leave
-    for trial, resumed, begun, events in jobs:
-        before = delays.start_up * begun + delays.restore * resumed
-        for event in events:
-            report, training = event.report, trials[trial]
-            index = index_of.get(report.resource, -1)
-            if report.status is Status.FAILED:
-                # A crash says where the trial stood: it was on its way to the next level.
-                training.diverged = index = index if event.metrics else min(index + 1, len(index_of) - 1)
-            after = 0.0 if report.status is Status.RUNNING else leave
-            besides = sum(round(delay * NANOSECONDS) for delay in (before, delays.evaluate + delays.save, after))
-            training.levels[index] = (max(round(report.cost * NANOSECONDS) - besides, 1), event.metrics)
-            before = 0.0
-    longest: dict[tuple[object, ...], Training] = {}
-    for training in trials.values():
-        key = benchmark.space.key(training.config)
-        longest[key] = max(longest.get(key, training), training, key=lambda one: len(one.levels))
-    return list(longest.values())
-
-
-class Trained:
-    """A curve model that answers with what a journal measured, and with another model beyond that.
-
-    A curve that was measured up to a level goes on as the other model's, moved by what that was off at the level; all
-    seconds of the other model are taken in the pace of the trainings that were measured. Where the other model says
-    that a training ends, and it went further than that, it stays as it stood last.
-    """
-
-    def __init__(self, benchmark: Benchmark, trainings: list[Training], beside: CurveModel, seed: int) -> None:
-        self.benchmark = benchmark
-        self._trainings = {benchmark.space.key(training.config): training for training in trainings}
-        self._beside = beside
-        self._continues = benchmark.fidelity.continues
-        self._index_of = {level: index for index, level in enumerate(benchmark.fidelity.levels)}
-        self.pace = self._measured_pace(seed)
-        """How many seconds of the journal a second of the other model is."""
-
-    def _training(self, config: Config) -> Training:
-        return self._trainings.get(self.benchmark.space.key(config), Training(config))
-
-    def holds(self, config: Config, level: int) -> bool:
-        """Whether the journal measured a config at a level."""
-        return self._index_of[level] in self._training(config).levels
-
-    def curve(self, config: Config, seed: int) -> Curve:
-        """The curve of a config: measured as far as it was, then the other model's for the seed."""
-        from harness.types import Curve, End
-
-        training, (beyond, steps) = self._training(config), self._beyond(config, seed)
-        last, reach = len(steps) - 1, max(training.levels, default=-1)
-        # A training that went further than where the other model sees it diverge did not diverge there.
-        known = last if beyond.end is End.DIVERGED and reach >= last else last + 1
-        spent: list[int] = []
-        metrics: list[Metrics] = []
-        moved: Metrics = {}
-        diverged = False
-        for index in self._index_of.values():
-            if index in training.levels:
-                took, said = training.levels[index]
-                moved = _residual(said, beyond.metrics[index]) if index < known else moved
-                diverged = index == training.diverged
-            elif index < known:
-                took = round(self.pace * steps[index])
-                said = {name: value + moved.get(name, 0.0) for name, value in beyond.metrics[index].items()}
-                diverged = index == last and beyond.end is End.DIVERGED
-            elif metrics and reach >= known:
-                took, said = spent[-1], metrics[-1]
-            else:
-                break
-            spent.append(took)
-            metrics.append(said)
-            if diverged:
-                break
-        losses = [self.benchmark.losses(said) for said in (metrics[:-1] if diverged else metrics)]
-        if diverged:
-            losses.append((math.inf,) * len(self.benchmark.objectives))
-        end = End.DIVERGED if diverged else End.COMPLETE if len(spent) == len(self._index_of) else beyond.end
-        return Curve(
-            tuple(accumulate(spent) if self._continues else spent),
-            tuple(losses),
-            metrics,
-            [*map(self.benchmark.visible, metrics)],
-            end,
-        )
-
-    def _beyond(self, config: Config, seed: int) -> tuple[Curve, list[int]]:
-        """The other model's curve, and the nanoseconds that each level takes in it."""
-        curve = self._beside.curve(config, seed)
-        before = (0, *curve.nanoseconds[:-1]) if self._continues else (0,) * len(curve.nanoseconds)
-        return curve, [time - earlier for time, earlier in zip(curve.nanoseconds, before, strict=True)]
-
-    def _measured_pace(self, seed: int) -> float:
-        """Measured times over the other model's, at all levels that both have."""
-        measured = expected = 0
-        for training in self._trainings.values():
-            _, steps = self._beyond(training.config, seed)
-            for index, (took, _) in training.levels.items():
-                if index < len(steps):
-                    measured += took
-                    expected += steps[index]
-        return measured / expected if expected else 1.0
-
-
-def _residual(measured: Metrics, expected: Metrics) -> dict[str, float]:
-    """By how much a model was off, of each metric that both have."""
-    return {name: measured[name] - value for name, value in expected.items() if name in measured}

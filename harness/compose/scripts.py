@@ -1,4 +1,4 @@
-"""Anyone's script as a study: its space from TOML, how it is called, and what to make of what was found."""
+"""A training script as a study: a space from TOML, how it is called, and what to make of what was found."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from harness.names import UnknownName
 
 if TYPE_CHECKING:
     from harness.command import Command
-    from harness.compose.trainings import Found
-    from harness.loop import Log, Watch
+    from harness.compose.trainings import Found, View
+    from harness.loop import Log
     from harness.space import Config, Space
     from harness.study import Record, Study
     from harness.types import Decision, Job, Report
@@ -109,22 +109,31 @@ _SPELLED = {"values": "a list", "cast_int": "true or false"}
 
 
 class Script(NamedTuple):
-    """A study of somebody's script, and how to call it."""
+    """A study of a script, somebody's or a benchmark's, and how to call it."""
 
     study: Study
     command: Command
-    seed_arg: str | None
     options: Mapping[str, Any]
     """Of the executor."""
+    seed_arg: str | None = None
+    of_benchmark: bool = False
 
-    def seeded(self, seed: int) -> Study:
-        """The study with another seed, which the script is given where it takes one."""
-        benchmark = self.study.benchmark
+    @property
+    def takes_seed(self) -> bool:
+        """Whether the script is told its seed."""
+        return self.of_benchmark or self.seed_arg is not None
+
+    def seeded(self, seed: int) -> Script:
+        """The same with another seed, which the script is given where it takes one."""
+        study = replace(self.study, seed=seed)
+        if self.of_benchmark:
+            return self._replace(study=study, command=trainings.command_of(study))
         if self.seed_arg:
             from harness.space import Space
 
-            benchmark = benchmark.with_space(Space.from_json({**benchmark.space.to_json(), self.seed_arg: seed}))
-        return replace(self.study, benchmark=benchmark, seed=seed)
+            space = Space.from_json({**study.benchmark.space.to_json(), self.seed_arg: seed})
+            study = replace(study, benchmark=study.benchmark.with_space(space))
+        return self._replace(study=study)
 
     def line(self, config: Config) -> str:
         """What to type to train a config to the end."""
@@ -158,6 +167,8 @@ def declare(
     from harness.types import Benchmark, Delays, Fidelity, Objective
 
     command = Command(prefix_of(script), max_arg, as_json)
+    if warm:
+        command.check_can_stay()
     if priors:
         space = Space.from_json(with_priors(space.to_json(), priors))
     for given, what in ((max_arg, "--max-arg"), (seed_arg, "--seed-arg")):
@@ -175,15 +186,32 @@ def declare(
         delays=Delays(warm=warm),
     )
     study = Study(method, parse_method(method).to_json(), benchmark, "real", seed, source=str(script))
-    declared = Script(study, command, seed_arg, options)
-    return declared._replace(study=declared.seeded(seed))
+    return Script(study, command, options, seed_arg).seeded(seed)
 
 
-def run(script: Script, folder: Path, watch: Watch | None, *, follow_journal: bool = False) -> tuple[Log, Record]:
+def of_benchmark(study: Study, options: Mapping[str, Any]) -> Script:
+    """The training script of a study's benchmark; ValueError where it has none."""
+    return Script(study, trainings.command_of(study), options, of_benchmark=True)
+
+
+def run(script: Script, folder: Path, view: View | None, *, follow_journal: bool = False) -> tuple[Log, Record]:
     """Run the study for real; in the folder of an interrupted one it goes on."""
     return trainings.run_for_real(
-        script.study, script.command, folder, watch, follow_journal=follow_journal, options=script.options
+        script.study, script.command, folder, view, follow_journal=follow_journal, options=script.options
     )
+
+
+def start_up(script: Script, log: Log) -> tuple[float, float]:
+    """What starting a cold Python process took: median seconds, and their share of all that workers spent; else 0."""
+    from harness.compose.delays import measured, stretches
+    from harness.types import NANOSECONDS, Delays
+
+    benchmark = script.study.benchmark
+    if benchmark.delays.warm or not script.command.can_stay or not log.time:
+        return 0.0, 0.0
+    jobs = stretches(log, warm=False)
+    seconds = measured(jobs, Delays()).start_up
+    return seconds, seconds * len(jobs) / (benchmark.workers * log.time / NANOSECONDS)
 
 
 def has_gpus() -> bool:
@@ -289,8 +317,9 @@ def retrain(
 
         for seed in seeds:
             known = _trained_again(folder)
-            if missing := [one for one in best if (_text(one.config), seed) not in known]:
-                _train_again(script, missing, seed, folder, end)
+            missing = [one for one in best if (_text(one.config), seed) not in known]
+            if missing and (error := _train_again(script, missing, seed, folder, end)):
+                say(f"again with seed {seed}: {error}")
     values = _trained_again(folder)
     again = [Again(one, tuple(values.get((_text(one.config), seed), math.nan) for seed in seeds)) for one in best]
     sign = -1 if script.study.benchmark.objectives[0].maximize else 1
@@ -317,14 +346,18 @@ def _train_again(
     seed: int,
     folder: Path,
     end: Callable[[Found, int, float | None, str], None],
-) -> None:
-    """Train configs to the end with a seed; end: told the metric that each comes to, or None and why it failed."""
+) -> str:
+    """Train configs to the end with a seed; gives why it ended before that, where it did.
+
+    end: told the metric that each comes to, or None and why it failed.
+    """
     from harness.local import Local
     from harness.loop import Happening
     from harness.loop import run as run_loop
     from harness.types import Event, Job, Status
 
-    benchmark = script.seeded(seed).benchmark
+    script = script.seeded(seed)
+    benchmark = script.study.benchmark
     sign = -1 if benchmark.objectives[0].maximize else 1
     of_trial = {one.trial: one for one in best}
     jobs = [Job(one.trial, one.config, benchmark.fidelity.maximum) for one in best]
@@ -340,6 +373,7 @@ def _train_again(
     log = run_loop(benchmark, _Each(jobs), executor, 1 << 62, watch=watch)
     if log.why == "interrupted":
         raise KeyboardInterrupt
+    return log.error
 
 
 def written(script: Script, best: Sequence[Found], folder: Path) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from harness import catalog
 from harness.compose.knowledge import STUDIES
@@ -16,7 +17,7 @@ from harness.methods import parse_method
 
 if TYPE_CHECKING:
     from harness.command import Command
-    from harness.loop import Log, Watch
+    from harness.loop import Happening, Log
     from harness.space import Config, Space
     from harness.study import Record, Study
     from harness.types import Benchmark
@@ -25,10 +26,26 @@ if TYPE_CHECKING:
 JOURNAL = "journal.lines"
 
 
+class View(Protocol):
+    """Who watches a real study."""
+
+    def show(self, event: Happening) -> None:
+        """Something happened; also what the journal of an interrupted study says, before that goes on."""
+        ...
+
+    def failed(self, trial: int, reason: str) -> None:
+        """A trial has just failed, for this reason."""
+        ...
+
+    def takes_up(self, events: int, seconds: float, over: bool) -> None:
+        """The folder has a journal of the study, with so many events, up to some time; over: nothing is left to do."""
+        ...
+
+
 def run_real(
     study: Study,
     folder: Path,
-    watch: Watch | None = None,
+    view: View | None = None,
     *,
     follow_journal: bool = False,
     options: Mapping[str, Any] | None = None,
@@ -39,7 +56,7 @@ def run_real(
     follow_journal: go on as the journal says even where the scheduler would decide otherwise now; options: of the
     executor, such as `retries`. Workers are warm where the study's delays say so.
     """
-    return run_for_real(study, command_of(study), folder, watch, follow_journal=follow_journal, options=options or {})
+    return run_for_real(study, command_of(study), folder, view, follow_journal=follow_journal, options=options)
 
 
 def command_of(study: Study) -> Command:
@@ -58,15 +75,15 @@ def run_for_real(
     study: Study,
     command: Command,
     folder: Path,
-    watch: Watch | None,
+    view: View | None,
     *,
     follow_journal: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Log, Record]:
-    """Run a study whose trials are called so; options: of the executor. See `run_real`."""
+    """Run a study whose trials are called so. See `run_real`."""
     from harness.journal import Follower, Journal, Rehearsal
     from harness.local import Local
-    from harness.loop import Happening, Why, run
+    from harness.loop import Why, run
     from harness.types import NANOSECONDS, Event, Executor, Standing
 
     benchmark, scheduler = prepared(study, None)
@@ -82,10 +99,15 @@ def run_for_real(
     def record_and_show(event: Happening) -> None:
         failed = executor.failures.get(event.report.trial) if executor and isinstance(event, Event) else None
         journal.watch(event, failed)
-        if watch is not None:
-            watch(event)
+        if view is not None:
+            if failed and isinstance(event, Event):
+                view.failed(event.report.trial, failed)
+            view.show(event)
 
     with Journal(folder / JOURNAL, study.spec()) as journal:
+        if view is not None and journal.goes_on:
+            reached = journal.events[-1].time if journal.events else 0
+            view.takes_up(len(journal.events), reached / NANOSECONDS, over=journal.log is not None)
         if journal.log is None:
             log = run(
                 benchmark,
@@ -98,9 +120,9 @@ def run_for_real(
                 journal.seal(log)
         else:
             log = journal.log
-            if watch is not None:
+            if view is not None:
                 for event in log.events:
-                    watch(event)
+                    view.show(event)
     finished = _record(study, log, {**journal.failures, **(executor.failures if executor else {})})
     if journal.log is not None:
         _publish(finished, folder)
@@ -181,7 +203,9 @@ def tune(
     folder = Path(out) if out else new_folder(Path("results") / f"tune-{name}")
     log, record = run_for_real(study, command, folder, None)
     if log.error:
-        raise RuntimeError(f"the study ended with an error, what it has is in {folder}:\n{log.error}")
+        last = [f"trial {trial} failed: {reason}" for trial, reason in map(json.loads, record.failures[-1:])]
+        said = "\n".join([f"the study ended with an error, what it has is in {folder}:", log.error, *last])
+        raise RuntimeError(said)
     best = found(benchmark, log)
     if not best:
         return Tuned(None, math.nan, 0, record)
