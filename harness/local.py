@@ -9,7 +9,7 @@ anything waits, all pipes are read on, so no other trial loses more than the wai
 
 What a script does wrong (dies, breaks the protocol, diverges) is a report of its failure, with a reason kept in
 `failures`; it never ends the study. What goes wrong and fails nobody is in `warnings`: the scheduler does not hear of
-it, a person should. Processes and their ends are in `_trial_process`.
+it, a person should. Processes and their ends are in `_trial_process`, what they may report in `_trial_reports`.
 """
 
 import json
@@ -20,17 +20,17 @@ import subprocess
 import sys
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from selectors import DefaultSelector
 from time import monotonic_ns, sleep
-from typing import NamedTuple
 
 from harness._trial_process import TrialProcess, kill_marked, start_keeper
+from harness._trial_reports import Heard, Reports
 from harness.command import Command
 from harness.gpus import GPU_VARIABLE, visible_devices
-from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, decode_metrics
+from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE
 from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Standing, Status
 
 WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
@@ -42,23 +42,10 @@ FIRST_FAILURES = 10
 REASON_LIMIT = 500
 
 
-class _Heard(NamedTuple):
-    """What the loop is going to hear from a job."""
-
-    resource: int
-    losses: tuple[float, ...]
-    metrics: Mapping[str, float]
-    status: Status
-    farewell: str | None = None
-    """What the script is answered where this is its last word."""
-    reason: str = ""
-    """Why the trial failed, where it did."""
-
-
 class _Run:
     """A job on a worker, with the process that works on it."""
 
-    def __init__(self, job: Job, worker: int, now: int, process: TrialProcess) -> None:
+    def __init__(self, job: Job, worker: int, now: int, process: TrialProcess, reports: Reports) -> None:
         self.job = job
         self.worker = worker
         self.told = now
@@ -66,11 +53,9 @@ class _Run:
         self.process = process
         self.since = now
         """Since when it has nothing to wait for but its own work."""
-        self.last = -1
-        """The index of the level that this process reported last."""
-        self.said: bytes | None = None
-        """The line with which it did."""
-        self.heard: _Heard | None = None
+        self.reports = reports
+        """Of this process."""
+        self.heard: Heard | None = None
         self.queued = False
         self.over = False
         self.restored = False
@@ -79,7 +64,7 @@ class _Run:
     @property
     def ahead(self) -> bool:
         """Whether the checkpoint may be to blame for what the process does: it has not yet said a thing that fits."""
-        return self.restored and self.last < 0
+        return self.restored and not self.reports.any
 
 
 class Local:
@@ -124,8 +109,6 @@ class Local:
             command.check_can_stay()
         self._resting: dict[int, TrialProcess] = {}
         """Warm processes that wait for a job, by worker."""
-        self._levels = benchmark.fidelity.levels
-        self._index_of = {level: index for index, level in enumerate(self._levels)}
         self._devices = visible_devices(os.environ)
         self._free = list(range(workers - 1, -1, -1))
         self._runs: dict[int, _Run] = {}
@@ -165,7 +148,7 @@ class Local:
         for trial, (job, worker, told) in standing.running.items():
             self._checkpoints(trial).mkdir(parents=True, exist_ok=True)
             self._free.remove(worker)
-            run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker))
+            run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker), self._reports(job))
             run.restored, run.since = True, standing.now
             self._warn(trial, "started again: the study was interrupted")
             self._attend(run)
@@ -211,7 +194,7 @@ class Local:
                 self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
         worker = self._free.pop()
         now = self._latest = self._clock()
-        run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker))
+        run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker), self._reports(job))
         run.restored = job.trial in self._perhaps_ahead
         self._perhaps_ahead.discard(job.trial)
         self._attend(run)
@@ -300,6 +283,9 @@ class Local:
             process.work(line)
         return process
 
+    def _reports(self, job: Job) -> Reports:
+        return Reports(self._benchmark, job, lambda text: self._warn(job.trial, text))
+
     def _checkpoints(self, trial: int) -> Path:
         return self._trials / str(trial) / "checkpoints"
 
@@ -360,12 +346,12 @@ class Local:
         else:
             run.process.dismiss(run.heard.farewell)
 
-    def _listen(self, run: _Run) -> _Heard | None:
+    def _listen(self, run: _Run) -> Heard | None:
         """The next thing that the loop must hear, if there is one; levels that it knows are answered here."""
         while True:
             try:
                 line = run.process.line()
-                heard = self._understand(run, line) if line is not None else None
+                heard = run.reports.understand(line, self._reached.get(run.job.trial, 0)) if line is not None else None
             except ValueError as error:
                 if run.ahead:
                     run.process.dismiss("stop")
@@ -382,7 +368,7 @@ class Local:
             elif (failure := self._crashed(run)) is not None:
                 return failure
 
-    def _hanging(self, run: _Run) -> _Heard | None:
+    def _hanging(self, run: _Run) -> Heard | None:
         """The failure of a script that has said nothing for longer than there is patience."""
         asked_to_leave = run.process.due is not None
         if self._patience is None or asked_to_leave or self._clock() <= run.since + self._patience:
@@ -390,7 +376,7 @@ class Local:
         lines = run.process.last_lines()
         return self._failure(run, f"hangs: no report for {self._patience / NANOSECONDS:g} s\n{lines}".rstrip())
 
-    def _crashed(self, run: _Run) -> _Heard | None:
+    def _crashed(self, run: _Run) -> Heard | None:
         """What became of a process that left unasked: a failure, or nothing where it is started again."""
         trial, job = run.job.trial, run.job
         known = self._reached.get(trial, 0)
@@ -416,69 +402,16 @@ class Local:
         """Give a job whose process has left another one."""
         if run.process.resting:
             self._resting[run.worker] = run.process
-        run.process, run.last, run.said = self._launch(run.job, run.worker), -1, None
+        run.process, run.reports = self._launch(run.job, run.worker), self._reports(run.job)
         run.since = self._clock()
 
     def _warn(self, trial: int, text: str) -> None:
         self.warnings.setdefault(trial, []).append(text)
         self._on_warning(trial, text)
 
-    def _failure(self, run: _Run, reason: str) -> _Heard:
-        return _Heard(self._reached.get(run.job.trial, 0), self._infinite(), {}, Status.FAILED, reason=reason)
-
-    def _infinite(self) -> tuple[float, ...]:
-        return (math.inf,) * len(self._benchmark.objectives)
-
-    def _understand(self, run: _Run, line: bytes) -> _Heard | None:
-        """A report from what a script sent; None for what the loop knows or has just heard; ValueError for nonsense."""
-        if line == run.said:
-            return None
-        benchmark, until, trial = self._benchmark, run.job.until, run.job.trial
-        metrics = decode_metrics(line.decode("ascii"))
-        first, known = run.last < 0, self._reached.get(trial, 0)
-        level = self._level(run, metrics)
-        run.said = line
-        if not benchmark.fidelity.continues:
-            # A higher level is a training of its own: nothing is said on the way to it.
-            if level < until:
-                return None
-        elif level <= known:
-            if first and benchmark.resumable:
-                unit = benchmark.fidelity.unit
-                self._warn(
-                    trial, f"trained {unit} {level} again, having stood at {unit} {known}: no checkpoint to go on"
-                )
-            return None
-        losses = benchmark.losses(metrics)
-        if not all(map(math.isfinite, losses)):
-            named = {objective.metric: metrics[objective.metric] for objective in benchmark.objectives}
-            reason = f"diverged at {benchmark.fidelity.unit} {level}: {named}"
-            return _Heard(level, self._infinite(), metrics, Status.FAILED, "stop", reason)
-        if level == until:
-            return _Heard(level, losses, metrics, Status.REACHED, "pause")
-        return _Heard(level, losses, metrics, Status.RUNNING)
-
-    def _level(self, run: _Run, metrics: dict[str, float]) -> int:
-        """Take the resource out of a report; ValueError where it cannot come next."""
-        fidelity, levels = self._benchmark.fidelity, self._levels
-        unit = fidelity.unit
-        if unit not in metrics:
-            raise ValueError(f"a report lacks the resource {unit!r}; it has {sorted(metrics)}")
-        value = metrics.pop(unit)
-        index = self._index_of.get(value)  # type: ignore[arg-type]  # 3.0 finds 3
-        if index is None:
-            raise ValueError(f"{unit} {value:g} is no level of {self._benchmark.name!r}: those are {fidelity.span}")
-        if levels[index] > run.job.until:
-            raise ValueError(f"{unit} {value:g} was reported in a job that ends at {unit} {run.job.until}")
-        if index <= run.last:
-            raise ValueError(f"{unit} {value:g} was reported after {unit} {levels[run.last]}")
-        known = self._index_of.get(self._reached.get(run.job.trial, 0), -1)
-        following = (run.last if run.last >= 0 else known) + 1
-        inherits = run.job.parent is not None and known < 0 and run.last < 0
-        if fidelity.continues and index > following and not inherits:
-            raise ValueError(f"{unit} {value:g} was reported, but {unit} {levels[following]} was not")
-        run.last = index
-        return levels[index]
+    def _failure(self, run: _Run, reason: str) -> Heard:
+        infinite = (math.inf,) * len(self._benchmark.objectives)
+        return Heard(self._reached.get(run.job.trial, 0), infinite, {}, Status.FAILED, reason=reason)
 
     def _deliver(self, run: _Run) -> Event | None:
         heard = run.heard

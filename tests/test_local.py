@@ -32,9 +32,10 @@ from harness._trial_process import (
     TrialProcess,
     kill_marked,
 )
+from harness._trial_reports import Reports
 from harness.command import Command
 from harness.gpus import visible_devices
-from harness.local import Local, _Run
+from harness.local import Local
 from harness.loop import Ended, Log, Reason, Started, Why, run
 from harness.randomness import stream
 from harness.report import SEAL, Reporter, decode_metrics, load_checkpoint, save_checkpoint
@@ -761,42 +762,34 @@ def test_a_metric_is_a_number_or_refused(value: object) -> None:
             decode_metrics(wrong)
 
 
-def level_of(executor: Local, said: list[float], until: int) -> list[int]:
+def levels_heard(said: list[float], until: int) -> list[int]:
     """What the loop would hear of a script that says these levels, one after another."""
-    executor._reached.clear()
-    run, heard = _Run(Job(0, {"x": 0.5}, until), 0, 0, None), []  # type: ignore[arg-type]
+    reports, heard, known = Reports(toy_benchmark(), Job(0, {"x": 0.5}, until), pytest.fail), [], 0
     for level in said:
-        line = json.dumps({"epoch": level, "loss": 1.0}).encode()
         try:
-            understood = executor._understand(run, line)
+            understood = reports.understand(json.dumps({"epoch": level, "loss": 1.0}).encode(), known)
         except ValueError:
             break
         if understood is not None:
-            heard.append(understood.resource)
-            executor._reached[0] = understood.resource
+            heard.append(known := understood.resource)
             if understood.status is not Status.RUNNING:
                 break
     return heard
 
 
-def test_levels_reach_the_loop_in_order_or_not_at_all(tmp_path: Path) -> None:
+@given(said=st.lists(st.sampled_from([-1, 0, 1, 1.5, 2, 3, 4, 5, 9, 10, 1e300])), until=st.integers(1, 9))
+def test_levels_reach_the_loop_in_order_or_not_at_all(said: list[float], until: int) -> None:
     """Faults 22 and 23: of any sequence, exactly the levels from 1 on that come in order, up to the job's end.
 
     What is said twice, word for word, counts once.
     """
-    with toy(tmp_path) as executor:
-
-        @given(said=st.lists(st.sampled_from([-1, 0, 1, 1.5, 2, 3, 4, 5, 9, 10, 1e300])), until=st.integers(1, 9))
-        def check(said: list[float], until: int) -> None:
-            expected = 0
-            for level in said:
-                if expected < until and level == expected + 1:
-                    expected += 1
-                elif level != expected or expected in (0, until):
-                    break
-            assert level_of(executor, said, until) == list(range(1, expected + 1))
-
-        check()
+    expected = 0
+    for level in said:
+        if expected < until and level == expected + 1:
+            expected += 1
+        elif level != expected or expected in (0, until):
+            break
+    assert levels_heard(said, until) == list(range(1, expected + 1))
 
 
 def test_a_report_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
