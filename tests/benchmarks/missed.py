@@ -74,8 +74,8 @@ def text(name: str, missed: Sequence[Missed], held_out: Sequence[tuple[float, fl
         f"    python tests/benchmarks/missed.py {name} --configs {len(missed)} --seeds {seeds} --out THIS-FOLDER",
         "",
         f"R2 of the final loss over the {len(truth)} held-out i.i.d. configs that did not diverge: {before:.3f} "
-        f"against the runs in the table, {after:.3f} with these {len(missed)} at their means over {seeds} seeds. Only the "
-        "worst were trained again, which favours the second number: the luck of the others stays as it was.",
+        f"against the runs in the table, {after:.3f} with these {len(missed)} at their means over {seeds} seeds. Only "
+        "the worst were trained again, which favours the second number: the luck of the others stays as it was.",
         "",
         "| row | predicted | seed 1, in the table | " + " | ".join(f"seed {s}" for s in range(2, seeds + 1)) + " |",
         "| --- " * (3 + seeds - 1) + "|",
