@@ -13,7 +13,9 @@ import typer
 from harness.compose import declarations, scripts, trainings
 
 SOME_FAILED, INTERRUPTED = 3, 130
-MORE_IS_BETTER = r"(^|[_-])(acc|accuracy|auc|auroc|f1|r2|bleu|score|reward|precision|recall)([_-]|$)"
+MORE_IS_BETTER = (
+    r"^(?!.*(loss|err|brier|1-)).*(acc|accuracy|auc|auroc|f1|r2|bleu|score|reward|precision|recall)[\d@_]*$"
+)
 WORTH_SAVING = 0.25
 """Of the workers' time, spent on starting processes."""
 
@@ -99,6 +101,7 @@ def run(
         typer.echo("interrupted; the same command continues", err=True)
         raise typer.Exit(INTERRUPTED)
     if log.error:
+        typer.echo("what it has is kept: once that is mended, the same command goes on", err=True)
         raise typer.Exit(SOME_FAILED)
 
 
@@ -173,7 +176,8 @@ def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain:
         return
     scripts.written(script, best, folder)
     metric, unit = benchmark.objectives[0].metric, benchmark.fidelity.unit
-    typer.echo()
+    others = ", ".join(objective.metric for objective in benchmark.objectives[1:])
+    typer.echo(f"\nby {metric} alone, not by {others}:" if others else "")
     for one in best[: max(5, retrain)]:
         config = "  ".join(f"{name}={value}" for name, value in one.config.items())
         typer.echo(f"trial {one.trial:<4} {metric} {one.value:.6g} at {unit} {one.resource:<3} {config}")

@@ -32,7 +32,7 @@ class Reports:
         self._index_of = {level: index for index, level in enumerate(self._levels)}
         self._last = -1
         """The index of the level that was reported last."""
-        self._said = b""
+        self._said: bytes | None = None
         """The line with which it was."""
 
     @property
@@ -58,7 +58,7 @@ class Reports:
         elif level <= known:
             if first and self._benchmark.resumable:
                 stood = f"{fidelity.unit} {level} again, having stood at {fidelity.unit} {known}"
-                self._warn(f"trained {stood}: no checkpoint to go on")
+                self._warn(f"trained {stood}: no later checkpoint to go on from")
             return None
         losses = self._benchmark.losses(metrics)
         if not all(map(math.isfinite, losses)):

@@ -122,7 +122,7 @@ def read(path: Path) -> tuple[dict[str, Any], Log, dict[int, str]]:
     events: list[Happening] = []
     failures: dict[int, str] = {}
     log = _take(lines, study, events, failures)
-    return study, log or _whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
+    return study, log or whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
 
 
 def warnings(path: Path) -> dict[int, list[str]]:
@@ -355,7 +355,7 @@ def decision_times(log: Log) -> Callable[[int], int]:
     return lambda _: gaps.popleft() if gaps else 0
 
 
-def _whole(events: list[Happening], why: Why, end: int, error: str) -> Log:
+def whole(events: list[Happening], why: Why, end: int, error: str) -> Log:
     """The log of a study that is over, with the end of what ran to its last moment."""
     running: dict[int, int] = {}
     for event in events:
@@ -399,7 +399,7 @@ def _take(
         if _warning(line) is not None:
             continue
         if "why" in line:
-            return _whole(events, Why(line["why"]), line["end"], line["error"])
+            return whole(events, Why(line["why"]), line["end"], line["error"])
         events.append(_event(line, benchmark))
         if "reason" in line:
             failures[line["report"][2]] = line["reason"]

@@ -8,8 +8,9 @@ grace at most twice): the loop gives out a free worker at once, and two processe
 anything waits, all pipes are read on, so no other trial loses more than the wait for its own decision.
 
 What a script does wrong (dies, breaks the protocol, diverges) is a report of its failure, with a reason kept in
-`failures`; it never ends the study. What goes wrong and fails nobody is in `warnings`: the scheduler does not hear of
-it, a person should. Processes and their ends are in `_trial_process`, what they may report in `_trial_reports`.
+`failures`; it ends the study only where nothing has ever come to a report. What goes wrong and fails nobody is in
+`warnings`: the scheduler does not hear of it, a person should. Processes and their ends are in `_trial_process`, what
+they may report in `_trial_reports`.
 """
 
 import json
@@ -38,7 +39,7 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 FEW_MILLISECONDS = 10_000_000
 LONGEST_WAIT = 60 * NANOSECONDS
 FIRST_FAILURES = 10
-"""So many trials, at least two a worker, may fail before anything was reported; then the script cannot be right."""
+"""So many trials, two on each worker, may fail before anything was reported; then the script cannot be right."""
 REASON_LIMIT = 500
 
 
@@ -117,9 +118,10 @@ class Local:
         self._reached: dict[int, int] = dict(standing.reached) if standing else {}
         self._processes: Counter[int] = Counter()
         self._crashes: Counter[int] = Counter()
-        self._silent: int | None = None if any(self._reached.values()) else 0
-        """How many trials failed here so far; None as soon as one has reported."""
-        self._patient_for = max(FIRST_FAILURES, 2 * workers)
+        self._silent: Counter[int] | None = (
+            None if any(self._reached.values()) else Counter(dict.fromkeys(self._free, 0))
+        )
+        """How many trials failed here on each worker; None as soon as one has reported."""
         self._perhaps_ahead: set[int] = set()
         """Paused trials whose checkpoint may be ahead of what the loop has heard: the study was interrupted."""
         self._study = uuid.uuid4().hex
@@ -182,10 +184,10 @@ class Local:
         ValueError where nothing that was started has come to a report, so that nothing will.
         """
         self._settle()
-        if self._silent is not None and self._silent >= self._patient_for:
+        if self._silent is not None and self._silent.total() >= FIRST_FAILURES and min(self._silent.values()) >= 2:
+            failed = self._silent.total()
             raise ValueError(
-                f"{self._silent} trials failed, and none has reported anything: mend the script, or how it is called; "
-                "the same command then goes on"
+                f"{failed} trials failed, and none has reported anything: the script, or its call, is wrong"
             )
         checkpoints = self._checkpoints(job.trial)
         if not checkpoints.exists():
@@ -380,9 +382,11 @@ class Local:
         """What became of a process that left unasked: a failure, or nothing where it is started again."""
         trial, job = run.job.trial, run.job
         known = self._reached.get(trial, 0)
-        stands = (
-            f"left at {self._benchmark.fidelity.unit} {known} of {job.until}" if known else "ended without a report"
-        )
+        fidelity = self._benchmark.fidelity
+        if known:
+            stands = f"left at {fidelity.unit} {known} of {job.until}"
+        else:
+            stands = "ended without a report" if fidelity.continues else f"left before {fidelity.unit} {job.until}"
         reason = f"{stands}: {run.process.how_it_ended()}"
         if run.ahead:
             self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
@@ -424,7 +428,7 @@ class Local:
         if heard.metrics:
             self._silent = None
         elif self._silent is not None:
-            self._silent += 1
+            self._silent[run.worker] += 1
         if heard.status is Status.RUNNING:
             self._current = run
         else:

@@ -158,32 +158,44 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
         (directory / CHECKPOINT_NAME.format(number=number)).unlink(missing_ok=True)
 
 
-def _check_loadable(path: Path, state: dict[str, Any]) -> None:
-    """Refuse a checkpoint that could not be loaded, with the entries that are to blame; its tensors are not read."""
-    import io
-    import pickle
-
+def _check_loadable(path: Path, state: Any) -> None:
+    """Refuse a checkpoint that could not be loaded, with what is to blame; its tensors are not read."""
     import torch
 
     try:
-        torch.load(path, weights_only=True, mmap=True)
+        torch.load(path, weights_only=True, map_location="meta")
         return
-    except pickle.UnpicklingError:
+    except Exception:
         path.unlink()
-    refused: list[str] = []
-    for name, value in state.items():
-        buffer = io.BytesIO()
-        torch.save(value, buffer)
-        buffer.seek(0)
-        try:
-            torch.load(buffer, weights_only=True)
-        except pickle.UnpicklingError:
-            refused.append(f"{name!r} ({type(value).__module__}.{type(value).__qualname__})")
-    named = ", ".join(refused) or "such keys"
+    named = ", ".join(
+        f"{place} ({type(value).__module__}.{type(value).__qualname__})" for place, value in _refused(state)
+    )
     raise TypeError(
         f"a checkpoint holds tensors, numbers, texts, lists and dictionaries of these, not {named}: turn arrays into "
         "tensors (torch.as_tensor), NumPy's numbers into Python's (float)"
     )
+
+
+def _refused(state: Any, place: str = "") -> list[tuple[str, Any]]:
+    """The innermost parts of a state that could not be loaded, and where they are."""
+    import io
+
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    try:
+        torch.load(buffer, weights_only=True, map_location="meta")
+        return []
+    except Exception:
+        parts = (
+            state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list | tuple) else ()
+        )
+        inner = [
+            found for name, value in parts for found in _refused(value, f"{place}[{name!r}]" if place else repr(name))
+        ]
+        return inner or [(place or "this", state)]
 
 
 def load_checkpoint(directory: Path) -> dict[str, Any] | None:

@@ -292,16 +292,14 @@ def shares(importances: Mapping[str, float], unit: str, level: int) -> Sequence[
 
 
 def kind_of(text: str) -> str:
-    """A text without its numbers: of two that differ in these alone one tells enough."""
-    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "", text)
+    """A text without its numbers, but for codes of exits and signals: of two that differ in these one tells enough."""
+    return re.sub(r"(?<!exit code )(?<!by signal )(?<!\d)\d+(\.\d+)?(e[+-]?\d+)?", "", text)
 
 
 def _taken_up(events: int, seconds: float, over: bool) -> str:
     if over:
-        return "this study is over: here is what its journal says"
-    return (
-        f"this study was interrupted {seconds:.1f} s after its beginning: first what its journal says, {events} events"
-    )
+        return "this study is over, as its journal tells it"
+    return f"this study goes on from its journal: {events} events, up to {seconds:.1f} s"
 
 
 def _duration(seconds: float) -> str:

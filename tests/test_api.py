@@ -73,7 +73,7 @@ def test_tune_runs_a_script_and_gives_the_best_config(tmp_path: Path) -> None:
     assert best.record.why == "budget"
     # It keeps no checkpoints: what was resumed began again, which is written down.
     again = {reason for reasons in warnings_in(tmp_path / "out").values() for reason in reasons}
-    assert again == {"trained epoch 1 again, having stood at epoch 1: no checkpoint to go on"}
+    assert again == {"trained epoch 1 again, having stood at epoch 1: no later checkpoint to go on from"}
 
 
 def test_tune_runs_a_function_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,10 @@ RULES: dict[str, tuple[str, ...]] = {
     # the loop, the executors, what they leave
     "harness.loop": GROUND,
     "harness.simulated": GROUND,
-    "harness.local": (*GROUND, "harness._trial_process", "harness.command", "harness.gpus"),
+    "harness.local": (
+        *GROUND, "harness._trial_process", "harness._trial_reports", "harness.command", "harness.gpus",
+    ),
+    "harness._trial_reports": GROUND,
     "harness.command": GROUND,
     "harness.gpus": (),
     "harness._trial_process": (),

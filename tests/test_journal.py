@@ -424,6 +424,14 @@ def test_where_there_is_no_table_the_trainings_of_the_journal_answer_for_each_ot
     )
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_study_is_replayed_as_far_as_it_went(tmp_path: Path, method: str) -> None:
+    journaled(tmp_path / "whole", method)
+    for count in (1, 2, 17, 40, 41, 42, 43):
+        path = shortened(tmp_path / "whole", count, tmp_path / f"cut-{count}")
+        assert replay_journal(path, lambda _: lambda _: None)[1] == ""
+
+
 def test_a_journal_that_says_nothing_answers_nothing(tmp_path: Path) -> None:
     failed = Event(9, 0, Report(0, 0, (float("inf"),), {}, 9e-9, Status.FAILED), {})
     with Journal(tmp_path / "journal", study("rs").spec()) as journal:
@@ -454,6 +462,16 @@ def test_neighbours_begin_as_the_nearest_and_go_on_as_the_nearest_that_went_on()
     curve = failed.curve({"x": 0.875}, 0)
     assert (curve.losses, curve.end) == (((8.0,), (math.inf,)), End.DIVERGED)
     assert failed.curve({"x": 0.25}, 0).end is End.COMPLETE
+
+
+def test_neighbours_know_who_began_further_on_and_what_not_all_report() -> None:
+    """As a member of a population, which begins where its parent was."""
+    child = Training({"x": 0.75}, {1: (NANOSECONDS, {"loss": 2.0}), 2: (NANOSECONDS, {"loss": 1.5})})
+    first = on_the_line(0.0, 3.0, 2.5, 2.0)
+    first.levels[0][1]["seen"] = 7.0  # type: ignore[index]
+    curve = Neighbours(LINE, [first, child]).curve({"x": 0.625}, 0)
+    assert curve.losses == ((3.0,), (2.5,), (2.0,))
+    assert [said.get("seen") for said in curve.metrics] == [7.0, 7.0, 7.0]
 
 
 def test_neighbours_of_a_fidelity_that_begins_anew_say_what_each_level_gave() -> None:

@@ -304,7 +304,9 @@ def test_without_a_checkpoint_known_levels_are_swallowed(tmp_path: Path) -> None
         heard = events(executor)
         assert said(heard) == [(4, Status.RUNNING), (5, Status.REACHED)]
         assert heard[0].report.cost > 4 * 0.02
-        assert executor.warnings == {0: ["trained epoch 1 again, having stood at epoch 3: no checkpoint to go on"]}
+        assert executor.warnings == {
+            0: ["trained epoch 1 again, having stood at epoch 3: no later checkpoint to go on from"]
+        }
 
 
 def test_a_stopped_trial_is_gone_with_its_checkpoint(tmp_path: Path) -> None:
@@ -446,10 +448,30 @@ def test_where_nothing_has_ever_come_to_a_report_no_more_is_started(tmp_path: Pa
 
     silent = [0.0] * 10
     assert trained("diverges", 0.5, *silent, 0.0) == trained("reports", 1.0, *silent, 0.0, 0.0) == ""
-    assert "10 trials failed, and none has reported anything: mend the script" in trained("silent", *silent, 1.0)
+    assert "10 trials failed, and none has reported anything: the script, or its call, is wrong" in trained(
+        "silent", *silent, 1.0
+    )
     standing = Standing(reached=dict.fromkeys(range(20, 30), 0), failures=dict.fromkeys(range(20, 30), "no report"))
     assert trained("mended", *silent[:9], 1.0, *silent[:3], standing=standing) == ""
     assert trained("known", *silent, 0.0, 0.0, standing=Standing(reached={20: 1})) == ""
+
+
+def test_who_is_slow_to_report_is_not_given_up_for_the_failures_of_others(tmp_path: Path) -> None:
+    code = (
+        f"{RAW}import sys\nx = float(sys.argv[1].removeprefix('--x='))\n"
+        """if x:\n    time.sleep(2)\n    os.write(write, b'{"epoch": 1, "loss": 1}\\n')\n    os.read(read, 9)\n"""
+    )
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", code)), 2, tmp_path)
+    jobs = [Job(trial, {"x": 0.0 if trial else 1.0}, 1) for trial in range(16)]
+    log = run(toy_benchmark(), Given(jobs), executor, MINUTE)
+    assert (log.error, len(executor.failures)) == ("", 15)
+
+
+def test_an_empty_line_is_no_report(tmp_path: Path) -> None:
+    code = f"{RAW}os.write(write, b'\\n')\nos.read(read, 9)\n"
+    executor = Local(toy_benchmark(), Command((sys.executable, "-c", code)), 1, tmp_path)
+    run(toy_benchmark(), Given([Job(0, {"x": 0.5}, 1)]), executor, MINUTE)
+    assert executor.failures[0].startswith("protocol: a report must be one line of JSON")
 
 
 def test_every_trouble_fails_its_trial_once_and_no_other(tmp_path: Path) -> None:
@@ -674,7 +696,7 @@ def test_after_an_interruption_a_checkpoint_ahead_of_what_was_heard_is_not_used(
         assert said(events(executor)) == [(1, Status.REACHED)]
     assert [(trial, text.splitlines()[0]) for trial, text in heard] == [
         (0, "trained again from its start, its checkpoint being of no use: left at epoch 3 of 5: exit code 0"),
-        (0, "trained epoch 1 again, having stood at epoch 3: no checkpoint to go on"),
+        (0, "trained epoch 1 again, having stood at epoch 3: no later checkpoint to go on from"),
     ]
     assert executor.warnings == {0: [text for _, text in heard]} and executor.failures == {}
 
@@ -1067,11 +1089,15 @@ def test_a_checkpoint_that_could_not_be_loaded_is_refused_when_it_is_saved(tmp_p
     torch = pytest.importorskip("torch")
     good = {"epoch": 1, "weights": [torch.tensor(2.0)], "optimizer": {"state": {0: (None, 1.5, True, "adam")}}}
     save_checkpoint(tmp_path, good)
-    said = r"not 'weights' \(numpy\.ndarray\), 'best' \(numpy\.float64\): turn arrays into tensors \(torch\.as_tensor\)"
+    said = (
+        r"not 'weights' \(numpy\.ndarray\), 'luck'\[1\] \(numpy\.ndarray\), 'best' \(numpy\.float64\): turn arrays "
+        r"into tensors \(torch\.as_tensor\)"
+    )
     with pytest.raises(TypeError, match=said):
-        save_checkpoint(tmp_path, {"epoch": 2, "weights": np.ones(2), "best": np.float64(1.0)})
-    with pytest.raises(TypeError, match=r"not 'model' \(torch\.nn\.modules\.linear\.Linear\)"):
-        save_checkpoint(tmp_path, {"model": torch.nn.Linear(2, 2)})
+        state = {"epoch": 2, "weights": np.ones(2), "luck": ("MT19937", np.ones(3)), "best": np.float64(1.0)}
+        save_checkpoint(tmp_path, state)
+    with pytest.raises(TypeError, match=r"not this \(torch\.nn\.modules\.linear\.Linear\)"):
+        save_checkpoint(tmp_path, torch.nn.Linear(2, 2))  # type: ignore[arg-type]
     assert load_checkpoint(tmp_path) == good
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1.pt"]
 

@@ -23,7 +23,7 @@ from harness.compose import scripts, trainings
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Log, Reason, Started
 from harness.space import Space, choice, loguniform
-from harness.terminal import LiveStudy
+from harness.terminal import LiveStudy, Unfolding, kind_of
 from harness.types import NANOSECONDS, Event, Job, Report, Status
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -340,7 +340,7 @@ def test_a_script_that_cannot_be_right_is_given_up_and_goes_on_once_it_is_mended
     done = harness(*call, "60s", "--workers", "2", "--out", "out", cwd=tmp_path)
     assert done.returncode == 3
     assert done.stdout.count("lacks the metric 'loss'; it has ['los']") == 1, "said at the first failure"
-    assert "10 trials failed, and none has reported anything: mend the script" in done.stdout
+    assert "10 trials failed, and none has reported anything: the script, or its call, is wrong" in done.stdout
     assert "more failed: protocol: a report of 'train' lacks the metric" in done.stderr
     (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
     journal = tmp_path / "out" / "journal.lines"
@@ -365,7 +365,7 @@ def test_an_interrupted_study_says_where_it_goes_on(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "out", tmp_path / "cut")
     (tmp_path / "cut" / "journal.lines").write_bytes(b"".join(lines[:7]))
     again = harness(*call, "--warm", "--out", "cut", cwd=tmp_path)
-    assert re.match(r"this study was interrupted \d\.\d s after .* says, 6 events\n", again.stdout), again.stdout
+    assert re.match(r"this study goes on from its journal: 6 events, up to \d\.\d s\n", again.stdout), again.stdout
     boundary = again.stdout.splitlines().index("here the journal ends, and the study goes on")
     before = [line for line in done.stdout.splitlines() if " worker " in line][: boundary - 1]
     assert again.stdout.splitlines()[1:boundary] == before
@@ -396,6 +396,9 @@ def test_what_starting_took_is_said_where_staying_would_save_it(tmp_path: Path) 
     cold = harness(*call, "--budget", "3s", "--out", "cold", cwd=tmp_path)
     assert re.search(r"to start a process took 0\.\d s, \d\d% of the workers' time in all: --warm keeps", cold.stdout)
     assert "accuracy is minimised: if more of it is better, say --maximize" in cold.stderr
+    asha = harness(*call, "--budget", "4s", "--method", "asha:eta=2", "--maximize", "--out", "asha", cwd=tmp_path)
+    for spent in re.findall(r"to start a process took (\d\.\d) s, (\d+)%", asha.stdout):
+        assert float(spent[0]) < 2 and int(spent[1]) <= 100, "training again is no start"
     warm = harness(*call, "--budget", "2s", "--warm", "--maximize", "--out", "warm", cwd=tmp_path)
     assert "to start a process" not in warm.stdout and "minimised" not in warm.stderr
 
@@ -431,6 +434,40 @@ def test_a_seed_reaches_the_script_and_no_other_value(tmp_path: Path) -> None:
     assert script.line(config).endswith("--depth=3 --seed=4 --lr=0.1 --optimizer=sgd --epochs=9")
     assert script.seeded(5).study.benchmark.space.constants == {"depth": 3, "seed": 5}
     assert script.seeded(5).study.benchmark.space.domains == script.study.benchmark.space.domains
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"),
+    [("accuracy", True), ("val_acc", True), ("valAcc", True), ("bleu", True), ("accuracy1", True),
+     ("precision@5", True), ("loss", False), ("brier_score", False), ("f1_loss", False), ("1-accuracy", False),
+     ("error", False), ("perplexity", False), ("pace", False)],
+)  # fmt: skip
+def test_of_which_metrics_more_is_better_by_their_names(metric: str, better: bool) -> None:
+    assert bool(re.search(_run_command.MORE_IS_BETTER, metric, re.IGNORECASE)) == better
+
+
+def test_kinds_of_texts_differ_in_more_than_numbers() -> None:
+    same = ("left at epoch 1 of 3: lr 1e-05", "left at epoch 12 of 27: lr 0.25")
+    assert kind_of(same[0]) == kind_of(same[1])
+    codes = ["exit code 1", "exit code 2", "killed by signal 9", "killed by signal 11"]
+    assert len({*map(kind_of, codes)}) == 4
+
+
+def test_where_nothing_was_reported_the_rungs_name_nobody(tmp_path: Path) -> None:
+    benchmark = declared(tmp_path).study.benchmark
+    for view in (Unfolding(benchmark), LiveStudy(benchmark, "asha on train", "GPU-hours")):
+        view.takes_up(3, 1.5, over=False)
+        view.failed(0, "ended without a report: exit code 1")
+        for event in (Started(0, 0, Job(0, {"lr": 0.1, "optimizer": "sgd"}, 1)), Ended(9, 0, 0, Reason.FAILED)):
+            view.show(event)
+        console = Console(record=True, width=120, file=StringIO())
+        if isinstance(view, LiveStudy):
+            console.print(view.picture())
+            said = console.export_text()
+            assert re.search(r"^0 +1 +- +- *$", said, re.M) and "nothing reported yet" in said
+            assert "goes on from its journal: 3 events, up to 1.5 s" in said and "exit code 1" in said
+        else:
+            assert view.rungs() == [(0, 1, math.inf, -1)]
 
 
 def test_the_live_picture_shows_workers_rungs_the_best_and_the_cost(tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
     from harness.compose.delays import Stretch
     from harness.loop import Log
@@ -172,14 +170,16 @@ class Neighbours:
     def __init__(self, benchmark: Benchmark, trainings: Sequence[Training]) -> None:
         self._benchmark = benchmark
         self._trainings = trainings
+        import numpy as np
+
         self._points = np.array([benchmark.space.encode_one(training.config) for training in trainings])
         last = len(benchmark.fidelity.levels) - 1
         if not any(last in training.levels and training.diverged != last for training in trainings):
             fidelity = benchmark.fidelity
             raise ValueError(
                 f"no training of the journal came to {fidelity.unit} {fidelity.maximum}, so nothing says what becomes "
-                f"of one at the end, and {benchmark.name!r} has neither a table nor a surrogate. As it was, without "
-                "--method, --workers, --budget and --seed, the study can be replayed"
+                f"of one at the end, and {benchmark.name!r} has neither a table nor a surrogate. As it was, with no "
+                "other option, the study can be replayed"
             )
 
     def curve(self, config: Config, seed: int) -> Curve:
@@ -199,7 +199,7 @@ class Neighbours:
             curves = [self._curve(self._trainings[j].config, [i for i in everyone if i != j]) for j in came]
             told = [curve.losses[index][0] if index < len(curve.losses) else math.inf for curve in curves]
             if len(set(told)) < 2 or len(set(measured)) < 2:
-                break
+                return "all of one loss, which tells nothing"
             found: Any = spearmanr(measured, told)
             at = f"{self._benchmark.fidelity.unit} {level}"
             return (
@@ -212,14 +212,15 @@ class Neighbours:
         from harness.types import Curve, End
 
         benchmark = self._benchmark
-        apart = np.square(self._points - benchmark.space.encode_one(config)).sum(axis=1)
+        apart = ((self._points - benchmark.space.encode_one(config)) ** 2).sum(axis=1)
         nearest_first = [self._trainings[j] for j in sorted(of, key=lambda j: apart[j])]
         spent: list[int] = []
         metrics: list[Metrics] = []
         losses: list[tuple[float, ...]] = []
         end = End.COMPLETE
         for index in range(len(benchmark.fidelity.levels)):
-            training = next((one for one in nearest_first if index in one.levels), None)
+            after = index - 1 if metrics and benchmark.fidelity.continues else index
+            training = next((one for one in nearest_first if index in one.levels and after in one.levels), None)
             if training is None:
                 end = End.EARLY
                 break
@@ -230,9 +231,9 @@ class Neighbours:
                 metrics.append(said)
                 losses.append((math.inf,) * len(benchmark.objectives))
                 break
-            if metrics and benchmark.fidelity.continues:
-                before = training.levels[index - 1][1]
-                said = {name: metrics[-1][name] + change for name, change in _residual(said, before).items()}
+            if after < index:
+                changes = _residual(said, training.levels[after][1])
+                said = {name: value + changes.get(name, 0.0) for name, value in metrics[-1].items()}
             metrics.append(said)
             losses.append(benchmark.losses(said))
         times = tuple(accumulate(spent) if benchmark.fidelity.continues else spent)

@@ -35,8 +35,8 @@ def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log
     known. Gives what happens, and where it first differs from what happened for real: an empty text where every
     event is the same.
     """
-    from harness.journal import Recorded, decision_times
-    from harness.loop import run
+    from harness.journal import Recorded, decision_times, whole
+    from harness.loop import Ended, Reason, Why, run
     from harness.study import first_difference, record
     from harness.types import NANOSECONDS
 
@@ -45,6 +45,10 @@ def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log
     executor = Recorded(real, benchmark.workers)
     gaps = decision_times(real)
     log = run(benchmark, scheduler, executor, real.time, decision_time=gaps, watch=begin(benchmark))
+    if real.why is Why.INTERRUPTED:
+        # What came of the last thing that was written down is not known.
+        known = sum(not (isinstance(event, Ended) and event.reason is Reason.CUT) for event in real.events)
+        log = whole(log.events[:known], real.why, real.time, "")
     seconds = real.time / NANOSECONDS
     one, other = record(study, real, seconds), replace(record(study, log, seconds), why=str(real.why))
     return log, "" if one.digest() == other.digest() else first_difference(one, other)

@@ -210,7 +210,8 @@ def start_up(script: Script, log: Log) -> tuple[float, float]:
     if benchmark.delays.warm or not script.command.can_stay or not log.time:
         return 0.0, 0.0
     jobs = stretches(log, warm=False)
-    seconds = measured(jobs, Delays()).start_up
+    # What a resumed one needs to its first report may be training: where there are no checkpoints.
+    seconds = measured([job for job in jobs if not job.resumed], Delays()).start_up
     return seconds, seconds * len(jobs) / (benchmark.workers * log.time / NANOSECONDS)
 
 
