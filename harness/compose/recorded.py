@@ -168,10 +168,10 @@ class Neighbours:
     """
 
     def __init__(self, benchmark: Benchmark, trainings: Sequence[Training]) -> None:
-        self._benchmark = benchmark
-        self._trainings = trainings
         import numpy as np
 
+        self._benchmark = benchmark
+        self._trainings = trainings
         self._points = np.array([benchmark.space.encode_one(training.config) for training in trainings])
         last = len(benchmark.fidelity.levels) - 1
         if not any(last in training.levels and training.diverged != last for training in trainings):
