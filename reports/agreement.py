@@ -31,6 +31,7 @@ QUANTITIES = {
     "promotions": "resumed jobs",
 }
 TIMED = ("epochs", "occupancy", "start_up", "per_epoch")
+TOGETHER = "all methods"
 WITHIN, OUTSIDE, UNSETTLED, UNKNOWN = "within", "outside", "not settled", "not enough data"
 BY_CHOICE = ("reached", "paused", "stopped")
 
@@ -107,33 +108,37 @@ def _counted(events: pd.DataFrame, available: float, continues: bool) -> dict[st
 
 
 def ratios(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
-    """Real against simulated counts, a row an arm and quantity.
+    """Real against simulated counts, a row an arm and quantity; of several arms, what is `TIMED` of them together too.
 
-    Columns: arm, quantity, real, simulated (means over the seeds of which both worlds tell it), ratio, low, high (of
-    the geometric mean, NaN where a number is not positive), seeds (how many those are), verdict (of what is measured in
-    time: against `TOLERANCE`; else nothing).
+    Columns: arm (`TOGETHER` of all), quantity, real, simulated (means over the seeds of which both worlds tell it),
+    ratio, low, high (of the geometric mean, NaN where a number is not positive; of arms together, of each seed's
+    geometric mean over the arms), seeds (how many those are), verdict (of what is measured in time: against
+    `TOLERANCE`; else nothing).
     """
+    arms = unique(real["arm"])
+    asked = [(arm, [arm], quantity) for arm in arms for quantity in QUANTITIES]
+    if len(arms) > 1:
+        asked += [(TOGETHER, arms, quantity) for quantity in TIMED]
     rows: list[dict[str, Any]] = []
-    for arm in unique(real["arm"]):
-        one, other = (frame[frame["arm"] == arm].set_index("seed") for frame in (real, simulated))
-        for quantity in QUANTITIES:
-            both = pd.concat([one[quantity], other[quantity]], axis=1, keys=["real", "simulated"]).dropna()
-            mine, theirs = (both[world].to_numpy(dtype=float) for world in ("real", "simulated"))
-            told = len(both) > 0 and bool(np.all((mine > 0) & (theirs > 0)))
-            unknown = Interval(*(np.array(np.nan) for _ in range(3)))
-            ratio = mean(np.log(mine / theirs)).exp() if told else unknown
-            center, low, high = (float(part) for part in ratio)
-            bounds = (1 / (1 + TOLERANCE), 1 + TOLERANCE)
-            rows.append(
-                {
-                    "arm": arm,
-                    "quantity": quantity,
-                    "real": float(mine.mean()) if len(both) else np.nan,
-                    "simulated": float(theirs.mean()) if len(both) else np.nan,
-                    **{"ratio": center, "low": low, "high": high, "seeds": len(both)},
-                    "verdict": verdict(low, high, bounds) if quantity in TIMED else "",
-                }
-            )
+    for label, of, quantity in asked:
+        mine, theirs = (world.pivot(index="seed", columns="arm", values=quantity)[of] for world in (real, simulated))
+        both = mine.notna().all(axis=1) & theirs.notna().all(axis=1)
+        mine, theirs = (wide[both].to_numpy(dtype=float) for wide in (mine, theirs))
+        told = len(mine) > 0 and bool(np.all((mine > 0) & (theirs > 0)))
+        unknown = Interval(*(np.array(np.nan) for _ in range(3)))
+        ratio = mean(np.log(mine / theirs).mean(axis=1)).exp() if told else unknown
+        center, low, high = (float(part) for part in ratio)
+        bounds = (1 / (1 + TOLERANCE), 1 + TOLERANCE)
+        rows.append(
+            {
+                "arm": label,
+                "quantity": quantity,
+                "real": float(mine.mean()) if len(mine) else np.nan,
+                "simulated": float(theirs.mean()) if len(mine) else np.nan,
+                **{"ratio": center, "low": low, "high": high, "seeds": len(mine)},
+                "verdict": verdict(low, high, bounds) if quantity in TIMED else "",
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -122,9 +122,9 @@ def test_where_the_simulation_is_right_everything_agrees(
     for row in said["differences"]:
         assert [row["difference"], row["low"], row["high"]] == pytest.approx([0, 0, 0], abs=1e-12)
     timed = [row for row in said["ratios"] if row["quantity"] in agreement.TIMED]
-    assert len(timed) == 8
+    assert [row["arm"] for row in timed] == ["rs"] * 4 + ["asha"] * 4 + [agreement.TOGETHER] * 4
     assert {row["verdict"] for row in timed if row["arm"] == "asha"} == {WITHIN}
-    assert [row["ratio"] for row in timed] == pytest.approx([1] * 8)
+    assert [row["ratio"] for row in timed] == pytest.approx([1] * 12)
     assert [row["arm"] for row in said["uncorrected_differences"]] == ["rs", "asha"]
     assert said["tau"] == 1 and all(row["same"] for row in said["pairs"])
     for row in said["decisions"]:
@@ -357,6 +357,21 @@ def test_a_seed_that_does_not_tell_is_left_out_alone() -> None:
     assert (rows["start_up"]["verdict"], rows["start_up"]["real"]) == (OUTSIDE, 4.0)
     assert math.isnan(rows["promotions"]["ratio"]) and rows["promotions"]["seeds"] == 3
     assert rows["promotions"]["simulated"] == pytest.approx(4 / 3)
+
+
+def test_all_methods_together_are_counted_a_seed_at_a_time() -> None:
+    """What the arms of a seed have against each other cancels out; the interval is of the seeds, not of the studies."""
+    told = dict.fromkeys(agreement.QUANTITIES, 2.0)
+    simulated = pd.DataFrame([{"arm": arm, "seed": seed, **told} for arm in ("rs", "asha") for seed in range(3)])
+    real = simulated.assign(epochs=[2.2, 2.0, 2.0, 2.0, 2.2, 2.2], start_up=[2.0, 2.0, math.nan, 2.0, 4.0, 2.0])
+    rows = {(row["arm"], row["quantity"]): row for row in agreement.ratios(real, simulated).to_dict("records")}
+    together = rows["all methods", "epochs"]
+    assert [together[name] for name in ("ratio", "low", "high")] == pytest.approx([1.1**0.5] * 3)
+    assert together["seeds"] == 3 and together["real"] == pytest.approx(2.1) and together["verdict"] == OUTSIDE
+    assert rows["rs", "epochs"]["verdict"] == UNSETTLED
+    assert rows["all methods", "start_up"]["seeds"] == 2
+    assert rows["all methods", "start_up"]["ratio"] == pytest.approx(2**0.25)
+    assert ("all methods", "trials") not in rows
 
 
 def test_what_is_not_settled_says_how_many_seeds_would_settle_it() -> None:
