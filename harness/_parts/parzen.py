@@ -216,8 +216,9 @@ class Parzen:
 
     points: (n, dim), encoded, or what `axes.read` gave for them; weights: (n,), else 1 each; prior: the weight of the
     space's law beside them; bandwidths: (hyperparameters,), for a number the standard deviation on [0, 1], for a choice
-    the probability that a kernel leaves its value; else `default_bandwidths`. univariate: a product of such mixtures,
-    one a hyperparameter, of the configs in which it is active, in place of a mixture of products.
+    the probability that a kernel leaves its value; else `default_bandwidths`; least: those of numbers are no narrower.
+    univariate: a product of such mixtures, one a hyperparameter, of the configs in which it is active, in place of a
+    mixture of products.
     """
 
     def __init__(
@@ -228,12 +229,15 @@ class Parzen:
         weights: Array | None = None,
         prior: float = 1.0,
         bandwidths: Array | None = None,
+        least: float = 0.0,
         univariate: bool = False,
     ) -> None:
         reading = points if isinstance(points, Reading) else axes.read(points)
         n, hyperparameters = len(reading.points), len(axes.widths)
         if bandwidths is None:
             bandwidths = default_bandwidths(axes, reading, univariate)
+        bandwidths = bandwidths.copy()
+        bandwidths[axes.numbers] = np.maximum(bandwidths[axes.numbers], least)
         self._axes, self._reading, self._bandwidths, self._univariate = axes, reading, bandwidths, univariate
         self._known = np.zeros((n + 1, hyperparameters), dtype=bool)
         self._known[:n] = True if reading.active is None else reading.active
