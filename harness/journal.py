@@ -32,8 +32,9 @@ class Difference(Exception):
 class Journal:
     """A file of events that only grows; made, or read back and continued where it ends.
 
-    spec: all that the study depends on. ValueError where the file is no journal, is of another study, or where another
-    process is writing it.
+    spec: all that the study depends on; of the study in the file only its budget may be less, and then that is raised,
+    also where it was spent. ValueError where the file is no journal, is of another study, or where another process is
+    writing it.
     """
 
     def __init__(self, path: Path, spec: Mapping[str, Any]) -> None:
@@ -61,14 +62,23 @@ class Journal:
         if head is None:
             self._writer.append({"study": dict(spec)})
             return
-        stored = _study_of(head, self.path)
+        stored, self.log = _take(lines, _study_of(head, self.path), self.events, self.failures)
         if key_of(stored) != key_of(spec):
-            raise ValueError(
-                f"{self.path} is the journal of another study ({_apart(stored, spec)}): give another folder with "
-                "--out, or run that study with its own options to continue it"
-            )
-        self.log = _take(lines, stored, self.events, self.failures)
+            self._raise_budget(stored, spec)
         self.goes_on = True
+
+    def _raise_budget(self, stored: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Note that the study in the file now has the budget of `spec`; ValueError where that is another study."""
+        before, now = stored["benchmark"]["budget"], spec["benchmark"]["budget"]
+        alike = key_of(_budgeted(stored, now)) == key_of(spec)
+        if not alike or now < before:
+            grown = "; a budget can be raised, not lowered" if alike else ""
+            raise ValueError(
+                f"{self.path} is the journal of another study ({_apart(stored, spec)}{grown}): give another folder "
+                "with --out, or run that study with its own options to continue it"
+            )
+        self._writer.append({"budget": now})
+        self.log = None
 
     def watch(self, event: Happening, reason: str | None = None) -> None:
         """Compare an event with the journal's, or write it where the journal has no more; reason: of a failure."""
@@ -102,7 +112,7 @@ class Journal:
         )
 
     def seal(self, log: Log) -> None:
-        """Say why the study ended; nothing comes after it."""
+        """Say why the study ended; nothing comes after it, unless its budget is raised."""
         self._writer.append({"why": str(log.why), "end": log.time, "error": log.error})
         self.log = log
 
@@ -118,10 +128,9 @@ class Journal:
 def read(path: Path) -> tuple[dict[str, Any], Log, dict[int, str]]:
     """The study of a journal, what happened in it, and why trials failed; of a study cut short, what there is."""
     lines = read_lines(path)
-    study = _study_of(next(lines, {}), path)
     events: list[Happening] = []
     failures: dict[int, str] = {}
-    log = _take(lines, study, events, failures)
+    study, log = _take(lines, _study_of(next(lines, {}), path), events, failures)
     return study, log or whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
 
 
@@ -392,18 +401,30 @@ def _line(event: Happening, reason: str | None) -> dict[str, Any]:
 
 def _take(
     lines: Iterator[Mapping[str, Any]], spec: Mapping[str, Any], events: list[Happening], failures: dict[int, str]
-) -> Log | None:
-    """Add the events of lines to those read before, and the reasons of failures; the log where the study is over."""
-    benchmark = Benchmark.from_json(spec["benchmark"])
+) -> tuple[dict[str, Any], Log | None]:
+    """Add the events of lines to those read before, and the reasons of failures.
+
+    Gives the study, with the budget that it has at last, and the log where it is over.
+    """
+    benchmark, study = Benchmark.from_json(spec["benchmark"]), dict(spec)
+    end: Mapping[str, Any] | None = None
     for line in lines:
         if _warning(line) is not None:
             continue
-        if "why" in line:
-            return whole(events, Why(line["why"]), line["end"], line["error"])
-        events.append(_event(line, benchmark))
-        if "reason" in line:
-            failures[line["report"][2]] = line["reason"]
-    return None
+        if "budget" in line:
+            study, end = _budgeted(study, line["budget"]), None
+        elif "why" in line:
+            end = line
+        else:
+            events.append(_event(line, benchmark))
+            if "reason" in line:
+                failures[line["report"][2]] = line["reason"]
+    return study, None if end is None else whole(events, Why(end["why"]), end["end"], end["error"])
+
+
+def _budgeted(spec: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """A study's ingredients with another budget."""
+    return {**spec, "benchmark": {**spec["benchmark"], "budget": seconds}}
 
 
 def _warning(line: Mapping[str, Any]) -> tuple[int, str] | None:

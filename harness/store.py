@@ -156,6 +156,14 @@ class Store:
             raise ValueError(f"{path} has store version {version}; this program reads up to {STORE_VERSION}")
         return table
 
+    def drop(self, keys: Iterable[str]) -> None:
+        """Remove studies that others have taken the place of: the segments that hold nothing but these keys."""
+        gone = set(keys)
+        for path in self._segments():
+            held = set(self._read(path, ["key"]).column("key").to_pylist())
+            if held and held <= gone:
+                path.unlink()
+
     def sweep(self) -> None:
         """Remove what dead writers left behind."""
         for path in self.folder.glob(".tmp-*"):

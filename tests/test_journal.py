@@ -318,6 +318,32 @@ def test_a_study_that_ended_before_its_first_event_goes_on(tmp_path: Path) -> No
     assert [e.report.resource for e in log.events if isinstance(e, Event) and e.report.trial == 0][:3] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_study_that_is_over_goes_on_where_its_budget_is_raised(tmp_path: Path, method: str) -> None:
+    """It is handed over with all that it has done; what its end cut is under way."""
+    path, twice = tmp_path / "journal", replace(BENCHMARK, budget=2 * BENCHMARK.budget)
+    before = [event for event in journaled(path, method).events if getattr(event, "reason", None) is not Reason.CUT]
+    handed: list[Standing] = []
+    with Journal(path, study(method, benchmark=twice).spec()) as journal:
+        assert journal.goes_on and journal.log is None
+
+        def interrupted(standing: Standing) -> Interrupted:
+            handed.append(standing)
+            return Interrupted(standing)
+
+        rehearsal = Rehearsal(journal, twice.workers, interrupted)
+        log = run(twice, prepared(study(method, benchmark=twice), None)[1], rehearsal, 2 * BUDGET, watch=journal.watch)
+    assert log.why == "interrupted" and handed == [standing_after(before)] and journal.events == before
+    for _ in range(2):  # raised already, and still to go on
+        with Journal(path, study(method, benchmark=twice).spec()) as journal:
+            assert journal.log is None
+    assert sum("budget" in line for line in read_lines(path)) == 1
+    spec, log, _ = read(path)
+    assert spec["benchmark"]["budget"] == twice.budget and log.why == "interrupted"
+    with pytest.raises(ValueError, match=r"budget was .*a budget can be raised, not lowered"):
+        Journal(path, study(method).spec())
+
+
 def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal", study("asha").spec()), pytest.raises(ValueError, match="another process"):
         Journal(tmp_path / "journal", study("asha").spec())
@@ -625,6 +651,22 @@ def test_a_study_that_is_over_is_read_back(tmp_path: Path) -> None:
     events = len(list(read_lines(tmp_path / "out" / JOURNAL)))
     assert tuning(tmp_path / "out").wait() == 0
     assert len(list(read_lines(tmp_path / "out" / JOURNAL))) == events
+
+
+def test_more_budget_gives_more_of_the_same_study(tmp_path: Path) -> None:
+    """For real: finished trials stand, there is one study where there was one, and it replays as a whole."""
+    assert tuning(tmp_path / "out", 2.5).wait() == 0
+    before, first = finished(tmp_path / "out"), read(tmp_path / "out" / JOURNAL)[1]
+    assert tuning(tmp_path / "out", 6.0).wait() == 0
+    assert before < finished(tmp_path / "out")
+    (record,) = Store(tmp_path / "out" / "studies").records().values()
+    assert (record.why, record.spec["benchmark"]["budget"]) == ("budget", 6.0)
+    assert check_trace(record) == []
+    log = read(tmp_path / "out" / JOURNAL)[1]
+    assert first.time >= 2.5 * NANOSECONDS and log.time >= 6 * NANOSECONDS
+    begun = [event for event in first.events if getattr(event, "reason", None) is not Reason.CUT]
+    assert log.events[: len(begun)] == begun
+    assert replay_journal(tmp_path / "out", lambda _: lambda _: None)[1] == ""
 
 
 def test_a_changed_journal_is_noticed_by_the_replay(tmp_path: Path) -> None:

@@ -80,6 +80,18 @@ def test_what_is_published_reads_back_whole(tmp_path: Path, records: list[Record
     assert not store.broken
 
 
+def test_what_is_dropped_is_gone_with_its_segment_alone(tmp_path: Path, records: list[Record]) -> None:
+    store, (first, second, third, *_) = Store(tmp_path), records
+    for some in ([first], [second, third]):
+        store.publish(some)
+    (tmp_path / "segment-broken.parquet").write_bytes(b"no table")
+    store.drop([second.key])
+    assert store.digests().keys() == {first.key, second.key, third.key}
+    store.drop([first.key, second.key])
+    assert store.digests().keys() == {second.key, third.key}
+    assert (tmp_path / "segment-broken.parquet").exists()
+
+
 def test_frames_are_the_same_however_the_records_come(tmp_path: Path, records: list[Record]) -> None:
     store = Store(tmp_path)
     for one in records:
