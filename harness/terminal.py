@@ -68,7 +68,7 @@ class Unfolding:
         self._quiet = quiet
         self._unit = benchmark.fidelity.unit
         objective = benchmark.objectives[0]
-        self._sign, self._metric = (-1, objective.metric) if objective.maximize else (1, "loss")
+        self._sign, self._metric = (-1 if objective.maximize else 1), objective.metric
         self._speed = speed
         self._began = time.monotonic()
         self._best = float("inf")
