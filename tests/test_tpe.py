@@ -429,28 +429,13 @@ def test_what_is_kept_between_suggestions_changes_none(restricted: bool) -> None
     assert told.suggest(configs[:3]) == first
 
 
-def test_kernels_of_numbers_are_no_narrower_than_the_least() -> None:
-    """Those of choices stay as they are."""
-    space = SPACES["conditions"]
-    axes = Axes(space)
-    usual = parzen.default_bandwidths(axes, axes.read(space.encode(space.sample(stream("points"), 6))), False)
-    np.testing.assert_array_equal(fitted(space, least=0.0)._bandwidths, usual)
-    wide = fitted(space, least=0.3)._bandwidths
-    assert set(wide[axes.numbers]) == {0.3}
-    np.testing.assert_array_equal(wide[axes.choices], usual[axes.choices])
-    np.testing.assert_array_equal(fitted(space, least=0.3, bandwidths=wide / 2)._bandwidths[axes.numbers], 0.3)
-
-
-@pytest.mark.parametrize(("univariate", "least"), [(False, 0.75 / 8), (True, 0.75 / 64)])
-def test_kernels_among_rows_are_as_wide_as_the_rows_lie_apart(univariate: bool, least: float) -> None:
-    """64 rows in two dimensions lie an eighth apart, in one a sixty-fourth; without a table nothing is asked."""
+@pytest.mark.parametrize(("univariate", "rate"), [(False, 6), (True, 5)])
+def test_few_points_have_wide_kernels_and_many_have_narrow_ones(univariate: bool, rate: int) -> None:
     space = SPACES["two floats"]
-    points = space.encode(space.sample(stream("points"), 9))
-    among = sampler_of(space.restricted(space.sample(stream("rows"), 64)), univariate=univariate)
-    anywhere = sampler_of(space, univariate=univariate)
-    usual, wide = (sampler._density(sampler._axes.read(points))._bandwidths for sampler in (anywhere, among))
-    np.testing.assert_allclose(wide, np.maximum(usual, least))
-    assert univariate or (wide > usual).all()
+    axes = Axes(space)
+    for n, bandwidth in ((0, 1 / 2), (1, 1 / 3), (6, 1 / 8), (100, 0.07 * 100 ** (-1 / rate))):
+        reading = axes.read(space.encode(space.sample(stream("points"), n)))
+        np.testing.assert_allclose(parzen.default_bandwidths(axes, reading, univariate), bandwidth)
 
 
 def test_rows_that_are_gone_are_not_drawn() -> None:
