@@ -68,7 +68,8 @@ def tune(
     script: reports `metric` and `resource` through a `Reporter`; a function is called with the config's values and
     `report=`; maximum: of the resource; max_arg: the argument that says how far to train, where there is one;
     budget: seconds; warm: workers keep their process and imports between trials; out: where checkpoints and outputs
-    go, by default a new folder under `results`.
+    go, by default a new folder under `results`; in that of an interrupted study the same call continues, with a larger
+    budget also after the end.
     """
     from harness.compose import trainings
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Happening, Log, Reason, Started, Why
-from harness.study import differences, identity, key_of
+from harness.study import differences, identity, key_of, with_budget
 from harness.types import NANOSECONDS, Benchmark, Decision, Event, Executor, Job, Report, Scheduler, Standing, Status
 
 
@@ -47,6 +47,8 @@ class Journal:
         """How many events of the journal the loop has recorded anew."""
         self.goes_on = False
         """Whether it was there before."""
+        self._raised: float | None = None
+        """A larger budget that does not stand in the file yet: not before the study has come so far again."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = LineWriter(path)
         try:
@@ -68,17 +70,22 @@ class Journal:
         self.goes_on = True
 
     def _raise_budget(self, stored: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Note that the study in the file now has the budget of `spec`; ValueError where that is another study."""
+        """Give the study in the file the budget of `spec`; ValueError where that is another study."""
         before, now = stored["benchmark"]["budget"], spec["benchmark"]["budget"]
-        alike = key_of(_budgeted(stored, now)) == key_of(spec)
-        if not alike or now < before:
+        alike = key_of(with_budget(stored, now)) == key_of(spec)
+        if not alike or now <= before:
             grown = "; a budget can be raised, not lowered" if alike else ""
             raise ValueError(
                 f"{self.path} is the journal of another study ({_apart(stored, spec)}{grown}): give another folder "
                 "with --out, or run that study with its own options to continue it"
             )
-        self._writer.append({"budget": now})
-        self.log = None
+        self._raised, self.log = now, None
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        if self._raised is not None:
+            self._writer.append({"budget": self._raised})
+            self._raised = None
+        self._writer.append(line)
 
     def watch(self, event: Happening, reason: str | None = None) -> None:
         """Compare an event with the journal's, or write it where the journal has no more; reason: of a failure."""
@@ -88,13 +95,13 @@ class Journal:
             if event != self.events[self.position]:
                 raise self.difference(_told(event))
         else:
-            self._writer.append(_line(event, reason))
+            self._append(_line(event, reason))
             self.events.append(event)
         self.position += 1
 
     def warn(self, trial: int, text: str) -> None:
         """Write down what went wrong with a trial that did not fail for it; that is no event."""
-        self._writer.append({"warning": trial, "text": text})
+        self._append({"warning": trial, "text": text})
 
     @property
     def following(self) -> Happening | None:
@@ -104,16 +111,19 @@ class Journal:
     def difference(self, now: str) -> Difference:
         """The error that says where the study parts from its journal."""
         stored = self.following
+        because = "another version of it, of numpy, or another processor"
+        if self._raised is not None:
+            because += ", or it decides by the budget, which is larger now"
         return Difference(
             f"{self.path}, event {self.position + 1} of {len(self.events)}: the journal says "
             f"{_told(stored) if stored else 'nothing'}, but now {now}. The scheduler does not decide as it did: "
-            "another version of it, of numpy, or another processor. Continue with the same, or give --follow-journal "
-            "to tell it what happened and go on from there."
+            f"{because}. Continue with the same, or give --follow-journal to tell it what happened and go on from "
+            "there."
         )
 
     def seal(self, log: Log) -> None:
         """Say why the study ended; nothing comes after it, unless its budget is raised."""
-        self._writer.append({"why": str(log.why), "end": log.time, "error": log.error})
+        self._append({"why": str(log.why), "end": log.time, "error": log.error})
         self.log = log
 
     def __enter__(self) -> Journal:
@@ -412,7 +422,7 @@ def _take(
         if _warning(line) is not None:
             continue
         if "budget" in line:
-            study, end = _budgeted(study, line["budget"]), None
+            study, end = with_budget(study, line["budget"]), None
         elif "why" in line:
             end = line
         else:
@@ -420,11 +430,6 @@ def _take(
             if "reason" in line:
                 failures[line["report"][2]] = line["reason"]
     return study, None if end is None else whole(events, Why(end["why"]), end["end"], end["error"])
-
-
-def _budgeted(spec: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """A study's ingredients with another budget."""
-    return {**spec, "benchmark": {**spec["benchmark"], "budget": seconds}}
 
 
 def _warning(line: Mapping[str, Any]) -> tuple[int, str] | None:

@@ -152,7 +152,7 @@ class Local:
             self._free.remove(worker)
             run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker), self._reports(job))
             run.restored, run.since = True, standing.now
-            self._warn(trial, "started again: the study was interrupted")
+            self._warn(trial, "started again: the study had ended or was interrupted")
             self._attend(run)
 
     # -- the clock --------------------------------------------------------------------------------------------------

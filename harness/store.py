@@ -1,9 +1,9 @@
 """The store: a directory of finished studies in immutable Parquet segments.
 
 One row is one study, so a study is there whole or not at all. A segment is written under a temporary name, read back,
-and linked under a name made from its content: no lock, no shared manifest, no segment ever changes. Readers list the
-directory; a study that stands in two segments must have one digest. A segment that cannot be read is named and its
-studies count as missing.
+and linked under a name made from its content: no lock, no shared manifest, no segment ever changes; at most one is
+dropped whole. Readers list the directory; a study that stands in two segments must have one digest. A segment that
+cannot be read is named and its studies count as missing.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Store:
         for path in self._segments():
             held = set(self._read(path, ["key"]).column("key").to_pylist())
             if held and held <= gone:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what dead writers left behind."""

@@ -110,6 +110,11 @@ def identity(spec: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
+def with_budget(spec: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """A study's ingredients with another budget."""
+    return {**spec, "benchmark": {**spec["benchmark"], "budget": seconds}}
+
+
 def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Where the ingredients of two studies differ, such as `benchmark.budget`, with what stands there in each."""
     if isinstance(old, dict) and isinstance(new, dict):

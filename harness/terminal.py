@@ -141,10 +141,11 @@ class Unfolding:
 
     def end(self, log: Log) -> None:
         """Print where jobs ended, and why the study did."""
-        self._console.print(f"\n{self._unit:>8}  jobs ended  {f'best {self._metric}':>9}  of trial")
+        width = max(9, len(self._metric) + 5)
+        self._console.print(f"\n{self._unit:>8}  jobs ended  {f'best {self._metric}':>{width}}  of trial")
         for level, came, loss, trial in self.rungs():
             best, of = (f"{self._sign * loss:.5g}", str(trial)) if trial >= 0 else ("-", "-")
-            self._console.print(f"{level:>8}  {came:>10}  {best:>{len(self._metric) + 5}}  {of:>8}")
+            self._console.print(f"{level:>8}  {came:>10}  {best:>{width}}  {of:>8}")
         resumed = sum(jobs > 1 for jobs in self._jobs.values())
         seconds = log.time / NANOSECONDS
         self._console.print(

@@ -122,8 +122,8 @@ def ratios(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for label, of, quantity in asked:
         mine, theirs = (world.pivot(index="seed", columns="arm", values=quantity)[of] for world in (real, simulated))
-        both = mine.notna().all(axis=1) & theirs.notna().all(axis=1)
-        mine, theirs = (wide[both].to_numpy(dtype=float) for wide in (mine, theirs))
+        both = mine.dropna().index.intersection(theirs.dropna().index)
+        mine, theirs = (wide.loc[both].to_numpy(dtype=float) for wide in (mine, theirs))
         told = len(mine) > 0 and bool(np.all((mine > 0) & (theirs > 0)))
         unknown = Interval(*(np.array(np.nan) for _ in range(3)))
         ratio = mean(np.log(mine / theirs).mean(axis=1)).exp() if told else unknown

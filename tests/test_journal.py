@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import ending, toy_data
+from toys import ending, run_study, toy_data
+from toys import study as toys_study
 from typer.testing import CliRunner
 
 from harness.__main__ import app
@@ -32,9 +34,9 @@ from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Log, Reason, Started, run
 from harness.methods import parse_method
 from harness.simulated import Simulated
-from harness.space import Space, uniform
+from harness.space import Space, choice, uniform
 from harness.store import Store
-from harness.study import Study
+from harness.study import Study, record
 from harness.trace import check_trace
 from harness.types import (
     NANOSECONDS,
@@ -320,28 +322,54 @@ def test_a_study_that_ended_before_its_first_event_goes_on(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_study_that_is_over_goes_on_where_its_budget_is_raised(tmp_path: Path, method: str) -> None:
-    """It is handed over with all that it has done; what its end cut is under way."""
+    """It is handed over with all that it has done; what its end cut is under way. The file follows what happens."""
     path, twice = tmp_path / "journal", replace(BENCHMARK, budget=2 * BENCHMARK.budget)
     before = [event for event in journaled(path, method).events if getattr(event, "reason", None) is not Reason.CUT]
+    whole, raised = path.read_bytes(), study(method, benchmark=twice)
+
+    def gone_on(real: Callable[[Standing], Executor]) -> Log:
+        with Journal(path, raised.spec()) as journal:
+            assert journal.goes_on and journal.log is None and journal.events[: len(before)] == before
+            rehearsal = Rehearsal(journal, twice.workers, real)
+            return run(twice, prepared(raised, None)[1], rehearsal, 2 * BUDGET, watch=journal.watch)
+
     handed: list[Standing] = []
-    with Journal(path, study(method, benchmark=twice).spec()) as journal:
-        assert journal.goes_on and journal.log is None
 
-        def interrupted(standing: Standing) -> Interrupted:
-            handed.append(standing)
-            return Interrupted(standing)
+    def interrupted(standing: Standing) -> Interrupted:
+        handed.append(standing)
+        return Interrupted(standing)
 
-        rehearsal = Rehearsal(journal, twice.workers, interrupted)
-        log = run(twice, prepared(study(method, benchmark=twice), None)[1], rehearsal, 2 * BUDGET, watch=journal.watch)
-    assert log.why == "interrupted" and handed == [standing_after(before)] and journal.events == before
-    for _ in range(2):  # raised already, and still to go on
-        with Journal(path, study(method, benchmark=twice).spec()) as journal:
-            assert journal.log is None
-    assert sum("budget" in line for line in read_lines(path)) == 1
+    assert gone_on(interrupted).why == "interrupted" and handed == [standing_after(before)]
+    assert path.read_bytes() == whole, "nothing was done with the larger budget yet"
+    with Journal(path, raised.spec()) as journal:
+        journal.warn(0, "it is started again")
+    assert gone_on(interrupted).why == "interrupted"
+    assert path.read_bytes().startswith(whole)
+    assert [set(line) for line in read_lines(path)][-2:] == [{"budget"}, {"warning", "text"}]
     spec, log, _ = read(path)
     assert spec["benchmark"]["budget"] == twice.budget and log.why == "interrupted"
     with pytest.raises(ValueError, match=r"budget was .*a budget can be raised, not lowered"):
         Journal(path, study(method).spec())
+
+
+def test_a_scheduler_that_decides_by_the_budget_does_not_spoil_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journaled(path, "asha")
+    whole = path.read_bytes()
+    raised = study("asha", benchmark=replace(BENCHMARK, budget=2 * BENCHMARK.budget))
+    with Journal(path, raised.spec()) as journal, pytest.raises(Difference, match="or it decides by the budget"):
+        run(BENCHMARK, scheduler("asha", seed=1), Rehearsal(journal, 4, Interrupted), BUDGET, watch=journal.watch)
+    assert path.read_bytes() == whole
+    with Journal(path, study("asha").spec()) as journal:
+        assert journal.log is not None and journal.log.why == "budget"
+
+
+def test_a_budget_written_otherwise_is_no_larger_one(tmp_path: Path) -> None:
+    budget = int(BENCHMARK.budget)
+    with Journal(tmp_path / "journal", study("rs", benchmark=replace(BENCHMARK, budget=float(budget))).spec()):
+        pass
+    with pytest.raises(ValueError, match="another study"):
+        Journal(tmp_path / "journal", study("rs", benchmark=replace(BENCHMARK, budget=budget)).spec())
 
 
 def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
@@ -562,7 +590,7 @@ TUNE = """
 import signal
 import sys
 import harness
-from harness.space import Space, uniform
+from harness.space import Space, choice, uniform
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C reaches it, however these tests were started
 try:
@@ -654,12 +682,16 @@ def test_a_study_that_is_over_is_read_back(tmp_path: Path) -> None:
 
 
 def test_more_budget_gives_more_of_the_same_study(tmp_path: Path) -> None:
-    """For real: finished trials stand, there is one study where there was one, and it replays as a whole."""
+    """For real: finished trials stand, the store has it once, beside what else is there, and it replays as a whole."""
     assert tuning(tmp_path / "out", 2.5).wait() == 0
+    other = run_study(toys_study("rs").spec())
+    Store(tmp_path / "out" / "studies").publish([other])
     before, first = finished(tmp_path / "out"), read(tmp_path / "out" / JOURNAL)[1]
     assert tuning(tmp_path / "out", 6.0).wait() == 0
     assert before < finished(tmp_path / "out")
-    (record,) = Store(tmp_path / "out" / "studies").records().values()
+    kept = Store(tmp_path / "out" / "studies").records()
+    assert kept.pop(other.key).digest() == other.digest()
+    (record,) = kept.values()
     assert (record.why, record.spec["benchmark"]["budget"]) == ("budget", 6.0)
     assert check_trace(record) == []
     log = read(tmp_path / "out" / JOURNAL)[1]
@@ -667,6 +699,27 @@ def test_more_budget_gives_more_of_the_same_study(tmp_path: Path) -> None:
     begun = [event for event in first.events if getattr(event, "reason", None) is not Reason.CUT]
     assert log.events[: len(begun)] == begun
     assert replay_journal(tmp_path / "out", lambda _: lambda _: None)[1] == ""
+
+
+def test_what_had_less_budget_goes_from_the_store_though_a_kill_came_between(tmp_path: Path) -> None:
+    longer = study("rs", benchmark=replace(BENCHMARK, budget=2 * BENCHMARK.budget))
+    log = run(BENCHMARK, scheduler("rs"), workers(), BUDGET)
+    short, whole = (record(one, log, 1.0) for one in (study("rs"), longer))
+    Store(tmp_path / "studies").publish([short])
+    Store(tmp_path / "studies").publish([whole])
+    trainings._publish(whole, tmp_path)
+    assert Store(tmp_path / "studies").digests() == {whole.key: whole.digest()}
+
+
+def test_a_study_with_nothing_left_is_replayed(tmp_path: Path) -> None:
+    """Its clock goes on a little after the last thing that happened."""
+    space = Space({"x": choice([0.1, 0.2, 0.3])})
+    benchmark = replace(BENCHMARK, space=space, budget=30.0, workers=2)
+    small = study("rs", benchmark=benchmark)
+    command = Command((sys.executable, str(SCRIPTS / "toy.py")), "epochs")
+    log, _ = trainings.run_for_real(small, command, tmp_path, None)
+    assert log.why == "nothing left" and log.time > log.events[-1].time
+    assert replay_journal(tmp_path, lambda _: lambda _: None)[1] == ""
 
 
 def test_a_changed_journal_is_noticed_by_the_replay(tmp_path: Path) -> None:

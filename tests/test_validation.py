@@ -300,6 +300,9 @@ def test_a_validation_goes_on_where_it_was_interrupted(problem: str, tmp_path: P
     assert sorted(path.suffix for path in (tmp_path / "out/report/figures").iterdir()) == sorted(
         [".csv", ".pdf", ".png", ".svg"] * 2
     )
+    validated(problem, tmp_path / "out", **{**fields, "budget": 3.0})
+    assert len((tmp_path / "out" / "probes.lines").read_bytes().splitlines()) == 5, "more budget: a speed for each"
+    assert numbers(tmp_path / "out")["notes"][1].endswith("with restarts in their times: 2 of them.")
     words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
     linked = re.findall(r"!\[[^\]]+\]\((figures/[\w.-]+)\)", words)
     assert len(linked) == 2 and all((tmp_path / "out" / "report" / name).exists() for name in linked)

@@ -328,10 +328,10 @@ def default_bandwidths(axes: Axes, reading: Reading, univariate: bool) -> Array:
 
     Of numbers .07 n^(-1 / (4 + d)), but at least 1 / (n + 2). The first is Scott's rate for n points in d dimensions,
     without their spread, so the density does not collapse where the good lie close together. The second, wider below
-    some 15 points, is where Hyperopt and Optuna clip ("magic clipping" in Watanabe, arXiv 2304.11127): few good configs
-    say little of where the best is. With it `tpe` ended better on the development halves of the suites, by .005 +- .006
-    of normalised regret where any config may be tried and by .014 +- .005 among a table's rows (200 and 100 seeds). Of
-    choices (c - 1) / (n + c), for c values: what one more count for each value would give.
+    14 to 26 points, is where Hyperopt and Optuna clip ("magic clipping" in Watanabe, arXiv 2304.11127): few good
+    configs say little of where the best is. With it the normalised regret of `tpe` on the development halves of the
+    suites was lower by .014 +- .005 among a table's rows (100 seeds), and no higher where any config may be tried
+    (-.005 +- .006, 200 seeds). Of choices (c - 1) / (n + c), for c values: what one more count for each would give.
     """
     counts = np.full(len(axes.widths), len(reading.points)) if reading.active is None else reading.active.sum(axis=0)
     dimension = 1 if univariate else len(axes.widths)

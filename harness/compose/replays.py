@@ -50,7 +50,8 @@ def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log
         known = sum(not (isinstance(event, Ended) and event.reason is Reason.CUT) for event in real.events)
         log = whole(log.events[:known], real.why, real.time, "")
     seconds = real.time / NANOSECONDS
-    one, other = record(study, real, seconds), replace(record(study, log, seconds), why=str(real.why))
+    one = record(study, real, seconds)
+    other = replace(record(study, log, seconds), why=one.why, end=one.end)  # when and why it ends is told, not decided
     return log, "" if one.digest() == other.digest() else first_difference(one, other)
 
 

@@ -195,7 +195,7 @@ def of_benchmark(study: Study, options: Mapping[str, Any]) -> Script:
 
 
 def run(script: Script, folder: Path, view: View | None, *, follow_journal: bool = False) -> tuple[Log, Record]:
-    """Run the study for real; in the folder of an interrupted one it goes on."""
+    """Run the study for real; in the folder of one that was interrupted, or had less budget, it goes on."""
     return trainings.run_for_real(
         script.study, script.command, folder, view, follow_journal=follow_journal, options=script.options
     )

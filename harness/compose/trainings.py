@@ -140,12 +140,14 @@ def _record(study: Study, log: Log, failures: Mapping[int, str]) -> Record:
 def _publish(finished: Record, folder: Path) -> None:
     """Put the study of a journal that is over into the store, in place of what it was with less budget."""
     from harness.store import Store
+    from harness.study import key_of, with_budget
 
     store = Store(folder / STUDIES)
-    known = store.digests()
-    if finished.key not in known:
+    if finished.key not in store.digests():
         store.publish([finished])
-        store.drop(known)
+    budget = finished.spec["benchmark"]["budget"]
+    alike = {key for key, spec in store.specs().items() if key_of(with_budget(spec, budget)) == finished.key}
+    store.drop(alike - {finished.key})
 
 
 def warnings_in(folder: Path) -> dict[int, list[str]]:
@@ -198,7 +200,7 @@ def tune(
         space=space if isinstance(space, Space) else Space(space),
         objectives=(Objective(metric, maximize),),
         fidelity=Fidelity(resource, tuple(range(1, maximum + 1))),
-        budget=budget,
+        budget=float(budget),
         workers=workers,
         delays=Delays(warm=warm),
     )

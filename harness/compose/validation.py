@@ -112,19 +112,27 @@ def _check_at_the_door(comparison: Comparison, studies: Sequence[Study]) -> None
 
 def _real(study: Study, folder: Path, probe: float, probes: LineWriter) -> Record:
     """The record of a real study, which is run, or goes on, or is read back where it is over."""
-    from harness.journal import read
     from harness.loop import Why
 
     place = folder / STUDIES / f"{study.arm}-{study.seed}".replace("/", "_")
     journal = place / trainings.JOURNAL
     begun = journal.exists() and journal.stat().st_size > 0
-    if not begun or read(journal)[1].why is Why.INTERRUPTED:
+    if not begun or _goes_on(journal, study):
         taken = probed(study, probe)._asdict()
         probes.append({"arm": study.arm, "seed": study.seed, **taken, "continues": begun})
     log, record = trainings.run_real(study, place)
     if log.why is Why.INTERRUPTED:
         raise KeyboardInterrupt
     return record
+
+
+def _goes_on(journal: Path, study: Study) -> bool:
+    """Whether a journal is that of a study which was interrupted, or has more budget now."""
+    from harness.journal import read
+    from harness.loop import Why
+
+    spec, log, _ = read(journal)
+    return log.why is Why.INTERRUPTED or spec["benchmark"]["budget"] < study.benchmark.budget
 
 
 class _Again:
