@@ -1,20 +1,14 @@
-"""The journal of a real study: every event as it happens, and the way back into the study after any end of it.
+"""The journal of a real study: every event as it happens, in a file that only grows.
 
-A journal says first which study it is of. After a crash the loop runs again from the beginning, with the same
-scheduler made anew: as long as the journal has events, a rehearsal stands in for the workers and answers with what
-happened, and each thing that the loop records must be what the journal says. Where the journal ends, the real
-executor takes over: what still ran is started again from its last checkpoint, and finished trials stand.
-
-A journal is also the table of its own study: `Recorded` plays its trials on a simulated clock.
+It says first which study it is of, at last why that ended. How a study goes on where its journal ends is in
+`rehearsal`, how it is played again on a simulated clock in `playback`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from heapq import heappop, heappush
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,7 +16,7 @@ from typing import Any
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Happening, Log, Reason, Started, Why
 from harness.study import differences, identity, key_of, with_budget
-from harness.types import NANOSECONDS, Benchmark, Decision, Event, Executor, Job, Report, Scheduler, Standing, Status
+from harness.types import Benchmark, Event, Job, Report, Status
 
 
 class Difference(Exception):
@@ -152,226 +146,6 @@ def warnings(path: Path) -> dict[int, list[str]]:
             trial, text = warning
             texts.setdefault(trial, []).append(text)
     return texts
-
-
-class Rehearsal:
-    """An executor that gives what the journal says, and hands over to the real one where the journal ends.
-
-    real: makes the executor that goes on from where the study stood.
-    """
-
-    def __init__(self, journal: Journal, workers: int, real: Callable[[Standing], Executor]) -> None:
-        self._journal = journal
-        self._workers = workers
-        self._real = real
-        self._live: Executor | None = None
-        self._standing = Standing(failures=journal.failures)
-
-    @property
-    def idle(self) -> int:
-        """How many workers have nothing to do."""
-        return self._live.idle if self._live else self._workers - len(self._standing.running)
-
-    @property
-    def now(self) -> int:
-        """Nanoseconds since the study began; the time between a crash and the next start is not counted."""
-        return self._live.now if self._live else self._standing.now
-
-    def start(self, job: Job) -> tuple[int, int]:
-        """Start a job as the journal says it was; at the journal's end, for real."""
-        if (live := self._handed_over()) is not None:
-            return live.start(job)
-        stored = self._journal.following
-        if not isinstance(stored, Started) or stored.job != job:
-            raise self._journal.difference(f"trial {job.trial} is started until {job.until} with {dict(job.config)}")
-        self._standing.now = stored.time
-        self._standing.running[job.trial] = (stored.job, stored.worker, stored.time)
-        return stored.time, stored.worker
-
-    def next(self, deadline: int) -> Event | None:
-        """The next report, from the journal or for real."""
-        if (live := self._handed_over()) is not None:
-            return live.next(deadline)
-        stored = self._journal.following
-        if not isinstance(stored, Event):
-            raise self._journal.difference("no job is started and none ends")
-        trial, resource, _, _, _, status = stored.report
-        self._standing.now = stored.time
-        self._standing.reached[trial] = resource
-        if status is Status.RUNNING:
-            job, worker, _ = self._standing.running[trial]
-            self._standing.running[trial] = (job, worker, stored.time)
-        else:
-            del self._standing.running[trial]
-        return stored
-
-    def pause(self, trial: int) -> None:
-        """Free the worker of a running trial, keeping its checkpoint."""
-        if self._live:
-            self._live.pause(trial)
-        else:
-            del self._standing.running[trial]
-
-    def stop(self, trial: int) -> None:
-        """Free the worker of a trial, if it has one, for good."""
-        if self._live:
-            self._live.stop(trial)
-        else:
-            self._standing.running.pop(trial, None)
-            self._standing.stopped.add(trial)
-
-    def spend(self, nanoseconds: int) -> None:
-        """Let a decision take time; one of the journal has taken it."""
-        if self._live:
-            self._live.spend(nanoseconds)
-
-    def close(self) -> None:
-        """End what runs for real."""
-        if self._live:
-            self._live.close()
-
-    def _handed_over(self) -> Executor | None:
-        """The real executor, once the journal is at its end."""
-        if self._live is None and self._journal.following is None:
-            self._live = self._real(self._standing)
-        return self._live
-
-
-class Follower:
-    """A scheduler that decides as the journal says, whatever it would decide now, and is told all that happened.
-
-    It is for a scheduler whose numbers differ a little from those it had: a new trial takes the config that the
-    journal trained in place of the one that is asked for now.
-    """
-
-    def __init__(self, scheduler: Scheduler, journal: Journal) -> None:
-        self._scheduler = scheduler
-        self._journal = journal
-        self._started: dict[int, Job] = {}
-        """The last job of each trial that the journal started."""
-        self._held: dict[int, Job] = {}
-        """Jobs that the scheduler asked for and the journal has not started: they are due when it ends."""
-
-    def ask(self) -> Job | None:
-        """The job of the journal; afterwards the scheduler's own, with the configs that trials really have."""
-        stored = self._journal.following
-        if stored is None and self._held:
-            return self._held.pop(min(self._held))
-        job = self._asked()
-        if stored is None:
-            return job
-        if job is not None:
-            self._held[job.trial] = job
-        if not isinstance(stored, Started):
-            return None
-        self._held.pop(stored.job.trial, None)
-        self._started[stored.job.trial] = stored.job
-        return stored.job
-
-    def _asked(self) -> Job | None:
-        """What the scheduler asks for next that the journal has not started already."""
-        while (job := self._scheduler.ask()) is not None:
-            started = self._started.get(job.trial)
-            if started is None:
-                return job
-            if job.until > started.until:
-                return job._replace(config=started.config)
-        return None
-
-    def tell(self, report: Report) -> Decision:
-        """Tell the scheduler, and answer as the journal says it answered."""
-        decision = self._scheduler.tell(report)
-        stored = self._journal.following
-        if stored is None:
-            return decision
-        if isinstance(stored, Ended) and stored.trial == report.trial:
-            return {Reason.PAUSED: Decision.PAUSE, Reason.STOPPED: Decision.STOP}.get(stored.reason, Decision.CONTINUE)
-        return Decision.CONTINUE
-
-
-class Recorded:
-    """Workers on a simulated clock whose trials say again, at the same cost, what they said in a log.
-
-    Keyed by trial and not by config: also what crashed, or was trained under another seed, comes back as it was. Where
-    the log has no more of a trial, the trial says nothing more.
-    """
-
-    def __init__(self, log: Log, workers: int) -> None:
-        self.now = 0
-        self._decided = 0
-        self._free = list(range(workers))
-        self._reports: dict[int, deque[Event]] = {}
-        for event in log.events:
-            if isinstance(event, Event):
-                self._reports.setdefault(event.report.trial, deque()).append(event)
-        self._heap: list[tuple[int, int, int, int]] = []
-        self._running: dict[int, tuple[int, int]] = {}
-        self._tickets = 0
-
-    @property
-    def idle(self) -> int:
-        """How many workers have nothing to do."""
-        return len(self._free)
-
-    def start(self, job: Job) -> tuple[int, int]:
-        """Put a job on the idle worker with the lowest number."""
-        begin = max(self.now, self._decided)
-        worker = heappop(self._free)
-        self._tickets += 1
-        self._running[job.trial] = (worker, self._tickets)
-        self._await(job.trial, self._tickets, begin)
-        return begin, worker
-
-    def _await(self, trial: int, ticket: int, since: int) -> None:
-        if self._reports.get(trial):
-            cost = round(self._reports[trial][0].report.cost * NANOSECONDS)
-            heappush(self._heap, (since + cost, ticket, trial, since))
-
-    def next(self, deadline: int) -> Event | None:
-        """The next report up to `deadline`, at which the clock then stands."""
-        while self._heap and self._running.get(self._heap[0][2], (0, 0))[1] != self._heap[0][1]:
-            heappop(self._heap)
-        if not self._heap or self._heap[0][0] > deadline:
-            self.now = max(self.now, deadline) if self._running else self.now
-            return None
-        self.now, ticket, trial, _ = heappop(self._heap)
-        worker = self._running[trial][0]
-        said = self._reports[trial].popleft()
-        if said.report.status is Status.RUNNING:
-            self._await(trial, ticket, self.now)
-        else:
-            self._release(trial)
-        return said._replace(time=self.now, worker=worker)
-
-    def pause(self, trial: int) -> None:
-        """Free the worker of a running trial."""
-        self._release(trial)
-
-    def stop(self, trial: int) -> None:
-        """Free the worker of a trial, if it has one, for good."""
-        if trial in self._running:
-            self._release(trial)
-
-    def _release(self, trial: int) -> None:
-        heappush(self._free, self._running.pop(trial)[0])
-
-    def spend(self, nanoseconds: int) -> None:
-        """Let a decision take time; decisions are made one after another."""
-        self._decided = max(self.now, self._decided) + nanoseconds
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def decision_times(log: Log) -> Callable[[int], int]:
-    """The time from what the loop heard last, or started last, to each start, as a log recorded it."""
-    gaps: deque[int] = deque()
-    before = 0
-    for event in log.events:
-        if isinstance(event, Started):
-            gaps.append(event.time - before)
-        before = event.time
-    return lambda _: gaps.popleft() if gaps else 0
 
 
 def whole(events: list[Happening], why: Why, end: int, error: str) -> Log:

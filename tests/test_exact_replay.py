@@ -14,10 +14,11 @@ from harness import checks
 from harness.command import Command
 from harness.compose.replays import replay_journal
 from harness.compose.trainings import JOURNAL, run_for_real
-from harness.journal import Recorded, decision_times, read
+from harness.journal import read
 from harness.local import Local
 from harness.loop import Ended, Log, Reason, Started, Why, run
 from harness.methods import own_methods, parse_method
+from harness.playback import Recorded, decision_times
 from harness.randomness import stream
 from harness.space import Space, uniform
 from harness.study import Study

@@ -72,6 +72,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness._trial_process": (),
     "harness.study": (*GROUND, "harness.loop"),
     "harness.journal": RUNNING,
+    "harness.rehearsal": (*RUNNING, "harness.journal"),
+    "harness.playback": RUNNING,
     "harness.names": (),
     "harness.plug_ins": ("harness.names",),
     "harness.proposals": GROUND,

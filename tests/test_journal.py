@@ -29,10 +29,12 @@ from harness.compose.recorded import Neighbours, Trained, Training
 from harness.compose.replays import replay_journal, what_if
 from harness.compose.studies import prepared
 from harness.compose.trainings import JOURNAL
-from harness.journal import Difference, Follower, Journal, Recorded, Rehearsal, decision_times, read, warnings
+from harness.journal import Difference, Journal, read, warnings
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Log, Reason, Started, run
 from harness.methods import parse_method
+from harness.playback import Recorded, decision_times
+from harness.rehearsal import Follower, Rehearsal
 from harness.simulated import Simulated
 from harness.space import Space, choice, uniform
 from harness.store import Store

@@ -35,8 +35,9 @@ def replay_journal(path: Path, begin: Callable[[Benchmark], Watch]) -> tuple[Log
     known. Gives what happens, and where it first differs from what happened for real: an empty text where every
     event is the same.
     """
-    from harness.journal import Recorded, decision_times, whole
+    from harness.journal import whole
     from harness.loop import Ended, Reason, Why, run
+    from harness.playback import Recorded, decision_times
     from harness.study import first_difference, record
     from harness.types import NANOSECONDS
 

@@ -82,9 +82,10 @@ def run_for_real(
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Log, Record]:
     """Run a study whose trials are called so. See `run_real`."""
-    from harness.journal import Follower, Journal, Rehearsal
+    from harness.journal import Journal
     from harness.local import Local
     from harness.loop import Why, run
+    from harness.rehearsal import Follower, Rehearsal
     from harness.types import NANOSECONDS, Event, Executor, Standing
 
     benchmark, scheduler = prepared(study, None)
