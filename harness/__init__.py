@@ -2,7 +2,7 @@
 
     import harness
     frame = harness.compare(methods=["rs", "asha"], seeds=5)      # a row a study, on the simulated clock
-    best = harness.tune("train.py", space, metric="loss", maximum=9, budget=60)   # for real
+    best = harness.tune("train.py", "space.toml", metric="loss", maximum=9, budget=60)   # for real
 
 A training script imports `Reporter` from here. Nothing heavy is imported before it is used.
 """
@@ -49,7 +49,7 @@ def compare(
 
 def tune(
     script: str | Path | Callable[..., None],
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, Any] | str | Path,
     *,
     metric: str,
     maximum: int,
@@ -65,15 +65,19 @@ def tune(
 ) -> Tuned:
     """Tune a training script, or a function at the top of a file, for real; gives the best config and the study.
 
+    space: a TOML file with `[space]`, or domains by name (`{"lr": loguniform(1e-4, 1.0)}`, of `harness.space`);
     script: reports `metric` and `resource` through a `Reporter`; a function is called with the config's values and
     `report=`; maximum: of the resource; max_arg: the argument that says how far to train, where there is one;
     budget: seconds; warm: workers keep their process and imports between trials; out: where checkpoints and outputs
     go, by default a new folder under `results`; in that of an interrupted study the same call continues, with a larger
     budget also after the end.
     """
-    from harness.compose import trainings
+    from pathlib import Path
 
+    from harness.compose import scripts, trainings
+
+    declared = scripts.read_space(Path(space)) if isinstance(space, str | Path) else space
     return trainings.tune(
-        script, space, metric=metric, maximize=maximize, resource=resource, maximum=maximum, max_arg=max_arg,
+        script, declared, metric=metric, maximize=maximize, resource=resource, maximum=maximum, max_arg=max_arg,
         method=method, workers=workers, budget=budget, seed=seed, warm=warm, out=out,
     )  # fmt: skip

@@ -94,14 +94,19 @@ def run(
             f"to start a process took {seconds:.1f} s, {share:.0%} of the workers' time in all: --warm keeps processes "
             "and what they have imported"
         )
-    if not log.error:
-        _show_found(script, log, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
+    best = [] if log.error else trainings.found(study.benchmark, log)
+    if best:
+        _show_found(script, log, best, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
+    elif not log.error:
+        hint = "" if record.failures or patience else "; if it hangs, --patience 1m ends it"
+        typer.echo(f"no trial has come to a {objective.metric}: there is no best config{hint}", err=True)
     typer.echo(f"study, outputs and checkpoints: {folder}")
     if log.why == "interrupted":
         typer.echo("interrupted; the same command continues", err=True)
         raise typer.Exit(INTERRUPTED)
     if log.error:
         typer.echo("what it has is kept: once that is mended, the same command goes on", err=True)
+    if not best:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -134,7 +139,9 @@ def _show_failures(failures: Sequence[str]) -> None:
 
     kinds: dict[str, dict[int, str]] = {}
     for trial, reason in map(json.loads, failures):
-        kinds.setdefault(kind_of(reason), {})[trial] = reason
+        # A report that makes no sense says so itself; what the script printed last has nothing to do with it.
+        kind = reason.splitlines()[0] if reason.startswith("protocol:") else reason
+        kinds.setdefault(kind_of(kind), {})[trial] = reason
     for of_kind in list(kinds.values())[:SHOWN_REASONS]:
         alike = "" if len(set(of_kind.values())) == 1 else " alike, the first"
         typer.echo(f"{_named(list(of_kind))} failed{alike}: {next(iter(of_kind.values()))}", err=True)
@@ -154,30 +161,30 @@ def _show_warnings(warnings: Mapping[int, Sequence[str]]) -> None:
         text = next(iter(of_kind.values()))
         said, *printed = filter(str.strip, text.splitlines())
         last_words = f"; its last words: {printed[-1]}" if printed else ""
-        of = _named(list(of_kind)) if len(of_kind) == 1 else f"{_named(list(of_kind))}, the first"
-        typer.echo(f"warning: {of}: {said}{last_words}", err=True)
+        alike = "" if len(set(of_kind.values())) == 1 else " alike, the first"
+        typer.echo(f"warning: {_named(list(of_kind))}{alike}: {said}{last_words}", err=True)
     if len(kinds) > SHOWN_REASONS:
         typer.echo(f"and {len(kinds) - SHOWN_REASONS} other warnings, in the journal of the study", err=True)
 
 
 def _named(trials: Sequence[int]) -> str:
+    trials = sorted(trials)
     named = ", ".join(map(str, trials[:5])) + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
     return f"trial{'s' * (len(trials) > 1)} {named}"
 
 
-def _show_found(script: scripts.Script, log: scripts.Log, folder: Path, retrain: int, seeds: int) -> None:
+def _show_found(
+    script: scripts.Script, log: scripts.Log, best: Sequence[trainings.Found], folder: Path, retrain: int, seeds: int
+) -> None:
     """The best configs, trained again where asked for, what mattered, and the command that trains the winner."""
     from harness.terminal import shares
 
     benchmark = script.study.benchmark
-    best = trainings.found(benchmark, log)
-    if not best:
-        typer.echo("no trial reported anything: there is no best config")
-        return
     scripts.written(script, best, folder)
     metric, unit = benchmark.objectives[0].metric, benchmark.fidelity.unit
     others = ", ".join(objective.metric for objective in benchmark.objectives[1:])
-    typer.echo(f"\nby {metric} alone, not by {others}:" if others else "")
+    alone = f" alone, not by {others}" if others else ""
+    typer.echo(f"\nthe best of those trained furthest, by their last {metric}{alone}:")
     for one in best[: max(5, retrain)]:
         config = "  ".join(f"{name}={value}" for name, value in one.config.items())
         typer.echo(f"trial {one.trial:<4} {metric} {one.value:.6g} at {unit} {one.resource:<3} {config}")

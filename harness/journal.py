@@ -16,7 +16,7 @@ from typing import Any
 from harness.lines import LineWriter, read_lines
 from harness.loop import Ended, Happening, Log, Reason, Started, Why
 from harness.study import differences, identity, key_of, with_budget
-from harness.types import Benchmark, Event, Job, Report, Status
+from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Status
 
 
 class Difference(Exception):
@@ -26,9 +26,9 @@ class Difference(Exception):
 class Journal:
     """A file of events that only grows; made, or read back and continued where it ends.
 
-    spec: all that the study depends on; of the study in the file only its budget may be less, and then that is raised,
-    also where it was spent. ValueError where the file is no journal, is of another study, or where another process is
-    writing it.
+    spec: all that the study depends on; only its budget may be another one than that of the study in the file, which
+    then goes on with it, also where it was over. ValueError where the file is no journal, is of another study or one
+    that has used more than that budget, or where another process is writing it.
     """
 
     def __init__(self, path: Path, spec: Mapping[str, Any]) -> None:
@@ -41,8 +41,8 @@ class Journal:
         """How many events of the journal the loop has recorded anew."""
         self.goes_on = False
         """Whether it was there before."""
-        self._raised: float | None = None
-        """A larger budget that does not stand in the file yet: not before the study has come so far again."""
+        self._budget: float | None = None
+        """Another budget, which does not stand in the file yet: not before the study has come so far again."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = LineWriter(path)
         try:
@@ -60,25 +60,29 @@ class Journal:
             return
         stored, self.log = _take(lines, _study_of(head, self.path), self.events, self.failures)
         if key_of(stored) != key_of(spec):
-            self._raise_budget(stored, spec)
+            self._give_budget(stored, spec)
         self.goes_on = True
 
-    def _raise_budget(self, stored: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Give the study in the file the budget of `spec`; ValueError where that is another study."""
+    def _give_budget(self, stored: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Give the study in the file the budget of `spec`; ValueError where that is another study, or has used more."""
         before, now = stored["benchmark"]["budget"], spec["benchmark"]["budget"]
-        alike = key_of(with_budget(stored, now)) == key_of(spec)
-        if not alike or now <= before:
-            grown = "; a budget can be raised, not lowered" if alike else ""
+        if key_of(with_budget(stored, now)) != key_of(spec) or now == before:
             raise ValueError(
-                f"{self.path} is the journal of another study ({_apart(stored, spec)}{grown}): give another folder "
-                "with --out, or run that study with its own options to continue it"
+                f"{self.path} is the journal of another study ({_apart(stored, spec)}): give another folder with "
+                "--out, or run that study with its own options to continue it"
             )
-        self._raised, self.log = now, None
+        used = self.events[-1].time / NANOSECONDS if self.events else 0.0
+        if now < used:
+            raise ValueError(
+                f"{self.path}: the study has used {used:.1f} s, more than a budget of {now:g} s: give it more, or "
+                "another folder with --out"
+            )
+        self._budget, self.log = now, None
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        if self._raised is not None:
-            self._writer.append({"budget": self._raised})
-            self._raised = None
+        if self._budget is not None:
+            self._writer.append({"budget": self._budget})
+            self._budget = None
         self._writer.append(line)
 
     def watch(self, event: Happening, reason: str | None = None) -> None:
@@ -106,8 +110,8 @@ class Journal:
         """The error that says where the study parts from its journal."""
         stored = self.following
         because = "another version of it, of numpy, or another processor"
-        if self._raised is not None:
-            because += ", or it decides by the budget, which is larger now"
+        if self._budget is not None:
+            because += ", or it decides by the budget, which is another one now"
         return Difference(
             f"{self.path}, event {self.position + 1} of {len(self.events)}: the journal says "
             f"{_told(stored) if stored else 'nothing'}, but now {now}. The scheduler does not decide as it did: "
@@ -116,7 +120,7 @@ class Journal:
         )
 
     def seal(self, log: Log) -> None:
-        """Say why the study ended; nothing comes after it, unless its budget is raised."""
+        """Say why the study ended; nothing comes after it, unless it is given another budget."""
         self._append({"why": str(log.why), "end": log.time, "error": log.error})
         self.log = log
 

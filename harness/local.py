@@ -31,7 +31,7 @@ from harness._trial_process import TrialProcess, kill_marked, start_keeper
 from harness._trial_reports import Heard, Reports
 from harness.command import Command
 from harness.gpus import GPU_VARIABLE, visible_devices
-from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE
+from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, drop_newest_checkpoint
 from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Standing, Status
 
 WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
@@ -59,13 +59,9 @@ class _Run:
         self.heard: Heard | None = None
         self.queued = False
         self.over = False
-        self.restored = False
-        """The study was interrupted meanwhile: its checkpoint may be ahead of what the loop has heard."""
-
-    @property
-    def ahead(self) -> bool:
-        """Whether the checkpoint may be to blame for what the process does: it has not yet said a thing that fits."""
-        return self.restored and not self.reports.any
+        self.ahead = False
+        """Whether its checkpoint may be ahead of what the loop has heard, the study having been interrupted: so it may
+        be to blame for what the process does, which has not yet said a thing that fits."""
 
 
 class Local:
@@ -144,14 +140,15 @@ class Local:
             trial = int(folder.name)
             self._processes[trial] = len(list(folder.glob("job-*.out")))
             if trial in standing.stopped or trial not in {**standing.reached, **standing.running}:
-                shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+                self._discard_checkpoints(trial)
             elif trial not in standing.running:
                 self._perhaps_ahead.add(trial)
         for trial, (job, worker, told) in standing.running.items():
             self._checkpoints(trial).mkdir(parents=True, exist_ok=True)
+            self._set_aside(trial)
             self._free.remove(worker)
             run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker), self._reports(job))
-            run.restored, run.since = True, standing.now
+            run.ahead, run.since = True, standing.now
             self._warn(trial, "started again: the study had ended or was interrupted")
             self._attend(run)
 
@@ -196,9 +193,11 @@ class Local:
                 self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
         worker = self._free.pop()
         now = self._latest = self._clock()
+        if ahead := job.trial in self._perhaps_ahead:
+            self._perhaps_ahead.discard(job.trial)
+            self._set_aside(job.trial)
         run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker), self._reports(job))
-        run.restored = job.trial in self._perhaps_ahead
-        self._perhaps_ahead.discard(job.trial)
+        run.ahead = ahead
         self._attend(run)
         self._touched = self._clock()
         return now, worker
@@ -228,7 +227,7 @@ class Local:
         """Free the worker of a trial, if it has one, for good, and delete its checkpoint."""
         if trial in self._runs:
             self._release(self._runs[trial], "stop")
-        shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+        self._discard_checkpoints(trial)
         self._touched = self._clock()
 
     def close(self) -> None:
@@ -290,6 +289,25 @@ class Local:
 
     def _checkpoints(self, trial: int) -> Path:
         return self._trials / str(trial) / "checkpoints"
+
+    def _before(self, trial: int) -> Path:
+        """Where checkpoints stand as an interruption left them, until a process has gone on from one of them."""
+        return self._trials / str(trial) / "checkpoints-before"
+
+    def _set_aside(self, trial: int) -> None:
+        """Keep the checkpoints as they are, or as they were where those of another attempt are set aside still."""
+        checkpoints, before = self._checkpoints(trial), self._before(trial)
+        if before.exists():
+            shutil.rmtree(checkpoints)
+            before.rename(checkpoints)
+        making = before.with_suffix(".tmp")
+        shutil.rmtree(making, ignore_errors=True)
+        shutil.copytree(checkpoints, making, copy_function=_link)
+        making.rename(before)
+
+    def _discard_checkpoints(self, trial: int) -> None:
+        for folder in (self._checkpoints(trial), self._before(trial)):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _release(self, run: _Run, answer: str) -> None:
         """Let a process leave, drop what it still says, and free its worker."""
@@ -360,6 +378,9 @@ class Local:
                     return None
                 lines = run.process.last_lines()
                 return self._failure(run, f"protocol: {str(error)[:REASON_LIMIT]}\n{lines}".rstrip())
+            if line is not None and run.ahead:
+                run.ahead = False
+                shutil.rmtree(self._before(run.job.trial), ignore_errors=True)
             if heard is not None:
                 return heard
             if line is not None:
@@ -389,10 +410,14 @@ class Local:
             stands = "ended without a report" if fidelity.continues else f"left before {fidelity.unit} {job.until}"
         reason = f"{stands}: {run.process.how_it_ended()}"
         if run.ahead:
-            self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
-            shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
-            self._checkpoints(trial).mkdir(exist_ok=True)
-            run.restored = False
+            # A checkpoint is written before its report, so the end of the study may have come between the two.
+            if drop_newest_checkpoint(self._before(trial)):
+                self._set_aside(trial)
+            else:
+                self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
+                self._discard_checkpoints(trial)
+                self._checkpoints(trial).mkdir()
+                run.ahead = False
             self._launch_again(run)
             return None
         if self._crashes[trial] == self._retries:
@@ -441,6 +466,14 @@ class Local:
         visible = self._benchmark.visible(heard.metrics)
         report = Report(trial, heard.resource, heard.losses, visible, cost, heard.status)
         return Event(now, run.worker, report, heard.metrics)
+
+
+def _link(source: str, target: str) -> None:
+    """Give a file a second name, for a checkpoint is replaced, not written over; a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _copy_checkpoints(parent: Path, child: Path) -> bool:

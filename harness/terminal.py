@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -76,13 +77,13 @@ class Unfolding:
         self._came: Counter[int] = Counter()
         self._best_at: dict[int, tuple[float, int]] = {}
         self._jobs: Counter[int] = Counter()
-        self._to_come = 0
-        """How many events come from a journal still."""
+        self._to_come = 0.0
+        """How many events come from a journal still: they were told when they happened."""
         self._reasons: set[str] = set()
 
     def takes_up(self, events: int, seconds: float, over: bool) -> None:
-        """Say that a journal's events come first."""
-        self._to_come = 0 if over else events
+        """Say that a journal's events come first; they are not printed again."""
+        self._to_come = math.inf if over else events
         self._say(_taken_up(events, seconds, over))
 
     def failed(self, trial: int, reason: str) -> None:
@@ -94,8 +95,6 @@ class Unfolding:
     def show(self, event: Started | Event | Ended) -> None:
         """Print what an event means; a report is printed only where it is the best so far."""
         self._tell(event)
-        if self._to_come == 1:
-            self._say("here the journal ends, and the study goes on")
         self._to_come -= self._to_come > 0
 
     def _tell(self, event: Started | Event | Ended) -> None:
@@ -129,7 +128,8 @@ class Unfolding:
                 self._line(event.time, event.worker, report.trial, best, "*")
 
     def _line(self, nanoseconds: int, worker: int, trial: int, text: str, mark: str = " ") -> None:
-        self._say(f"{nanoseconds / NANOSECONDS:10.2f} s  worker {worker:<2} trial {trial:<4}{mark} {text}")
+        if not self._to_come:
+            self._say(f"{nanoseconds / NANOSECONDS:10.2f} s  worker {worker:<2} trial {trial:<4}{mark} {text}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:

@@ -103,6 +103,16 @@ def test_a_function_is_given_its_values_as_they_are(tmp_path: Path, monkeypatch:
     assert best.config is not None and (best.config["nesterov"], best.value) == (False, 1.0)
 
 
+def test_tune_takes_the_space_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "space.toml").write_text('[space]\nlr = {type = "loguniform", lower = 1e-4, upper = 1.0}\n')
+    call = {"metric": "loss", "maximum": 3, "max_arg": "epochs", "method": "rs", "budget": 3.0}
+    best = harness.tune(tmp_path / "train.py", str(tmp_path / "space.toml"), **call, out=tmp_path / "out")  # type: ignore[arg-type]
+    assert best.config is not None and 1e-4 <= float(best.config["lr"]) <= 1.0  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match=r"no space at nothing\.toml"):
+        harness.tune(tmp_path / "train.py", "nothing.toml", **call)  # type: ignore[arg-type]
+
+
 def test_tune_says_what_it_cannot_call(tmp_path: Path) -> None:
     (tmp_path / "train.sh").write_text("")
     with pytest.raises(ValueError, match=r"chmod \+x"):

@@ -701,6 +701,55 @@ def test_after_an_interruption_a_checkpoint_ahead_of_what_was_heard_is_not_used(
     assert executor.warnings == {0: [text for _, text in heard]} and executor.failures == {}
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_where_the_newest_checkpoint_is_ahead_the_one_before_is_used(tmp_path: Path, warm: bool) -> None:
+    """The study ended between a checkpoint and its report, of trial 0 in the midst of a job, of trial 1 at its end."""
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(CHECKPOINTED)
+    for trial, epoch in ((0, 3), (0, 4), (1, 3), (1, 4)):
+        save_checkpoint(trial_folder(tmp_path, trial) / "checkpoints", {"epoch": epoch})
+    benchmark = replace(toy_benchmark(), delays=Delays(warm=warm))
+    command = Command((sys.executable, str(tmp_path / "train.py")), "epochs")
+    standing = Standing(now=NANOSECONDS, reached={0: 3, 1: 3})
+    executor = Local(benchmark, command, 1, tmp_path / "study", standing=standing)
+    try:
+        for trial, until in ((0, 6), (1, 4)):
+            executor.start(Job(trial, {"x": 0.5}, until))
+            heard = events(executor)
+            assert [level for level, _ in said(heard)] == list(range(4, until + 1))
+            assert {event.metrics["begun"] for event in heard} == {3.0}
+    finally:
+        executor.close()
+    assert executor.warnings == {} and executor.failures == {}
+
+
+def test_where_a_second_end_came_before_the_first_report_the_first_checkpoints_count(tmp_path: Path) -> None:
+    """The process that was ahead had replaced them already."""
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(CHECKPOINTED)
+    for folder, epoch in (("checkpoints", 4), ("checkpoints", 5), ("checkpoints-before", 3)):
+        save_checkpoint(trial_folder(tmp_path) / folder, {"epoch": epoch})
+    command = Command((sys.executable, str(tmp_path / "train.py")), "epochs")
+    executor = Local(toy_benchmark(), command, 1, tmp_path / "study", standing=Standing(reached={0: 3}))
+    try:
+        executor.start(Job(0, {"x": 0.5}, 5))
+        assert [event.metrics["begun"] for event in events(executor)] == [3.0, 3.0]
+        assert not (trial_folder(tmp_path) / "checkpoints-before").exists()
+    finally:
+        executor.close()
+    assert executor.warnings == {}
+
+
+CHECKPOINTED = """
+import sys
+from harness.report import Reporter, load_checkpoint, save_checkpoint
+report = Reporter()
+begun = (load_checkpoint(report.checkpoint_dir) or {"epoch": 0})["epoch"]
+epochs = int(next(word for word in sys.argv if word.startswith("--epochs=")).split("=")[1])
+for epoch in range(begun + 1, epochs + 1):
+    save_checkpoint(report.checkpoint_dir, {"epoch": epoch})
+    report(epoch=epoch, loss=0.5, test_loss=0.5, begun=begun)
+"""
 RAW = "import os, shutil, sys, time\nwrite, read = map(int, os.environ['FORETUNE_REPORT_PIPE'].split(','))\n"
 
 

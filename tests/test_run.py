@@ -255,7 +255,7 @@ def test_warnings_that_differ_in_their_numbers_only_are_said_once(capsys: pytest
     crashed = "started again: left at epoch 9 of 27: exit code 1\nfirst words\nlast words\n"
     _run_command._show_warnings({3: [resumed.format(3)], 5: [resumed.format(9), crashed]})
     assert capsys.readouterr().err.splitlines() == [
-        f"warning: trials 3, 5, the first: {resumed.format(3)}",
+        f"warning: trials 3, 5 alike, the first: {resumed.format(3)}",
         "warning: trial 5: started again: left at epoch 9 of 27: exit code 1; its last words: last words",
     ]
     _run_command._show_warnings({0: [letter * 2 for letter in "abcdefg"]})
@@ -354,6 +354,27 @@ def test_a_script_that_cannot_be_right_is_given_up_and_goes_on_once_it_is_mended
     assert "loss 1 " in done.stdout and "to train the best config" in done.stdout
 
 
+def test_where_no_trial_came_to_a_loss_the_command_fails(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=float('nan'))\n")
+    call = ("run", "train.py", "--space", "space.toml", "--metric", "loss", "--max", "1", "--warm")
+    done = harness(*call, "--budget", "2s", "--out", "nan", cwd=tmp_path)
+    assert done.returncode == 3 and "no trial has come to a loss: there is no best config\n" in done.stderr
+    (tmp_path / "train.py").write_text("import time\ntime.sleep(60)\n")
+    done = harness(*call, "--budget", "1s", "--out", "hangs", cwd=tmp_path)
+    assert done.returncode == 3 and "no best config; if it hangs, --patience 1m ends it" in done.stderr
+
+
+def test_reports_without_sense_are_one_reason_whatever_was_printed_before(capsys: pytest.CaptureFixture[str]) -> None:
+    lacks = "protocol: a report of 'train' lacks the metric 'los'; it has ['loss']\n"
+    crash = "ended without a report: exit code 1\n"
+    reasons = [lacks + "epoch one", lacks + "first epoch", crash + "KeyError", crash + "IndexError"]
+    _run_command._show_failures([json.dumps([trial, reason]) for trial, reason in enumerate(reasons)])
+    said = capsys.readouterr().err
+    assert said.startswith(f"trials 0, 1 failed alike, the first: {lacks}epoch one\n")
+    assert said.count("failed") == 3 and "first epoch" not in said
+
+
 def test_an_interrupted_study_says_where_it_goes_on(tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(SPACE)
     (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
@@ -366,10 +387,11 @@ def test_an_interrupted_study_says_where_it_goes_on(tmp_path: Path) -> None:
     (tmp_path / "cut" / "journal.lines").write_bytes(b"".join(lines[:7]))
     again = harness(*call, "--warm", "--out", "cut", cwd=tmp_path)
     assert re.match(r"this study goes on from its journal: 6 events, up to \d\.\d s\n", again.stdout), again.stdout
-    boundary = again.stdout.splitlines().index("here the journal ends, and the study goes on")
-    before = [line for line in done.stdout.splitlines() if " worker " in line][: boundary - 1]
-    assert again.stdout.splitlines()[1:boundary] == before
-    assert harness(*call, "--warm", "--out", "out", cwd=tmp_path).stdout.startswith("this study is over")
+    told, new = ([line for line in one.stdout.splitlines() if " worker " in line] for one in (done, again))
+    assert new and not set(new) & set(told[:6]), "what it said before the end is not said again"
+    over = harness(*call, "--warm", "--out", "out", cwd=tmp_path).stdout
+    assert over.startswith("this study is over") and " worker " not in over
+    assert over.splitlines()[-1] == done.stdout.splitlines()[-1] and "the best of those trained furthest" in over
 
 
 def test_a_benchmark_ends_with_the_best_trained_again_and_how_to_train_the_winner(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def seconds_of(text: str) -> float:
     """A duration such as 90s, 30m, 2h or 1d, in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", text.strip())
     if match is None or float(match[1]) <= 0:
-        raise ValueError(f"a duration is written 90s, 30m, 2h or 1d; given {text!r}")
+        raise ValueError(f"a duration is above 0, and written 90s, 30m, 2h or 1d; given {text!r}")
     return float(match[1]) * {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
@@ -231,6 +231,9 @@ def declared(folder: Path) -> Declared:
 
     path = folder / DECLARATION
     if not path.exists():
-        raise FileNotFoundError(f"no comparison in {folder}: `{DECLARATION}` is missing there")
+        kind = "has none" if folder.is_dir() else "is no folder"
+        raise FileNotFoundError(
+            f"a comparison is a folder that `compare` wrote, with a `{DECLARATION}`; {folder} {kind}"
+        )
     plain = json.loads(path.read_text(encoding="utf-8"))
     return Declared(Comparison.from_json(plain["comparison"]), plain["command"], plain.get("looks", ()))

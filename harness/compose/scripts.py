@@ -50,7 +50,7 @@ def read_space(path: Path) -> Space:
         raise ValueError(f"{path} is no TOML: {error}") from None
     for name in plain:
         if name != "space":
-            raise UnknownName(f"field of {path}", name, ["space"])
+            raise UnknownName(f"field of {path}", name, ["space"], "(hyperparameters stand below a line [space])")
     entries = plain.get("space")
     if not isinstance(entries, dict) or not entries:
         raise ValueError(f"{path} needs a table [space] of hyperparameters, such as\n[space]\n{_EXAMPLE}")

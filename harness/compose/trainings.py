@@ -52,8 +52,8 @@ def run_real(
 ) -> tuple[Log, Record]:
     """Run a study for real, its trials as processes on this machine; at its end it goes to the store in `folder`.
 
-    A study that was interrupted in this folder goes on where it was, and so does one that is given more budget; one
-    that is over is read back.
+    A study that was interrupted in this folder goes on where it was, and so does one that is given another budget;
+    one that is over is read back.
     follow_journal: go on as the journal says even where the scheduler would decide otherwise now; options: of the
     executor, such as `retries`. Workers are warm where the study's delays say so.
     """
@@ -139,7 +139,7 @@ def _record(study: Study, log: Log, failures: Mapping[int, str]) -> Record:
 
 
 def _publish(finished: Record, folder: Path) -> None:
-    """Put the study of a journal that is over into the store, in place of what it was with less budget."""
+    """Put the study of a journal that is over into the store, in place of what it was with another budget."""
     from harness.store import Store
     from harness.study import key_of, with_budget
 

@@ -127,12 +127,12 @@ def _real(study: Study, folder: Path, probe: float, probes: LineWriter) -> Recor
 
 
 def _goes_on(journal: Path, study: Study) -> bool:
-    """Whether a journal is that of a study which was interrupted, or has more budget now."""
+    """Whether a journal is that of a study which was interrupted, or has another budget now."""
     from harness.journal import read
     from harness.loop import Why
 
     spec, log, _ = read(journal)
-    return log.why is Why.INTERRUPTED or spec["benchmark"]["budget"] < study.benchmark.budget
+    return log.why is Why.INTERRUPTED or spec["benchmark"]["budget"] != study.benchmark.budget
 
 
 class _Again:
