@@ -221,4 +221,11 @@ def first_difference(one: Record, other: Record) -> str:
             return f"event {apart[0]} differs in {name}: {mine[apart[0]]} was stored, {theirs[apart[0]]} came now"
     if len(one.kind) != len(other.kind):
         return f"{len(one.kind)} events were stored, {len(other.kind)} came now"
+    for (trial, config), (_, theirs) in zip(map(json.loads, one.configs), map(json.loads, other.configs), strict=True):
+        if apart := list(differences(config, theirs)):
+            name, stored, now = apart[0]
+            return (
+                f"all events agree, but from trial {trial} on configs differ: its {name} was {stored!r}, is {now!r} "
+                "now; in their last digits alone that is another processor, or another numpy"
+            )
     return "the events agree, but not all that was reported"
