@@ -62,8 +62,8 @@ class Reports:
             return None
         losses = self._benchmark.losses(metrics)
         if not all(map(math.isfinite, losses)):
-            named = {objective.metric: metrics[objective.metric] for objective in self._benchmark.objectives}
-            reason = f"diverged at {fidelity.unit} {level}: {named}"
+            said = (f"{one.metric} {metrics[one.metric]:g}" for one in self._benchmark.objectives)
+            reason = f"diverged at {fidelity.unit} {level}: {', '.join(said)}"
             return Heard(level, (math.inf,) * len(losses), metrics, Status.FAILED, "stop", reason)
         if level == until:
             return Heard(level, losses, metrics, Status.REACHED, "pause")

@@ -142,7 +142,8 @@ class Unfolding:
     def end(self, log: Log) -> None:
         """Print where jobs ended, and why the study did."""
         width = max(9, len(self._metric) + 5)
-        self._console.print(f"\n{self._unit:>8}  jobs ended  {f'best {self._metric}':>{width}}  of trial")
+        if self._came:
+            self._console.print(f"\n{self._unit:>8}  jobs ended  {f'best {self._metric}':>{width}}  of trial")
         for level, came, loss, trial in self.rungs():
             best, of = (f"{self._sign * loss:.5g}", str(trial)) if trial >= 0 else ("-", "-")
             self._console.print(f"{level:>8}  {came:>10}  {best:>{width}}  {of:>8}")
