@@ -401,10 +401,12 @@ def test_every_method_takes_a_prior(name: str) -> None:
         if not refuses(error, benchmark):
             raise
         pytest.skip(str(error))
-    jobs = [scheduler.ask() for _ in range(8)]
+    # PriorBand draws but a share of its configs from the prior, which to NePS is a wide one; without it 1 or 3 of 40.
+    asks, least = {"priorband": (40, 20), "neps-priorband": (40, 4)}.get(name, (8, 2))
+    jobs = [scheduler.ask() for _ in range(asks)]
     configs = {job.trial: job.config for job in jobs if job is not None}.values()
     near = [c for c in configs if c["optimizer"] == "adam" and 0.005 < c["rate"] < 0.02]  # type: ignore[operator]
-    assert len(near) >= (1 if name == "priorband" else 2), list(configs)
+    assert len(near) >= least, list(configs)
 
 
 def past_of_mixed() -> History:
