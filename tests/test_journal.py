@@ -596,7 +596,7 @@ TUNE = """
 import signal
 import sys
 import harness
-from harness.space import Space, choice, uniform
+from harness.space import Space, uniform
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C reaches it, however these tests were started
 try:
