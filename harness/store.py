@@ -1,8 +1,8 @@
 """The store: a directory of finished studies in immutable Parquet segments.
 
 One row is one study, so a study is there whole or not at all. A segment is written under a temporary name, read back,
-and linked under a name made from its content: no lock, no shared manifest, no segment ever changes, though
-one may be dropped whole. Readers list the directory; a study that stands in two segments must have one digest. A segment that
+and linked under a name made from its content: no lock, no shared manifest, no segment ever changes, though one may be
+dropped whole. Readers list the directory; a study that stands in two segments must have one digest. A segment that
 cannot be read is named and its studies count as missing.
 """
 
