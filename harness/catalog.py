@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.names import PROJECT, UnknownName
 
@@ -60,9 +60,11 @@ def _scripted() -> dict[str, tuple[Benchmark, str]]:
     return found
 
 
-def scripted(name: str) -> Benchmark:
-    """A benchmark as its training script declares it, whatever a table says."""
-    return _scripted()[name][0]
+def scripted(name: str) -> tuple[Benchmark, str]:
+    """A benchmark as its training script declares it, whatever a table says, and the script's name."""
+    if name not in _scripted():
+        raise UnknownName("benchmark with a training script", name, _scripted())
+    return _scripted()[name]
 
 
 def table_entry(folder: Path) -> Entry:
@@ -72,13 +74,31 @@ def table_entry(folder: Path) -> Entry:
     """
     from harness.types import Benchmark
 
-    plain = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-    benchmark = Benchmark.from_json(plain["benchmark"])
-    if (folder / "surrogate.json").exists() and (folder / "card.json").exists():
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        if card["verdict"] != "not for conclusions":
-            benchmark = replace(benchmark, table_miss="surrogate")
+    path = folder / "table.json"
+    try:
+        benchmark = Benchmark.from_json(_plain(path)["benchmark"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the description of a table ({type(error).__name__}: {error})") from None
+    card = card_of(folder)
+    if card is not None and card["verdict"] != "not for conclusions":
+        benchmark = replace(benchmark, table_miss="surrogate")
     return Entry(benchmark, None, folder)
+
+
+def card_of(folder: Path) -> dict[str, Any] | None:
+    """The card of a table's surrogate; None where there is none, or it judges another surrogate than the one there."""
+    surrogate, card = folder / "surrogate.json", folder / "card.json"
+    if not (surrogate.exists() and card.exists()):
+        return None
+    plain = _plain(card)
+    return plain if plain["surrogate"] == _plain(surrogate)["digest"] else None
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no whole JSON: {error}") from None
 
 
 def find_benchmark(name: str) -> Entry:

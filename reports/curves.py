@@ -51,14 +51,15 @@ def hypervolume(summary: Summary, benchmark: str) -> pd.DataFrame:
 def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
     """What random search would have at each time if all trainings took the mean time: columns time (seconds), loss.
 
-    Exact for a finite table without repeats; on the scale of the curves. Empty where the table's losses or the time of
-    a full training are not known, or the arms have different workers.
+    Exact for a finite table without repeats; on the scale of the curves. Empty where there is no such table, its losses
+    or the time of a full training are not known, or the arms have different workers.
     """
     facts = summary.facts[benchmark]
     here = summary.studies[(summary.studies["benchmark"] == benchmark) & (summary.studies["state"] != MISSING)]
     finals, seconds, ruler = facts.get("final_losses"), facts.get("full_seconds"), scale(facts)
     workers, budget = here["workers"].unique(), float(here["budget"].max())
-    if not finals or not seconds or facts.get("table") != "restrict" or len(workers) != 1:
+    finite = facts.get("configs") and facts.get("table") == "restrict"
+    if not finals or not seconds or not finite or len(workers) != 1:
         return pd.DataFrame({"time": [], "loss": []})
     losses = counted(np.sort(np.asarray(finals, dtype=float)), facts.get("median"))
     rounds = np.arange(1, int(budget / seconds) + 1)

@@ -27,6 +27,7 @@ from harness.cache import cache
 from harness.randomness import key, number_at
 from harness.space import Choice, Config, Ordinal, Space, Value
 from harness.types import NANOSECONDS, Benchmark, Curve, CurveModel, End
+from surrogates._under import check_under
 from surrogates.table import ENDS, Table, TableData, facts_of
 
 Array = NDArray[np.float64]
@@ -211,10 +212,7 @@ class Grid:
         """The same data under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
         if benchmark.table_miss == "surrogate":
             raise ValueError(f"no surrogate of {benchmark.name!r} is fitted: declare --table restrict or --table snap")
-        for objective in benchmark.objectives:
-            if objective.metric not in self.metrics:
-                known = ", ".join(self.metrics)
-                raise ValueError(f"the table of {benchmark.name!r} has no metric {objective.metric!r}; it has {known}")
+        check_under(benchmark, self.benchmark, self.metrics, "table")
         grid = object.__new__(Grid)
         grid.__dict__.update(self.__dict__)
         grid.benchmark = benchmark

@@ -9,6 +9,7 @@ from typing import Any
 from harness.randomness import stream
 from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
+from surrogates._under import check_under
 
 SAMPLE = 1001
 """So many random configs tell what configs come to."""
@@ -42,8 +43,7 @@ class Formula:
 
     def under(self, benchmark: Benchmark) -> Formula:
         """The same formula under a benchmark with other defaults (budget, delays, a part of the space)."""
-        if benchmark.fidelity != self.benchmark.fidelity:
-            raise ValueError(f"the levels of {benchmark.name!r} are part of its formula and cannot be set")
+        check_under(benchmark, self.benchmark, [self.benchmark.objectives[0].metric], "formula")
         return replace(self, benchmark=benchmark, _curves={})
 
     def restricted_space(self) -> Space:

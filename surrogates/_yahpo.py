@@ -24,6 +24,7 @@ from harness.randomness import stream
 from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
 from surrogates._best_found import best_found
+from surrogates._under import check_under
 from surrogates._yahpo_scenarios import LICENCE, YAHPO, Scenario
 
 NONE = "#na#"
@@ -120,12 +121,7 @@ class Predicted:
 
     def under(self, benchmark: Benchmark) -> Predicted:
         """The surrogate under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
-        if benchmark.fidelity != self.benchmark.fidelity:
-            raise ValueError(f"the levels of {benchmark.name!r} are part of its surrogate and cannot be set")
-        for objective in benchmark.objectives:
-            if objective.metric not in self.network.scenario.metrics:
-                known = ", ".join(self.network.scenario.metrics)
-                raise ValueError(f"the surrogate of {benchmark.name!r} has no {objective.metric!r}; it has {known}")
+        check_under(benchmark, self.benchmark, self.network.scenario.metrics, "surrogate")
         return replace(self, benchmark=benchmark, _curves={})
 
     def restricted_space(self) -> Space:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.files import whole
 from harness.randomness import stream
 from surrogates.cross_validation import HeldOut
 from surrogates.declared import Declared
@@ -196,12 +197,8 @@ def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
 
 def save(plain: Mapping[str, Any], folder: Path) -> None:
     """Write a card beside its surrogate."""
-    (folder / FILE).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-
-
-def load(folder: Path) -> dict[str, Any]:
-    """The card in a folder; FileNotFoundError where there is none."""
-    return json.loads((folder / FILE).read_text(encoding="utf-8"))
+    with whole(folder / FILE) as making:
+        making.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 
 def without_nan(plain: Any) -> Any:

@@ -44,8 +44,9 @@ def rows_of(entries: Iterable[Mapping[str, Any]]) -> Runs:
 def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]], time: Terms | None = None) -> TableData:
     """The table of a benchmark from the lines that `tabulate` wrote: machines, choices and runs.
 
-    time: the declared terms of a level's seconds. Runs that failed are counted in `made` and left out. ValueError
-    where no run is whole.
+    time: the declared terms of a level's seconds. Runs that failed are counted in `made` and left out; a run diverged
+    at the first level where an objective is not finite, whether its script says so or goes on. ValueError where no run
+    is whole.
     """
     entries = list(entries)
     rows = rows_of(entries)
@@ -63,9 +64,11 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]], time: T
         for seed, run in by_seed.items():
             place = (row, seeds.index(seed))
             curve = _numbers(run["curve"], benchmark.fidelity.unit)
-            lengths[place] = length = len(curve[benchmark.fidelity.unit])
-            values[place][:length] = np.column_stack([curve[metric] for metric in metrics])
-            ends[place] = ENDS.index(End(run["end"]))
+            finite = np.isfinite([curve[objective.metric] for objective in benchmark.objectives]).all(axis=0)
+            length = len(finite) if finite.all() else int(np.argmin(finite)) + 1
+            lengths[place] = length
+            values[place][:length] = np.column_stack([curve[metric][:length] for metric in metrics])
+            ends[place] = ENDS.index(End(run["end"]) if finite.all() else End.DIVERGED)
     configs = tuple(dict(next(iter(by_seed.values()))["config"]) for by_seed in rows.values())
     whole = [run for run in measured if run["end"] != "failed"]
     alone = [run for run in whole if run["part"] == "timing"]

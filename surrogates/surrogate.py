@@ -23,9 +23,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.files import whole
 from harness.randomness import key, number_at
 from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
+from surrogates._under import check_under
 from surrogates.features import Features
 from surrogates.mean import Array, Mean, arrays_of, from_arrays
 from surrogates.misses import Misses
@@ -117,12 +119,7 @@ class Surrogate:
 
     def under(self, benchmark: Benchmark) -> Surrogate:
         """The same model under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
-        for objective in benchmark.objectives:
-            if objective.metric not in self.fitted.metrics:
-                known = ", ".join(self.fitted.metrics)
-                raise ValueError(
-                    f"the surrogate of {benchmark.name!r} has no metric {objective.metric!r}; it has {known}"
-                )
+        check_under(benchmark, self.benchmark, self.fitted.metrics, "surrogate")
         model = copy(self)
         model._stand_under(benchmark)
         return model
@@ -283,8 +280,10 @@ def save(fitted: Fitted, table: str, folder: Path) -> None:
         arrays |= {f"{part}.{name}": array for name, array in arrays_of(getattr(fitted, part)).items()}
     plain = {"table": table} | {name: getattr(fitted, name) for name in PLAIN}
     plain["digest"] = _digest(plain, arrays)
-    np.savez_compressed(folder / NPZ, **arrays)  # type: ignore[arg-type]
-    (folder / JSON).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    with whole(folder / NPZ) as making, open(making, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with whole(folder / JSON) as making:
+        making.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 
 def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:

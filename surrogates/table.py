@@ -23,9 +23,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.files import whole
 from harness.randomness import key, number_at
 from harness.space import Config, Space
 from harness.types import NANOSECONDS, Benchmark, Curve, End
+from surrogates._under import check_under
 
 Array = NDArray[np.float64]
 ENDS = (End.COMPLETE, End.EARLY, End.DIVERGED)
@@ -151,7 +153,7 @@ class TableData:
         last = np.maximum(self.lengths() - 1, 0)
         final = np.take_along_axis(column, last[..., None], axis=2)[..., 0]
         final = -final if objective.maximize else final
-        final = np.where(np.isnan(final), np.inf, final)
+        final = np.where(np.isnan(final) | (self.ends == ENDS.index(End.DIVERGED)), np.inf, final)
         return np.where(self.ends < 0, np.nan, final)
 
     def full_seconds(self) -> float:
@@ -208,10 +210,7 @@ class Table:
         """The same data under a benchmark with other defaults (budget, delays, objectives, a part of the space)."""
         if benchmark.table_miss == "surrogate":
             raise ValueError(f"no surrogate of {benchmark.name!r} is fitted: declare --table restrict or --table snap")
-        for objective in benchmark.objectives:
-            if objective.metric not in self.data.metrics:
-                known = ", ".join(self.data.metrics)
-                raise ValueError(f"the table of {benchmark.name!r} has no metric {objective.metric!r}; it has {known}")
+        check_under(benchmark, self.data.benchmark, self.data.metrics, "table")
         table = object.__new__(Table)
         table.__dict__.update(self.__dict__)
         table.benchmark = benchmark
@@ -331,9 +330,10 @@ def save(data: TableData, folder: Path) -> None:
         "parts": list(data.parts),
         "configs": [dict(config) for config in data.configs],
     }
-    np.savez_compressed(folder / "table.npz", values=data.values, seconds=data.seconds, ends=data.ends)
-    text = json.dumps(plain, indent=1)
-    (folder / "table.json").write_text(text + "\n", encoding="utf-8")
+    with whole(folder / "table.npz") as making, open(making, "wb") as file:
+        np.savez_compressed(file, values=data.values, seconds=data.seconds, ends=data.ends)
+    with whole(folder / "table.json") as making:
+        making.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> Table:

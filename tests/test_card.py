@@ -21,6 +21,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from test_surrogates import EDGE, GP, fit, made, quick
 from toys import ending, toy_data
 
+from harness import catalog
 from harness.cache import published
 from harness.compose import cards
 from harness.compose.cards import described
@@ -175,7 +176,7 @@ def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
 def test_a_card_is_read_back_and_shown(drawn: Made, tmp_path: Path) -> None:
     plain, _ = drawn
     card.save(plain, tmp_path)
-    assert card.load(tmp_path) == plain
+    assert json.loads((tmp_path / card.FILE).read_text()) == plain
     console = Console(width=100, record=True, highlight=False, markup=False)
     console.print(*terminal(plain), sep="\n")
     text = console.export_text()
@@ -356,6 +357,31 @@ def test_studies_meet_the_surrogate_that_was_fitted_last(tmp_path: Path, monkeyp
     monkeypatch.setattr(cards, "ranked", lambda *_: None)
     cards.fit(str(tmp_path))
     assert data_digest(str(tmp_path), "surrogate") == "second"
+
+
+def test_a_card_vouches_only_for_the_surrogate_that_it_judged(tmp_path: Path) -> None:
+    """As after a fit that was interrupted before the new surrogate was judged."""
+    save(toy_data(), tmp_path)
+    (tmp_path / "surrogate.json").write_text('{"digest": "second"}')
+    for judged, word, miss in (("first", None, "restrict"), ("second", "trusted", "surrogate")):
+        (tmp_path / card.FILE).write_text(json.dumps({"surrogate": judged, "verdict": "trusted"}))
+        assert verdict_of(str(tmp_path)) == word
+        assert catalog.table_entry(tmp_path).benchmark.table_miss == miss
+    (tmp_path / card.FILE).write_text('{"surrogate"')
+    with pytest.raises(ValueError, match=r"card\.json is no whole JSON"):
+        verdict_of(str(tmp_path))
+    (tmp_path / "table.json").write_text('{"metrics": []}')
+    with pytest.raises(ValueError, match=r"table\.json: not the description of a table"):
+        catalog.table_entry(tmp_path)
+
+
+def test_a_study_is_not_answered_by_data_that_came_after_it(tmp_path: Path) -> None:
+    save(toy_data(), tmp_path)
+    study = single_study(str(tmp_path), "rs", 0, {})
+    save(toy_data(rows=5), tmp_path)
+    model_of.cache_clear()
+    with pytest.raises(ValueError, match="has changed since this was declared"):
+        simulate(study)
 
 
 def test_each_objective_is_said_to_be_known_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ TREES = ("harness", "surrogates", "real_benchmarks", "reports")
 
 GROUND = (
     "harness.types", "harness.space", "harness.domains", "harness.report", "harness.randomness", "harness.lines",
-    "harness.history", "harness.cache",
+    "harness.history", "harness.cache", "harness.files",
 )  # fmt: skip
 RUNNING = (*GROUND, "harness.loop", "harness.study")
 
@@ -43,6 +43,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.lines": (),
     "harness.history": ("harness.space",),
     "harness.cache": (),
+    "harness.files": (),
     "harness.configspace": GROUND,
     "harness.call": ("harness.report",),
     "harness._warm_worker": ("harness.report", "harness._trial_process"),
@@ -102,7 +103,7 @@ RULES: dict[str, tuple[str, ...]] = {
     ),
     # the other trees
     "surrogates": (*GROUND, "surrogates"),
-    "surrogates.table": GROUND,
+    "surrogates.table": (*GROUND, "surrogates._under"),
     "surrogates.families": (*GROUND, "harness.configspace", "surrogates.table", "surrogates.card", "surrogates._"),
     "real_benchmarks": (*GROUND, "real_benchmarks._"),
     "reports": ("reports",),

@@ -703,6 +703,8 @@ def test_it_stands_under_other_declarations(learnt: Learnt) -> None:
     assert curve.visible[0] == curve.metrics[0]
     with pytest.raises(ValueError, match="has no metric 'speed'; it has loss, accuracy"):
         model.under(replace(data.benchmark, objectives=(Objective("speed"),)))
+    with pytest.raises(ValueError, match="the surrogate of .* has its own levels"):
+        model.under(replace(data.benchmark, fidelity=replace(data.benchmark.fidelity, levels=LEVELS[:2])))
 
 
 def test_a_maximised_metric_is_modelled_and_stays_a_share() -> None:

@@ -289,6 +289,18 @@ def test_other_objectives_are_other_curves(table: Table) -> None:
     assert table.curve(config, 0).losses[0] == loss
 
 
+def test_levels_are_those_of_the_table(table: Table) -> None:
+    """Another level would be answered by the one at its place."""
+    fidelity = replace(table.benchmark.fidelity, levels=(1, 3))
+    with pytest.raises(ValueError, match="the table of 'toy' has its own levels, epoch 1 to 4, which cannot be set"):
+        table.under(replace(table.benchmark, fidelity=fidelity))
+
+
+def test_a_curve_that_diverged_ends_at_infinity_whatever_it_said_last(data: TableData) -> None:
+    final = changed(data, "ends", 3, tables.ENDS.index(End.DIVERGED)).final_losses()
+    assert np.isinf(final[3]).all() and np.isfinite(np.delete(final, 3, axis=0)).all()
+
+
 def test_a_surrogate_that_is_not_there_is_refused(table: Table) -> None:
     with pytest.raises(ValueError, match="declare --table restrict or --table snap"):
         table.under(replace(table.benchmark, table_miss="surrogate"))

@@ -61,7 +61,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     module.train, module.TWINS = script.train, {"twin": "toy"}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "real_benchmarks.toy_script", module)
     known = {known.name: known for known in (BENCHMARK, TWIN, OTHER)}
-    monkeypatch.setattr(catalog, "scripted", known.__getitem__)
+    monkeypatch.setattr(catalog, "scripted", lambda name: (known[name], "toy_script"))
     monkeypatch.setattr(catalog, "find_benchmark", lambda name: catalog.Entry(known[name], "toy_script", None))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(tables, "SAMPLE", 500)
@@ -418,7 +418,7 @@ def test_a_table_is_assembled_from_those_of_its_levels(tmp_path: Path, monkeypat
     low, high = level_table(16, [*range(10)], diverged=3), level_table(32, [11, 10, *range(1, 9)], diverged=5)
     table.save(low, tmp_path / "ladder_w16")
     table.save(high, tmp_path / "ladder_w32")
-    monkeypatch.setattr(catalog, "find_benchmark", lambda name: catalog.Entry(ladder, "toy_script", None))
+    monkeypatch.setattr(catalog, "scripted", lambda name: (ladder, "toy_script"))
     assert merging.assemble("ladder", tmp_path / "ladder") == 8
     data = table.load_data(tmp_path / "ladder")
     assert data.configs == low.configs[1:9]
@@ -433,7 +433,7 @@ def test_a_table_is_assembled_from_those_of_its_levels(tmp_path: Path, monkeypat
         merging.assemble("ladder", tmp_path / "ladder")
     with pytest.raises(ValueError, match="another space"):
         measured.assembled(toy_benchmark(fidelity=fidelity, test_metric=None), {16: low, 32: high})
-    monkeypatch.setattr(catalog, "find_benchmark", lambda name: catalog.Entry(BENCHMARK, "toy_script", None))
+    monkeypatch.setattr(catalog, "scripted", lambda name: (BENCHMARK, "toy_script"))
     with pytest.raises(ValueError, match="a higher epoch of 'toy' goes on from the lower"):
         merging.assemble("toy", tmp_path / "toy")
 

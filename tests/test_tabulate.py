@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import dedent
 from time import monotonic, sleep
@@ -115,6 +115,24 @@ def test_measured_runs_become_a_table_and_failures_are_counted(script: Script, t
     assert (data.ends == table.ENDS.index(End.DIVERGED)).sum() == 2 * len(diverged)
     table.save(data, tmp_path)
     assert table.load(tmp_path).digest == data.digest()
+
+
+def test_a_run_that_goes_on_without_a_number_diverged_where_it_lost_it() -> None:
+    """As on real workers: a script need not know that it diverged."""
+    losses = [3.0, 2.0, "nan", "inf"]
+    curve = {"epoch": [1, 2, 3, 4], "loss": losses, "test_loss": losses, "train_seconds": 1.0, "eval_seconds": 0.5}
+    curve["cpu_seconds"] = [1.5, 3.0, 4.5, 6.0]
+    runs = plan(BENCHMARK, 2, 1)
+    entries = [
+        {**asdict(run), "end": "complete", "curve": curve | ({"loss": [3.0, 2.0, 1.0, 0.5]} if run.index else {})}
+        for run in runs
+    ]
+    entries[1]["curve"]["test_loss"] = [3.0, 2.0, 1.0, 0.5]
+    data = table_of(BENCHMARK, entries)
+    data.check("here")
+    assert data.ends[:, 0].tolist() == [table.ENDS.index(End.DIVERGED), table.ENDS.index(End.COMPLETE)]
+    assert data.lengths()[:, 0].tolist() == [3, 4]
+    assert data.final_losses()[:, 0].tolist() == [np.inf, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_what_cannot_be_validated_is_refused(problem: str, tmp_path: Path, monke
         validated(problem, tmp_path / "out", methods=["ashaa"])
     monkeypatch.undo()
     save(data("scriptless"), tmp_path / "scriptless")
-    with pytest.raises(ValueError, match="no training script"):
+    with pytest.raises(ValueError, match="with a training script"):
         validated(str(tmp_path / "scriptless"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

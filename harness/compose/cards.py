@@ -48,11 +48,11 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
 
 def described(name: str) -> dict[str, Any]:
     """The card of a benchmark: of its surrogate where that has been judged, else of its table."""
-    from surrogates import card, table_card
+    from surrogates import table_card
 
     place = catalog.find_benchmark(name).table
-    if place is not None and (place / card.FILE).exists():
-        return card.load(place)
+    if place is not None and (card := catalog.card_of(place)) is not None:
+        return card
     model = model_of(name, "restrict")
     plain = table_card.card(model)
     if place is not None:
@@ -83,11 +83,10 @@ def _law(maximize: bool, facts: Mapping[str, Any]) -> list[dict[str, float]]:
 
 
 def verdict(name: str) -> str | None:
-    """In one word how far to trust the surrogate of a benchmark; None where there is no card of one."""
-    from surrogates import card
-
+    """In a word how far to trust the surrogate of a benchmark; None where none was judged."""
     place = catalog.find_benchmark(name).table
-    return card.load(place)["verdict"] if place is not None and (place / card.FILE).exists() else None
+    card = None if place is None else catalog.card_of(place)
+    return None if card is None else card["verdict"]
 
 
 def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.compose.studies import studies_of, study_of
 from harness.compose.suites import expanded
+from harness.files import whole
 from harness.names import UnknownName
 
 if TYPE_CHECKING:
@@ -220,9 +221,8 @@ def declare(declared: Declared, folder: Path) -> None:
     path = folder / DECLARATION
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with whole(path) as making:
+            making.write_text(text, encoding="utf-8")
 
 
 def declared(folder: Path) -> Declared:

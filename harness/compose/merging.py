@@ -23,12 +23,11 @@ class Merged(NamedTuple):
 def merge(folders: Sequence[Path], out: Path) -> Merged:
     """Join the runs of one benchmark's tables in `out`, after those that it has, and write the table.
 
-    Of a run that several have the first counts. ValueError, and nothing is written, where two are tables of other
-    problems, or hold other configs in the same place.
+    Of a run that several have the first counts; delays and budget are those that the training script declares today.
+    ValueError, and nothing is written, where two are tables of other problems, or hold other configs in the same place.
     """
     from harness.lines import LineWriter, read_lines
-    from harness.tabulate import RUNS
-    from harness.types import Benchmark
+    from harness.tabulate import RUNS, check_same_problem
 
     joined = _Joined()
     joined.add(out, read_lines(out / RUNS))
@@ -39,11 +38,14 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
         joined.add(folder, read_lines(folder / RUNS))
     if joined.benchmark is None:
         raise ValueError(f"no runs to merge in {', '.join(map(str, folders))}")
+    benchmark, _ = catalog.scripted(joined.benchmark["name"])
+    for folder in folders:
+        check_same_problem(benchmark.to_json(), folder)
     out.mkdir(parents=True, exist_ok=True)
     with LineWriter(out / RUNS) as writer:
         for line in joined.lines:
             writer.append(line)
-    build(Benchmark.from_json(joined.benchmark), out)
+    build(benchmark, out)
     return Merged(joined.added, joined.again)
 
 
@@ -122,7 +124,7 @@ def assemble(name: str, out: Path) -> int:
     from harness.tabulate import RUNS
     from surrogates import measured, table
 
-    benchmark = catalog.find_benchmark(name).benchmark
+    benchmark, _ = catalog.scripted(name)
     fidelity = benchmark.fidelity
     if fidelity.continues:
         raise ValueError(f"a higher {fidelity.unit} of {name!r} goes on from the lower: tabulate it as it is")

@@ -181,13 +181,16 @@ def _demand_state(method: Method, model: CurveModel) -> None:
 def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None = None) -> tuple[Log, float]:
     """Run a study on the simulated clock; gives its log and the real seconds that this took.
 
-    curves: what answers for the configs in place of the benchmark's own data.
+    curves: what answers for the configs in place of the benchmark's own data. ValueError where that data is no longer
+    what the study was declared with: its record would stand under the name of another.
     """
     from harness.loop import run
     from harness.simulated import Simulated
     from harness.types import NANOSECONDS
 
     model = model_of(study.source, study.benchmark.table_miss).under(study.benchmark)
+    if curves is None and model.digest != study.data:
+        raise ValueError(f"the data of {study.benchmark.name!r} has changed since this was declared: run it again")
     began = perf_counter()
     benchmark, scheduler = prepared(study, model)
     with no_garbage_collection():

@@ -97,11 +97,7 @@ class Maker:
         from harness.gpus import visible_devices
         from harness.tabulate import RUNS, check_same_problem
 
-        script = catalog.find_benchmark(name).script
-        if script is None:
-            real = ", ".join(other for other, found in catalog.benchmarks().items() if found.script)
-            raise ValueError(f"benchmark {name!r} has no training script to tabulate; those with one are {real}")
-        self.script, self.benchmark = script, catalog.scripted(name)
+        self.benchmark, self.script = catalog.scripted(name)
         self.folder, self.on_run = folder, on_run
         self.twin = self._twin()
         self.devices = visible_devices(os.environ)
@@ -117,7 +113,7 @@ class Maker:
         """The benchmark whose configs are trained here too, if the script names one in `TWINS`."""
         name = self.benchmark.name
         twin = getattr(import_module(f"real_benchmarks.{self.script}"), "TWINS", {}).get(name, name)
-        if twin != name and catalog.scripted(twin).space != self.benchmark.space:
+        if twin != name and catalog.scripted(twin)[0].space != self.benchmark.space:
             raise ValueError(f"{name!r} cannot train the configs of its twin {twin!r}: their spaces differ")
         return twin
 

@@ -64,11 +64,8 @@ def command_of(study: Study) -> Command:
     """How the training script of a study's benchmark is called; ValueError where it has none."""
     from harness.command import Command
 
-    entry = catalog.find_benchmark(study.source)
-    if entry.script is None:
-        real = ", ".join(name for name, found in catalog.benchmarks().items() if found.script)
-        raise ValueError(f"benchmark {study.benchmark.name!r} has no training script; those with one are {real}")
-    script = (sys.executable, "-m", f"real_benchmarks.{entry.script}")
+    _, name = catalog.scripted(study.source)
+    script = (sys.executable, "-m", f"real_benchmarks.{name}")
     return Command((*script, "--benchmark", study.benchmark.name, "--seed", str(study.seed)), "epochs")
 
 

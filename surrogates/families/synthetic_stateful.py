@@ -25,6 +25,7 @@ from harness.randomness import number, stream
 from harness.space import Config, Space, lograndint, loguniform
 from harness.types import NANOSECONDS, Benchmark, Curve, End, Fidelity, Objective
 from surrogates._formula import OF_A_FORMULA
+from surrogates._under import check_under
 
 Array = NDArray[np.float64]
 
@@ -57,6 +58,7 @@ class SyntheticStateful:
 
     def under(self, benchmark: Benchmark) -> SyntheticStateful:
         """The same trainings under a benchmark with other defaults."""
+        check_under(benchmark, self.benchmark, ["loss"], "formula")
         model = copy(self)
         model.benchmark = benchmark
         return model

@@ -21,9 +21,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from harness.compose.cards import described
 from harness.compose.tables import Maker
 from harness.tabulate import Run, read_runs, tabulate
-from surrogates import card, declared, table
+from surrogates import declared, table
 from surrogates.quality.prediction import errors
 from surrogates.table import IID
 
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     data = table.load_data(DATA / given.name)
-    held_out = card.load(DATA / given.name)["held_out"]
+    held_out = described(given.name)["held_out"]
     plateau = declared.read(DATA / given.name).plateau
     missed = far_off(data, held_out, plateau, given.configs)
     missed = trained_again(given.name, missed, data, given.seeds, Path("results") / "missed" / given.name)
