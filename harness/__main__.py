@@ -12,9 +12,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import json
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
@@ -441,19 +442,47 @@ def _seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(seed) for seed in _split(text)))
 
 
+class _Unheard:
+    """Standard output that goes nowhere once its reader has left: no study depends on being read."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, as long as somebody reads."""
+        with self._while_read():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what was written, as long as somebody reads."""
+        with self._while_read():
+            self._stream.flush()
+
+    @contextmanager
+    def _while_read(self) -> Generator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # What waits in the stream goes there as well, now and at the end of the program.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def main() -> None:
     """Run the command line; bad input becomes one clear line and exit code 2."""
+    sys.stdout = cast(TextIO, _Unheard(sys.stdout))
     # Whoever asks the program to leave is treated as Ctrl-C is: what is finished is kept.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, signal.default_int_handler)
     try:
         # Where a command leaves early, typer hands its exit code back.
         sys.exit(app(standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has left: nothing of the results depends on it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, ImportError) as error:
         if os.environ.get("FORETUNE_DEBUG"):
             raise

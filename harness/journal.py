@@ -142,6 +142,12 @@ def read(path: Path) -> tuple[dict[str, Any], Log, dict[int, str]]:
     return study, log or whole(events, Why.INTERRUPTED, events[-1].time if events else 0, ""), failures
 
 
+def begun(path: Path) -> dict[str, Any] | None:
+    """The study of a journal as it began; None where nothing whole stands in it yet."""
+    head = next(read_lines(path), None)
+    return None if head is None else _study_of(head, path)
+
+
 def warnings(path: Path) -> dict[int, list[str]]:
     """What went wrong with trials of a journal's study that did not fail for it, by trial."""
     texts: dict[int, list[str]] = {}

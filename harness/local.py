@@ -8,9 +8,14 @@ grace at most twice): the loop gives out a free worker at once, and two processe
 anything waits, all pipes are read on, so no other trial loses more than the wait for its own decision.
 
 What a script does wrong (dies, breaks the protocol, diverges) is a report of its failure, with a reason kept in
-`failures`; it ends the study only where nothing has ever come to a report. What goes wrong and fails nobody is in
-`warnings`: the scheduler does not hear of it, a person should. Processes and their ends are in `_trial_process`, what
-they may report in `_trial_reports`.
+`failures`; it ends the study only where nothing comes to a report. What goes wrong and fails nobody is in `warnings`:
+the scheduler does not hear of it, a person should. Processes and their ends are in `_trial_process`, what they may
+report in `_trial_reports`.
+
+A checkpoint is written before its report, so it may be ahead of what the loop has heard: where the study was
+interrupted, where a trial crashed between the two, where a trial begins with the checkpoints of another that runs. Such
+checkpoints are set aside, and each process that leaves without a word that fits takes the blame off the next one: the
+newest is left out, then the one before it too, at last all of them. They are kept until a process has gone on from one.
 """
 
 import json
@@ -60,8 +65,12 @@ class _Run:
         self.queued = False
         self.over = False
         self.ahead = False
-        """Whether its checkpoint may be ahead of what the loop has heard, the study having been interrupted: so it may
-        be to blame for what the process does, which has not yet said a thing that fits."""
+        """Whether its checkpoint may be ahead of what the loop has heard: so it may be to blame for what the process
+        does, which has not yet said a thing that fits."""
+        self.left_out = 0
+        """How many of the newest checkpoints are left out for that."""
+        self.anew = False
+        """Whether it has none left to go on from."""
 
 
 class Local:
@@ -95,8 +104,8 @@ class Local:
         self._benchmark = benchmark
         self._command = command
         self._trials = folder.resolve() / "trials"
-        if standing is None and self._trials.exists() and any(self._trials.iterdir()):
-            raise ValueError(f"{self._trials} holds the trials of another study: give a new folder")
+        if standing is None:
+            check_new(folder)
         self._retries = retries
         self._on_warning = on_warning
         self._grace = grace
@@ -114,12 +123,11 @@ class Local:
         self._reached: dict[int, int] = dict(standing.reached) if standing else {}
         self._processes: Counter[int] = Counter()
         self._crashes: Counter[int] = Counter()
-        self._silent: Counter[int] | None = (
-            None if any(self._reached.values()) else Counter(dict.fromkeys(self._free, 0))
-        )
+        self._silent: Counter[int] | None = Counter(dict.fromkeys(self._free, 0))
         """How many trials failed here on each worker; None as soon as one has reported."""
+        self._since = "" if standing is None else " since the study went on"
         self._perhaps_ahead: set[int] = set()
-        """Paused trials whose checkpoint may be ahead of what the loop has heard: the study was interrupted."""
+        """Paused trials whose checkpoint may be ahead of what the loop has heard, the study having been interrupted."""
         self._study = uuid.uuid4().hex
         self._selector = DefaultSelector()
         self._keeper: subprocess.Popen[bytes] | None = start_keeper(f"{self._study}.")
@@ -144,11 +152,9 @@ class Local:
             elif trial not in standing.running:
                 self._perhaps_ahead.add(trial)
         for trial, (job, worker, told) in standing.running.items():
-            self._checkpoints(trial).mkdir(parents=True, exist_ok=True)
-            self._set_aside(trial)
             self._free.remove(worker)
-            run = self._runs[trial] = _Run(job, worker, told, self._launch(job, worker), self._reports(job))
-            run.ahead, run.since = True, standing.now
+            run = self._begin(job, worker, told, ahead=True)
+            run.since = standing.now
             self._warn(trial, "started again: the study had ended or was interrupted")
             self._attend(run)
 
@@ -184,20 +190,20 @@ class Local:
         if self._silent is not None and self._silent.total() >= FIRST_FAILURES and min(self._silent.values()) >= 2:
             failed = self._silent.total()
             raise ValueError(
-                f"{failed} trials failed, and none has reported anything: the script, or its call, is wrong"
+                f"{failed} trials failed, and none has reported anything{self._since}: the script, or its call, is "
+                "wrong"
             )
         checkpoints = self._checkpoints(job.trial)
         if not checkpoints.exists():
             checkpoints.mkdir(parents=True)
-            if job.parent is not None and not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
-                self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
+            if job.parent is not None:
+                self._perhaps_ahead.add(job.trial)
+                if not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
+                    self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
         worker = self._free.pop()
         now = self._latest = self._clock()
-        if ahead := job.trial in self._perhaps_ahead:
-            self._perhaps_ahead.discard(job.trial)
-            self._set_aside(job.trial)
-        run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker), self._reports(job))
-        run.ahead = ahead
+        run = self._begin(job, worker, now, ahead=job.trial in self._perhaps_ahead)
+        self._perhaps_ahead.discard(job.trial)
         self._attend(run)
         self._touched = self._clock()
         return now, worker
@@ -256,6 +262,13 @@ class Local:
 
     # -- processes --------------------------------------------------------------------------------------------------
 
+    def _begin(self, job: Job, worker: int, now: int, *, ahead: bool) -> _Run:
+        """A job on a worker, with a process; ahead: whether its checkpoint may be ahead of what the loop has heard."""
+        anew = ahead and not self._set_aside(job.trial)
+        run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker), self._reports(job))
+        run.ahead, run.anew = ahead, anew
+        return run
+
     def _launch(self, job: Job, worker: int) -> TrialProcess:
         self._processes[job.trial] += 1
         number = self._processes[job.trial]
@@ -294,20 +307,33 @@ class Local:
         """Where checkpoints stand as an interruption left them, until a process has gone on from one of them."""
         return self._trials / str(trial) / "checkpoints-before"
 
-    def _set_aside(self, trial: int) -> None:
-        """Keep the checkpoints as they are, or as they were where those of another attempt are set aside still."""
+    def _set_aside(self, trial: int) -> bool:
+        """Keep the checkpoints as they are, or as they were where those of another attempt are set aside still.
+
+        Says whether there are any.
+        """
         checkpoints, before = self._checkpoints(trial), self._before(trial)
         if before.exists():
-            shutil.rmtree(checkpoints)
+            shutil.rmtree(checkpoints, ignore_errors=True)
             before.rename(checkpoints)
+        checkpoints.mkdir(parents=True, exist_ok=True)
         making = before.with_suffix(".tmp")
         shutil.rmtree(making, ignore_errors=True)
         shutil.copytree(checkpoints, making, copy_function=_link)
         making.rename(before)
+        return any(before.iterdir())
+
+    def _forget_aside(self, trial: int) -> None:
+        """Drop what was set aside; half of it, after a kill, would be taken for all of it."""
+        making = self._before(trial).with_suffix(".tmp")
+        shutil.rmtree(making, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            self._before(trial).rename(making)
+        shutil.rmtree(making, ignore_errors=True)
 
     def _discard_checkpoints(self, trial: int) -> None:
-        for folder in (self._checkpoints(trial), self._before(trial)):
-            shutil.rmtree(folder, ignore_errors=True)
+        self._forget_aside(trial)
+        shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
 
     def _release(self, run: _Run, answer: str) -> None:
         """Let a process leave, drop what it still says, and free its worker."""
@@ -373,14 +399,16 @@ class Local:
                 line = run.process.line()
                 heard = run.reports.understand(line, self._reached.get(run.job.trial, 0)) if line is not None else None
             except ValueError as error:
-                if run.ahead:
+                if run.ahead and not run.anew:
+                    if run.process.gone:
+                        return self._crashed(run)
                     run.process.dismiss("stop")
                     return None
                 lines = run.process.last_lines()
                 return self._failure(run, f"protocol: {str(error)[:REASON_LIMIT]}\n{lines}".rstrip())
             if line is not None and run.ahead:
                 run.ahead = False
-                shutil.rmtree(self._before(run.job.trial), ignore_errors=True)
+                self._forget_aside(run.job.trial)
             if heard is not None:
                 return heard
             if line is not None:
@@ -409,23 +437,50 @@ class Local:
         else:
             stands = "ended without a report" if fidelity.continues else f"left before {fidelity.unit} {job.until}"
         reason = f"{stands}: {run.process.how_it_ended()}"
-        if run.ahead:
-            # A checkpoint is written before its report, so the end of the study may have come between the two.
-            if drop_newest_checkpoint(self._before(trial)):
-                self._set_aside(trial)
-            else:
-                self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
-                self._discard_checkpoints(trial)
-                self._checkpoints(trial).mkdir()
-                run.ahead = False
+        if run.ahead and not run.anew:
+            self._leave_out_one_more(run, reason)
             self._launch_again(run)
             return None
+        if run.ahead:
+            self._demand_another_report(run, known, reason)
+            self._forget_aside(trial)
+            run.ahead = False
         if self._crashes[trial] == self._retries:
             return self._failure(run, reason)
         self._crashes[trial] += 1
         self._warn(trial, f"started again: {reason}")
+        self._blame_checkpoints(run)
         self._launch_again(run)
         return None
+
+    def _blame_checkpoints(self, run: _Run) -> None:
+        """Take the checkpoints from which a trial goes on for what may be wrong, should its process say nothing."""
+        run.anew = not self._set_aside(run.job.trial)
+        run.ahead, run.left_out = True, 0
+
+    def _leave_out_one_more(self, run: _Run, reason: str) -> None:
+        """Of the checkpoints as they were set aside leave out one more of the newest, or all where one was left."""
+        trial, checkpoints = run.job.trial, self._checkpoints(run.job.trial)
+        self._set_aside(trial)
+        run.left_out += 1
+        run.anew = not all(drop_newest_checkpoint(checkpoints) for _ in range(run.left_out))
+        if run.anew:
+            self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
+            shutil.rmtree(checkpoints)
+            checkpoints.mkdir()
+
+    def _demand_another_report(self, run: _Run, known: int, reason: str) -> None:
+        """ValueError, its checkpoints as they were, where a trial that once reported cannot even begin again.
+
+        As long as no other has reported either since the study went on, the trial is not to blame: somebody moved its
+        data, or changed its environment.
+        """
+        if self._since and known and self._silent is not None:
+            self._set_aside(run.job.trial)
+            raise ValueError(
+                f"trial {run.job.trial} reports nothing, from its checkpoints or from its start, though it once did, "
+                f"and no other has reported{self._since}: mend what has changed, and the same command goes on. {reason}"
+            )
 
     def _launch_again(self, run: _Run) -> None:
         """Give a job whose process has left another one."""
@@ -466,6 +521,13 @@ class Local:
         visible = self._benchmark.visible(heard.metrics)
         report = Report(trial, heard.resource, heard.losses, visible, cost, heard.status)
         return Event(now, run.worker, report, heard.metrics)
+
+
+def check_new(folder: Path) -> None:
+    """Refuse a folder in which the trials of a study lie; ValueError."""
+    trials = folder.resolve() / "trials"
+    if trials.exists() and any(trials.iterdir()):
+        raise ValueError(f"{trials} holds the trials of another study: give a new folder")
 
 
 def _link(source: str, target: str) -> None:

@@ -101,13 +101,20 @@ def key_of(spec: Mapping[str, Any]) -> str:
 def identity(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Of a study's ingredients those that make it another one, wherever its data lies.
 
-    A real study depends neither on the delays of a simulated clock nor on what answers for a config outside a table.
+    A real study depends neither on the delays of a simulated clock nor on what answers for a config outside a table;
+    nor on its method's version: where it goes on, it is seen whether that decides as it did.
     """
     told = {name: value for name, value in spec.items() if name not in ("source", "past")}
     if spec["data"] == "real":
         problem = {name: value for name, value in spec["benchmark"].items() if name != "table_miss"}
         told["benchmark"] = problem | {"delays": {"warm": problem["delays"].get("warm", False)}}
+        told["method"] = _of_any_version(spec["method"])
     return told
+
+
+def _of_any_version(method: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in method.items() if name not in ("version", "versions")}
+    return told | {"sampler": _of_any_version(told["sampler"])} if "sampler" in told else told
 
 
 def with_budget(spec: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -244,3 +244,15 @@ def test_warm_workers_keep_the_other_delays_of_a_declaration() -> None:
     (study,) = studies_of(comparison)
     assert study.benchmark.delays == Delays(start_up=3.0, warm=True)
     assert study.key != studies_of(comparison_of(declared, **{**given, "overrides": {}}))[0].key  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("ignored", "code"), [("HUP", 0), ("", 130)])
+def test_a_closed_terminal_interrupts_but_for_nohup(ignored: str, code: int) -> None:
+    program = (
+        "import os, signal, harness.__main__ as m\n"
+        "m.app = lambda **_: os.kill(os.getpid(), signal.SIGHUP)\n"
+        "m.main()\n"
+    )
+    trap = f"trap '' {ignored}; " if ignored else ""
+    done = subprocess.run(["sh", "-c", f'{trap}exec "$0" -c "$1"', sys.executable, program], cwd=PROJECT, check=False)
+    assert done.returncode == code

@@ -179,6 +179,16 @@ def test_nothing_is_stated_of_another_first_objective_than_the_model_was_made_wi
     assert (own["metric"], other["metric"]) == ("loss", "speed")
 
 
+def test_a_part_of_the_space_has_another_law_of_random_search(tmp_path: Path) -> None:
+    table.save(toy_data(), tmp_path / "toy")
+    comparison = Comparison((Arm("rs", "rs"),), (str(tmp_path / "toy"),), (0,))
+    plain = toy_data().benchmark.space.to_json()
+    part = facts_of(replace(comparison, overrides={"space": plain | {"layers": 2}}), {})["toy"]
+    assert "final_losses" not in part and "optimum" in part
+    prior = facts_of(replace(comparison, overrides={"prior": {"layers": {"value": 2, "spread": 0.3}}}), {})["toy"]
+    assert "final_losses" in prior
+
+
 # The steps
 
 

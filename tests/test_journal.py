@@ -251,6 +251,16 @@ def test_what_only_a_simulation_declares_makes_no_other_study_of_a_real_one(tmp_
         Journal(tmp_path / "journal", with_delays("real", delays=Delays(warm=True)).spec())
 
 
+def test_another_version_of_its_method_makes_no_other_study_of_a_real_one() -> None:
+    """Where it goes on, it is seen whether that decides as it did."""
+    for data, same in (("real", True), ("digest", False)):
+        old = replace(study("asha"), data=data)
+        sampler = {**old.method["sampler"], "version": 9}
+        newer = [replace(old, method={**old.method, **changed}) for changed in ({"version": 9}, {"sampler": sampler})]
+        assert [one.key == old.key for one in newer] == [same, same]
+        assert replace(old, method={**old.method, "options": {"eta": 4}}).key != old.key
+
+
 def test_what_differs_is_named_to_the_last_part(tmp_path: Path) -> None:
     journaled(tmp_path / "journal", "asha")
     longer = replace(BENCHMARK, budget=999.0, delays=Delays(7.0, warm=True))

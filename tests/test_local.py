@@ -453,7 +453,8 @@ def test_where_nothing_has_ever_come_to_a_report_no_more_is_started(tmp_path: Pa
     )
     standing = Standing(reached=dict.fromkeys(range(20, 30), 0), failures=dict.fromkeys(range(20, 30), "no report"))
     assert trained("mended", *silent[:9], 1.0, *silent[:3], standing=standing) == ""
-    assert trained("known", *silent, 0.0, 0.0, standing=Standing(reached={20: 1})) == ""
+    said = trained("known", *silent, 1.0, standing=Standing(reached={20: 1}))
+    assert "10 trials failed, and none has reported anything since the study went on" in said
 
 
 def test_who_is_slow_to_report_is_not_given_up_for_the_failures_of_others(tmp_path: Path) -> None:
@@ -740,6 +741,63 @@ def test_where_a_second_end_came_before_the_first_report_the_first_checkpoints_c
     assert executor.warnings == {}
 
 
+def test_a_crash_between_checkpoint_and_report_is_started_again_from_the_one_before(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    crash = "    if epoch == 3 and begun == 0:\n        sys.exit(5)\n    report("
+    (tmp_path / "train.py").write_text(CHECKPOINTED.replace("    report(", crash))
+    command = Command((sys.executable, str(tmp_path / "train.py")), "epochs")
+    executor = Local(toy_benchmark(), command, 1, tmp_path / "study", retries=1)
+    try:
+        executor.start(Job(0, {"x": 0.5}, 4))
+        heard = events(executor)
+    finally:
+        executor.close()
+    assert said(heard) == [(level, Status.RUNNING) for level in (1, 2, 3)] + [(4, Status.REACHED)]
+    assert [event.metrics["begun"] for event in heard] == [0, 0, 2, 2]
+    assert executor.warnings == {0: ["started again: left at epoch 2 of 4: exit code 5"]}
+    assert not (trial_folder(tmp_path) / "checkpoints-before").exists()
+
+
+def test_who_begins_with_the_checkpoint_of_a_running_parent_does_not_begin_ahead_of_it(tmp_path: Path) -> None:
+    """The parent has saved epoch 4, which nobody has heard of: a child that shall come to 4 has that to train."""
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(CHECKPOINTED)
+    for epoch in (3, 4):
+        save_checkpoint(trial_folder(tmp_path) / "checkpoints", {"epoch": epoch})
+    command = Command((sys.executable, str(tmp_path / "train.py")), "epochs")
+    executor = Local(toy_benchmark(), command, 1, tmp_path / "study", standing=Standing(reached={0: 3}))
+    try:
+        executor.start(Job(1, {"x": 0.5}, 4, 0))
+        heard = events(executor)
+    finally:
+        executor.close()
+    assert [(*said(heard), event.metrics["begun"]) for event in heard] == [((4, Status.REACHED), 3.0)]
+    assert executor.warnings == {} and executor.failures == {}
+
+
+def test_where_nothing_can_train_any_more_a_study_keeps_its_checkpoints_and_ends(tmp_path: Path) -> None:
+    """As after a restart of the machine without the disk with the data: mended, the study goes on where it was."""
+    pytest.importorskip("torch")
+    for epoch in (2, 3):
+        save_checkpoint(trial_folder(tmp_path) / "checkpoints", {"epoch": epoch})
+    command = Command((sys.executable, str(tmp_path / "train.py")), "epochs")
+    standing = Standing(now=NANOSECONDS, reached={0: 3}, running={0: (Job(0, {"x": 0.5}, 5), 0, 0)})
+    (tmp_path / "train.py").write_text("raise FileNotFoundError('the data')")
+    executor = Local(toy_benchmark(), command, 1, tmp_path / "study", standing=standing)
+    try:
+        with pytest.raises(ValueError, match=r"(?s)trial 0 reports nothing, from its checkpoints or .*the data"):
+            executor.next(MINUTE)
+    finally:
+        executor.close()
+    assert executor.failures == {}
+    (tmp_path / "train.py").write_text(CHECKPOINTED)
+    executor = Local(toy_benchmark(), command, 1, tmp_path / "study", standing=standing)
+    try:
+        assert [event.metrics["begun"] for event in events(executor)] == [3.0, 3.0]
+    finally:
+        executor.close()
+
+
 CHECKPOINTED = """
 import sys
 from harness.report import Reporter, load_checkpoint, save_checkpoint
@@ -758,12 +816,13 @@ RAW = "import os, shutil, sys, time\nwrite, read = map(int, os.environ['FORETUNE
     [
         "shutil.rmtree(os.environ['FORETUNE_CHECKPOINT_DIR']); sys.exit(3)",
         "os.write(write, b'{}\\n'); time.sleep(2.5); print(1, flush=True); time.sleep(0.5); sys.exit()",
+        "os.write(write, b'{}\\n'); sys.exit()",
     ],
 )
 def test_a_checkpoint_of_no_use_is_left_behind_whatever_the_script_does_then(tmp_path: Path, trouble: str) -> None:
     """Fault 31, after an interruption: it is removed by the script itself, or by us when that has left, which is slow.
 
-    The one must not end the study, nor the other count as hanging.
+    The one must not end the study, nor the other count as hanging; nor is one forgotten that leaves with nonsense.
     """
     state = trial_folder(tmp_path) / "checkpoints" / "state"
     state.parent.mkdir(parents=True)

@@ -603,8 +603,9 @@ def test_the_law_of_random_search_falls_to_the_mean_of_random_search() -> None:
     assert (np.diff(law["loss"]) < 0).all()
     assert law["time"].iloc[0] == 30.0 * TOP
     studies, events, facts = comparison()
-    other = summarise(studies, events, {"lm": facts["lm"] | {"table": "snap"}})
-    assert curves.random_search_law(other, "lm").empty
+    for changed in ({"table": "snap"}, {"configs": None}):
+        other = summarise(studies, events, {"lm": facts["lm"] | changed})
+        assert curves.random_search_law(other, "lm").empty
 
 
 def axes() -> Axes:

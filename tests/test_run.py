@@ -354,6 +354,39 @@ def test_a_script_that_cannot_be_right_is_given_up_and_goes_on_once_it_is_mended
     assert "loss 1 " in done.stdout and "to train the best config" in done.stdout
 
 
+def test_the_study_of_another_script_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    """Both are called train.py: by name, space and budget they are the same; a script that was moved is itself."""
+    studies = [declared(folder, budget=0.5) for folder in (tmp_path / "a", tmp_path / "b") if not folder.mkdir()]
+    scripts.run(studies[0], tmp_path / "study", None)
+    with pytest.raises(ValueError, match=r"holds a study of .*a/train\.py, not of .*b/train\.py: give another folder"):
+        scripts.run(studies[1], tmp_path / "study", None)
+    (tmp_path / "a").rename(tmp_path / "c")
+    scripts.run(studies[1], tmp_path / "study", None)
+
+
+def test_trials_without_a_journal_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "study" / "trials" / "0").mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="holds the trials of another study"):
+            scripts.run(declared(tmp_path), tmp_path / "study", None)
+    assert not (tmp_path / "study" / trainings.JOURNAL).exists()
+
+
+def test_who_stops_reading_does_not_stop_a_study(readme: Path) -> None:
+    call = [sys.executable, "-m", "harness", "run", "train.py", "--space", "space.toml", *CALL]
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    with subprocess.Popen(
+        call, cwd=readme, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
+    ) as study:  # fmt: skip
+        assert study.stdout is not None and study.stderr is not None
+        study.stdout.readline()
+        study.stdout.close()
+        assert (study.wait(100), study.stderr.read()) == (0, b"")
+    (journal,) = readme.glob("results/*/journal.lines")
+    assert [*read_lines(journal)][-1]["why"] == "budget"
+
+
 def test_where_no_trial_came_to_a_loss_the_command_fails(tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(SPACE)
     (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=float('nan'))\n")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.comparison import Comparison, Outcome
+    from harness.space import Space
     from harness.store import Store
     from harness.study import Study
     from harness.types import Benchmark
@@ -76,6 +77,7 @@ def compare(
     benchmark; on_outcome: told of each that ended.
     """
     from harness.comparison import Outcome, carry_out, in_blocks, missing, stale
+    from harness.space import Space
     from harness.store import Store
 
     comparison = _as_once_declared(comparison, folder)
@@ -208,7 +210,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
     known = model.facts() | fronts.facts(name, benchmark)
     if benchmark.objectives[0] != model.benchmark.objectives[0]:
         known = {fact: value for fact, value in known.items() if fact not in OF_ITS_OBJECTIVE}
-    if benchmark.space != model.benchmark.space:
+    if _without_priors(benchmark.space) != _without_priors(model.benchmark.space):
         known.pop("final_losses", None)  # what random configs come to is another law there
     return {
         "family": family_of(name),
@@ -223,6 +225,14 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
         "digest": model.digest,
         "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
     } | known
+
+
+def _without_priors(space: Space) -> dict[str, Any]:
+    """A space in plain words, without what is expected of it."""
+    return {
+        name: {key: value for key, value in entry.items() if key != "prior"} if isinstance(entry, Mapping) else entry
+        for name, entry in space.to_json().items()
+    }
 
 
 def _said_of(name: str, benchmark: Benchmark) -> str | None:
@@ -247,6 +257,7 @@ def report(
     import shlex
 
     from harness.frames import with_missing
+    from harness.space import Space
     from harness.store import Store
     from reports import page, publishing, survival_page
     from reports.summary import summarise
@@ -313,6 +324,7 @@ def compared_frame(
     """A comparison from Python: run what is missing, and give a row a study."""
     from tempfile import TemporaryDirectory
 
+    from harness.space import Space
     from harness.store import Store
     from reports.summary import summarise
 
@@ -332,6 +344,7 @@ def compared_frame(
 
 def verify(folder: Path) -> dict[str, str]:
     """Run every simulated study of a store again; gives what differs, by the study's name."""
+    from harness.space import Space
     from harness.store import Store
     from harness.study import first_difference
 

@@ -79,14 +79,19 @@ def run_for_real(
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Log, Record]:
     """Run a study whose trials are called so. See `run_real`."""
-    from harness.journal import Journal
-    from harness.local import Local
+    from harness.journal import Journal, begun
+    from harness.local import Local, check_new
     from harness.loop import Why, run
     from harness.rehearsal import Follower, Rehearsal
     from harness.types import NANOSECONDS, Event, Executor, Standing
 
     benchmark, scheduler = prepared(study, None)
     executor: Local | None = None
+    before = begun(folder / JOURNAL)
+    if before is None:
+        check_new(folder)
+    else:
+        _check_same_script(folder, before.get("source", ""), study.source)
 
     def workers(standing: Standing) -> Executor:
         nonlocal executor
@@ -126,6 +131,12 @@ def run_for_real(
     if journal.log is not None:
         _publish(finished, folder)
     return log, finished
+
+
+def _check_same_script(folder: Path, before: str, now: str) -> None:
+    """Refuse a folder with the study of another script; one that is no longer there was perhaps moved."""
+    if Path(before).is_file() and Path(before).resolve() != Path(now).resolve():
+        raise ValueError(f"{folder} holds a study of {before}, not of {now}: give another folder with --out")
 
 
 def _record(study: Study, log: Log, failures: Mapping[int, str]) -> Record:
@@ -192,7 +203,7 @@ def tune(
     from harness.study import Study
     from harness.types import Benchmark, Delays, Fidelity, Objective
 
-    command, name = _call_of(script, max_arg)
+    command, name, source = _call_of(script, max_arg)
     benchmark = Benchmark(
         name=name,
         space=space if isinstance(space, Space) else Space(space),
@@ -202,7 +213,7 @@ def tune(
         workers=workers,
         delays=Delays(warm=warm),
     )
-    study = Study(method, parse_method(method).to_json(), benchmark, "real", seed)
+    study = Study(method, parse_method(method).to_json(), benchmark, "real", seed, source=source)
     folder = Path(out) if out else new_folder(Path("results") / f"tune-{name}")
     log, record = run_for_real(study, command, folder, None)
     if log.error:
@@ -215,17 +226,17 @@ def tune(
     return Tuned(dict(best[0].config), best[0].value, best[0].resource, record)
 
 
-def _call_of(script: str | Path | Callable[..., None], max_arg: str | None) -> tuple[Command, str]:
-    """How a script or a function is called, and its name; a function is given its values as they are."""
+def _call_of(script: str | Path | Callable[..., None], max_arg: str | None) -> tuple[Command, str, str]:
+    """How a script or a function is called, its name, and its file; a function is given its values as they are."""
     from harness.command import Command, prefix_of
 
     if not callable(script):
-        return Command(prefix_of(Path(script)), max_arg), Path(script).stem
+        return Command(prefix_of(Path(script)), max_arg), Path(script).stem, str(script)
     file = getattr(sys.modules.get(script.__module__), "__file__", None)
     if file is None or "." in script.__qualname__:
         raise ValueError(f"{script.__qualname__} runs in processes of its own, so it must stand at the top of a file")
     call = (sys.executable, "-m", "harness.call", str(Path(file).resolve()), script.__qualname__)
-    return Command(call, max_arg, as_json=True), script.__qualname__
+    return Command(call, max_arg, as_json=True), script.__qualname__, file
 
 
 def new_folder(wanted: Path) -> Path:

@@ -112,14 +112,15 @@ def _check_at_the_door(comparison: Comparison, studies: Sequence[Study]) -> None
 
 def _real(study: Study, folder: Path, probe: float, probes: LineWriter) -> Record:
     """The record of a real study, which is run, or goes on, or is read back where it is over."""
+    from harness.journal import begun
     from harness.loop import Why
 
     place = folder / STUDIES / f"{study.arm}-{study.seed}".replace("/", "_")
     journal = place / trainings.JOURNAL
-    begun = journal.exists() and journal.stat().st_size > 0
-    if not begun or _goes_on(journal, study):
+    known = begun(journal)
+    if known is None or _goes_on(journal, study):
         taken = probed(study, probe)._asdict()
-        probes.append({"arm": study.arm, "seed": study.seed, **taken, "continues": begun})
+        probes.append({"arm": study.arm, "seed": study.seed, **taken, "continues": known is not None})
     log, record = trainings.run_real(study, place)
     if log.why is Why.INTERRUPTED:
         raise KeyboardInterrupt
