@@ -18,7 +18,7 @@ from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["BoConstrained"]
 
@@ -87,7 +87,7 @@ class BoConstrained:
                 model.add(point, value, trial)
             if max(excess) <= 0 and math.isfinite(loss):
                 self._feasible.append((point, loss))
-        self._sampler.observe(config, report.resource, report.losses)
+        self._sampler.observe(config, counted_at(report, self._maximum), report.losses)
         self._reported += 1
         return CONTINUE
 

@@ -15,7 +15,7 @@ from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["BoCost"]
 
@@ -80,7 +80,7 @@ class BoCost:
         self._loss.add(point, math.inf if failed else report.losses[0], trial)
         if not failed and spent > 0:
             self._seconds.add(point, math.log(spent), trial)
-        self._sampler.observe(config, report.resource, report.losses)
+        self._sampler.observe(config, counted_at(report, self._maximum), report.losses)
         self._reported += 1
         return CONTINUE
 

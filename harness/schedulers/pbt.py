@@ -10,7 +10,7 @@ import numpy as np
 
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Float, Ordinal, Space, Value
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["Pbt"]
 
@@ -111,7 +111,7 @@ class Pbt:
         if report.status is RUNNING:
             return CONTINUE
         del self._running[report.trial]
-        self._sampler.observe(member.config, report.resource, report.losses)
+        self._sampler.observe(member.config, counted_at(report, member.until), report.losses)
         lost = report.status is not REACHED or report.resource < member.until
         if lost:
             member.loss = math.inf
