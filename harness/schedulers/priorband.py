@@ -18,6 +18,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["PriorBand"]
 
+VERSION = 2
 Array = NDArray[np.float64]
 CONTINUE, REACHED = Decision.CONTINUE, Status.REACHED
 PERTURBED, SPREAD = 0.5, 0.25
@@ -83,10 +84,10 @@ class PriorBand:
         if job is None:
             return CONTINUE
         self._sampler.observe(job.config, counted_at(report, job.until), report.losses)
-        if report.status is REACHED and report.resource in self._reached and loss < math.inf:
-            insort(self._reached[report.resource], (loss, job.trial))
+        if report.status is REACHED and report.resource == job.until and loss < math.inf:
+            insort(self._reached[job.until], (loss, job.trial))
             self._configs[job.trial] = job.config
-            if report.resource >= self._decisive:
+            if job.until >= self._decisive:
                 self._shares = None
         return CONTINUE
 
