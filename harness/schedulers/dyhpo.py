@@ -15,6 +15,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, foreknown
 
 __all__ = ["DyHpo"]
 
+VERSION = 2
 Array = NDArray[np.float64]
 
 
@@ -88,7 +89,7 @@ class DyHpo:
         trial, new = self._trials.trials[report.trial], self._trials.note(report)
         self._moved.add(report.trial)
         for index in new:
-            self._model.add(np.append(trial.point, self._inputs[index]), trial.curve[index], report.trial)
+            self._model.add(np.append(trial.point, self._inputs[index]), trial.curve[index], report.trial, index)
             insort(self._ranked[index], trial.curve[index])
         return self._trials.decide(report, new)
 
