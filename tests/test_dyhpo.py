@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import norm
 
 from harness import checks
-from harness._parts.curve_models import Pool, Surrogate, thinned
+from harness._parts.curve_models import Pool, Surrogate, new_configs, thinned
 from harness._parts.gp import Factor, Hyperparameters
 from harness._parts.pausing import Pausing, Trial
 from harness.known_answers import _play, _rows
@@ -22,7 +22,7 @@ from harness.randomness import stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.dyhpo import DyHpo
 from harness.simulated import Simulated
-from harness.space import Config
+from harness.space import Config, Space
 from harness.toys import Toy, toy_benchmark
 from harness.types import Benchmark, Decision, Event, Fidelity, Objective, Report, Status
 
@@ -120,6 +120,24 @@ def test_the_choice_is_that_of_the_highest_expected_improvement(seed: int) -> No
     scheduler._trials._choose = watched
     played(scheduler, toy, benchmark)
     assert min(chosen.values()) > 3
+
+
+def test_new_configs_are_sought_near_eight_trials_not_near_the_best_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Toy(toy_benchmark(epochs=30))
+    benchmark, sought = opened(toy), list[tuple[np.ndarray, list[Trial]]]()
+    scheduler = dyhpo(benchmark)
+
+    def watched(space: Space, rng: np.random.Generator, count: int, leaders: np.ndarray) -> np.ndarray:
+        sought.append((leaders, [trial for trial in scheduler._trials.trials if trial.curve]))
+        best = min(sought[-1][1], key=lambda trial: min(trial.curve))
+        assert np.array_equal(leaders[0], best.point)
+        return new_configs(space, rng, count, leaders)
+
+    monkeypatch.setattr("harness.schedulers.dyhpo.new_configs", watched)
+    played(scheduler, toy, benchmark)
+    assert max(len(trials) for _, trials in sought) > 3
+    for leaders, trials in sought:
+        assert len(np.unique(leaders, axis=0)) == len(leaders) == min(8, len(trials))
 
 
 def by_brute_force(
