@@ -9,7 +9,7 @@ weighted by how well they rank.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -92,9 +92,13 @@ def thinned(losses: Sequence[float], levels: Sequence[int], ages: Sequence[int],
 
 
 class Surrogate:
-    """Observations and the Gaussian process that follows them; of more than 500, 400 are kept (see `thinned`)."""
+    """Observations and the Gaussian process that follows them; of more than 500, 400 are kept (see `thinned`).
 
-    def __init__(self, dim: int) -> None:
+    scaled: from the losses (n,) to the targets (n,) that the process is fitted to and asked with.
+    """
+
+    def __init__(self, dim: int, scaled: Callable[[Array], Array] = standardised) -> None:
+        self._scaled = scaled
         self.x: Array = np.empty((0, dim))
         self.losses: Array = np.empty(0)
         self._trials: list[int] = []
@@ -114,7 +118,7 @@ class Surrogate:
 
     def targets(self) -> Array:
         """The losses (n,) as targets."""
-        return standardised(self.losses)
+        return self._scaled(self.losses)
 
     def factor(self) -> Factor:
         """The factor of all observations so far, its hyperparameters refitted if it is time."""
