@@ -16,7 +16,7 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from harness.space import Config
-from harness.types import Benchmark, Decision, Event, Executor, Job, Scheduler, Status, recommended
+from harness.types import Benchmark, Decision, Event, Executor, Job, Report, Scheduler, Status, recommended
 
 
 class Reason(IntEnum):
@@ -94,7 +94,11 @@ class _Trial:
 
 
 DecisionTime = Callable[[int], int]
-"""From the nanoseconds that an ask really took to those that it shall take in the study."""
+"""From the nanoseconds that a decision really took to those that it shall take in the study.
+
+A decision is what the scheduler does from the start of one job to the start of the next: its ask for it, and what it
+makes of the reports before, for some methods choose as they are told.
+"""
 
 Happening = Started | Event | Ended
 Watch = Callable[[Happening], None]
@@ -152,13 +156,15 @@ class _Study:
         self.levels = frozenset(benchmark.fidelity.levels)
         self.planned: deque[Started] = deque()
         """Jobs whose decision is still being made: they are recorded when their time comes, so time never falls."""
+        self.telling = 0
+        """Nanoseconds that the scheduler really took over reports since the last start, where decisions take time."""
 
     def drive(
         self, budget: int, decision_time: DecisionTime | None, finished_trials: int | None, recommends: bool
     ) -> Why:
         """The loop itself."""
         executor, trials, record = self.executor, self.trials, self.record
-        tell, following = self.scheduler.tell, executor.next
+        tell, following = self.scheduler.tell if decision_time is None else self._timed_tell, executor.next
         finished = 0
         while True:
             while executor.idle and self._start_next(decision_time):
@@ -184,6 +190,13 @@ class _Study:
                 if finished == finished_trials:
                     return Why.CRITERION
 
+    def _timed_tell(self, report: Report) -> Decision:
+        """Tell the scheduler, and count how long it takes towards its next decision."""
+        began = perf_counter_ns()
+        decision = self.scheduler.tell(report)
+        self.telling += perf_counter_ns() - began
+        return decision
+
     def _start_next(self, decision_time: DecisionTime | None) -> bool:
         """Start the scheduler's next job; False where it has none for now."""
         executor = self.executor
@@ -193,7 +206,8 @@ class _Study:
             return False
         trial = self._admit(job)
         if decision_time is not None:
-            executor.spend(decision_time(perf_counter_ns() - began))
+            executor.spend(decision_time(self.telling + perf_counter_ns() - began))
+            self.telling = 0
         try:
             time, trial.worker = executor.start(job)
         except ValueError as error:  # what this executor cannot do, such as start from another trial

@@ -332,8 +332,20 @@ class Sampler(Protocol):
         ...
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
-        """Learn what `config` reached at `resource`; losses may be infinite."""
+        """Learn what `config` reached at `resource`; losses may be infinite.
+
+        A training that ends early, by its plan, is told of at the level that its job went to (`counted_at`).
+        """
         ...
+
+
+def counted_at(report: Report, until: int) -> int:
+    """The level at which a sampler is told of a report; until: the level that its job goes to.
+
+    A training that ended early has no more to come, so it counts where it was going to: at the level where it happened
+    to end there may be nobody to compare it with.
+    """
+    return until if report.status is Status.REACHED else report.resource
 
 
 @runtime_checkable

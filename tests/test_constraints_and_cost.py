@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness import checks
 from harness._parts import curve_models
+from harness._parts.gp import Hyperparameters, fit_hyperparameters
+from harness._parts.observations import standardised
 from harness.loop import Started, run
 from harness.methods import build, parse_method
 from harness.randomness import stream
 from harness.schedulers.bo_constrained import BoConstrained, relative
-from harness.schedulers.bo_cost import BoCost
+from harness.schedulers.bo_cost import BoCost, unit
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, uniform
 from harness.toys import Toy, toy_benchmark
@@ -211,6 +214,26 @@ def test_costs_that_never_differ_change_nothing_and_all_may_fail() -> None:
     toy = Sized(replace(toy_benchmark(SQUARE, workers=1), budget=20.0), formula=bowl)
     assert len(play("bo-cost", toy)[0]) > 1
     assert len(play("bo-cost", Toy(toy.benchmark, ends=lambda place: End.DIVERGED))[0]) > 3
+
+
+@pytest.mark.parametrize(("text", "scaled"), [("bo-constrained", relative), ("bo-cost", unit)])
+def test_a_process_is_fitted_to_the_targets_that_it_is_asked_with(
+    text: str, scaled: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    benchmark = replace(toy_benchmark(SQUARE.opened()), constraints=SIZE)
+    scheduler: Any = build(parse_method(text), benchmark, np.random.default_rng(0))
+    for job in [scheduler.ask() for _ in range(15)]:
+        x = job.config["x"]
+        size, seconds = 0.7 + 100 * (x - 0.5) ** 3, math.exp(4 * x**3)
+        scheduler.tell(Report(job.trial, 9, (1.0,), {"size": size}, seconds, Status.REACHED))
+    model = scheduler._limits[0][1] if text == "bo-constrained" else scheduler._seconds
+
+    def fitted(targets: np.ndarray) -> np.ndarray:
+        return fit_hyperparameters(model.x, targets, [Hyperparameters.default(2)], iterations=40).pack()
+
+    known = model.factor().hyperparameters.pack()
+    assert np.allclose(known, fitted(scaled(model.losses)))
+    assert not np.allclose(known, fitted(standardised(model.losses)))
 
 
 def test_several_objectives_have_no_cost_model() -> None:

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import norm
 
 from harness import checks
-from harness._parts.curve_models import Pool, Surrogate, thinned
+from harness._parts.curve_models import Pool, Surrogate, new_configs, thinned
 from harness._parts.gp import Factor, Hyperparameters
 from harness._parts.pausing import Pausing, Trial
 from harness.known_answers import _play, _rows
@@ -22,7 +22,7 @@ from harness.randomness import stream
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.dyhpo import DyHpo
 from harness.simulated import Simulated
-from harness.space import Config
+from harness.space import Config, Space
 from harness.toys import Toy, toy_benchmark
 from harness.types import Benchmark, Decision, Event, Fidelity, Objective, Report, Status
 
@@ -72,9 +72,9 @@ def test_an_empty_pool_promises_nothing() -> None:
 
 def test_thinning_keeps_the_best_and_of_each_trial_the_latest_and_some_before() -> None:
     losses, ages = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 9.5, 1.0], [6, 5, 4, 3, 2, 1, 0, 0, 9]
-    assert thinned(losses, ages, 4) == [5, 6, 7, 8]
-    assert thinned(losses, ages, 6) == [2, 4, 5, 6, 7, 8]  # the ages 4, 2, 1, 0, 0, and the best
-    assert thinned(losses, ages, 7) == [2, 3, 4, 5, 6, 7, 8]
+    assert thinned(losses, [0] * 9, ages, 4) == [5, 6, 7, 8]
+    assert thinned(losses, [0] * 9, ages, 6) == [2, 4, 5, 6, 7, 8]  # the ages 4, 2, 1, 0, 0, and the best
+    assert thinned(losses, [0] * 9, ages, 7) == [2, 3, 4, 5, 6, 7, 8]
     surrogate, rng = Surrogate(1), stream("thin")
     for trial in range(101):
         for level in range(5):
@@ -82,6 +82,21 @@ def test_thinning_keeps_the_best_and_of_each_trial_the_latest_and_some_before() 
     surrogate.factor()
     assert len(surrogate.losses) == len(surrogate.x) == 400
     assert {trial + 0.4 for trial in range(101)} <= set(surrogate.x[:, 0].round(6))
+
+
+def test_thinning_keeps_the_lowest_loss_of_each_level() -> None:
+    surrogate, rng, lowest = Surrogate(1), stream("thin levels"), dict[int, float]()
+    for trial in range(101):
+        for level in range(5):  # all at the last level are better than any before it
+            loss = float(rng.random()) - level
+            lowest[level] = min(loss, lowest.get(level, math.inf))
+            surrogate.add(np.array([level / 10]), loss, trial, level)
+    surrogate.factor()
+    assert len(surrogate.losses) == 400
+    for level, loss in lowest.items():
+        assert surrogate.losses[surrogate.x[:, 0] == level / 10].min() == loss
+    # Of more levels than there is room for, others have half of it.
+    assert len(set(thinned([0.0] * 80, range(80), [*range(40), *[0] * 40], 40)) & set(range(40, 80))) >= 20
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -105,6 +120,24 @@ def test_the_choice_is_that_of_the_highest_expected_improvement(seed: int) -> No
     scheduler._trials._choose = watched
     played(scheduler, toy, benchmark)
     assert min(chosen.values()) > 3
+
+
+def test_new_configs_are_sought_near_eight_trials_not_near_the_best_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Toy(toy_benchmark(epochs=30))
+    benchmark, sought = opened(toy), list[tuple[np.ndarray, list[Trial]]]()
+    scheduler = dyhpo(benchmark)
+
+    def watched(space: Space, rng: np.random.Generator, count: int, leaders: np.ndarray) -> np.ndarray:
+        sought.append((leaders, [trial for trial in scheduler._trials.trials if trial.curve]))
+        best = min(sought[-1][1], key=lambda trial: min(trial.curve))
+        assert np.array_equal(leaders[0], best.point)
+        return new_configs(space, rng, count, leaders)
+
+    monkeypatch.setattr("harness.schedulers.dyhpo.new_configs", watched)
+    played(scheduler, toy, benchmark)
+    assert max(len(trials) for _, trials in sought) > 3
+    for leaders, trials in sought:
+        assert len(np.unique(leaders, axis=0)) == len(leaders) == min(8, len(trials))
 
 
 def by_brute_force(

@@ -140,9 +140,43 @@ def test_restricted_to_rows_each_proposal_becomes_the_nearest_free_one(tmp_path:
     log = play(command, Toy(toy_benchmark(LINE.restricted(rows), workers=1, epochs=99)))
     assert [start.job.config["x"] for start in starts(log)] == [0.4, 0.6, 0.1, 1.0]
     assert log.why == Why.NOTHING_LEFT
-    requests = map(json.loads, asked.read_text().splitlines())
+    requests = [json.loads(line) for line in asked.read_text().splitlines()]
     given = [request["config"]["x"] for request in requests if "config" in request]
     assert given == ([0.4, 0.6, 0.1, 1.0] if takes else [])
+    assert len(requests) - len(given) == 5  # a full training that cannot be had is asked for once
+
+
+HALVING = """
+import json, sys
+rung, losses, best = [], {}, None
+for line in sys.stdin:
+    request = json.loads(line)
+    if "study" in request:
+        answer = {"ready": True}
+    elif "tell" in request:
+        losses[request["tell"]["trial"]] = float(request["tell"]["losses"][0])
+        answer = {"decision": "continue"}
+    else:
+        if best is None and len(rung) == 9 and losses.keys() >= set(rung):
+            best = sorted(rung, key=losses.get)[:2]
+        if best:
+            answer = {"trial": best.pop(0), "until": 3}
+        else:
+            rung += [request["ask"]] * (len(rung) < 9)
+            answer = {"config": {"x": 0.5}, "until": 1}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_first_rung_that_is_larger_than_the_table_is_filled_and_its_best_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "halving.py"
+    path.write_text(HALVING)
+    rows = [{"x": x} for x in (0.1, 0.4, 0.6, 1.0)]
+    command = shlex.join([sys.executable, "-S", "-E", str(path)])
+    log = play(command, Toy(toy_benchmark(LINE.restricted(rows), workers=2, epochs=99)))
+    assert [start.job.until for start in starts(log)] == [1, 1, 1, 1, 3, 3]
+    assert [start.job.config["x"] for start in starts(log)[4:]] == [0.1, 0.4]
+    assert log.why == Why.NOTHING_LEFT
 
 
 def test_numbers_that_json_lacks_arrive_and_failures_are_told(tmp_path: Path) -> None:

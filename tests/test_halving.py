@@ -241,7 +241,7 @@ def test_brackets_are_halving_done_by_hand(data: st.DataObject) -> None:
             loss = data.draw(st.sampled_from([0.0, 1.0, 2.0, math.inf]))
             status = Status.FAILED if kind == "fails" else Status.REACHED
             resource = job.until - 1 if kind == "ends early" else job.until
-            assert brackets.tell(Report(job.trial, resource, (loss,), {}, 1.0, status)) is job.config
+            assert brackets.tell(Report(job.trial, resource, (loss,), {}, 1.0, status)) == job
             ended[bracket_of[job.trial], job.until].append((kind == "fails", loss, job.trial, kind == "reaches"))
         else:
             break
@@ -272,7 +272,7 @@ def test_who_failed_is_the_worst_and_who_ended_early_keeps_its_place() -> None:
         assert halver.tell(Report(job.trial, resource, (loss,), {}, 1.0, Status[status])) is Decision.CONTINUE
     # Of three places above, trial 1 takes one in the ranking, though it cannot go on; equals go by their number.
     assert [halver.ask(), halver.ask(), halver.ask()] == [Job(2, {"x": 2.0}, 4), Job(4, {"x": 4.0}, 4), None]
-    assert sampler.observed[:2] == [(0.0, 2, -9.0), (1.0, 1, 0.0)]
+    assert sampler.observed[:2] == [(0.0, 2, -9.0), (1.0, 2, 0.0)]
 
 
 def test_a_bracket_that_the_space_cannot_fill_is_halved_as_it_is() -> None:

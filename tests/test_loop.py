@@ -155,6 +155,26 @@ def test_a_constant_decision_time_delays_every_start_and_is_serial() -> None:
     assert check_trace(record(study(), log, 0.0)) == []
 
 
+def test_what_a_scheduler_does_when_it_is_told_counts_towards_its_next_decision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, took = 0, list[int]()
+
+    def answered(report: Report) -> Decision:
+        nonlocal clock
+        clock += 5
+        return Decision.CONTINUE
+
+    def taken(nanoseconds: int) -> int:
+        took.append(nanoseconds)
+        return 0
+
+    monkeypatch.setattr("harness.loop.perf_counter_ns", lambda: clock)
+    log = play(Scripted([job(i) for i in range(6)], answered), decision_time=taken)
+    kinds = "".join("s" if isinstance(event, Started) else "r" for event in log.events if not isinstance(event, Ended))
+    assert took == [5 * len(told) for told in kinds.split("s")[:-1]] and max(took) > 0
+
+
 def test_a_job_whose_decision_outlasts_the_budget_never_starts() -> None:
     watched: list[Any] = []
     log = play(Scripted([job(0), job(1)]), seconds=5, decision_time=lambda _: 3 * NANOSECONDS, watch=watched.append)

@@ -156,6 +156,8 @@ def test_what_cannot_be_copied_is_refused(change: dict[str, object], words: str)
         ({"quantile": 0.6}, "quantile <= .5"),
         ({"resample": -1}, "resample <= 1, given 4, 0.25 and -1"),
         ({"interval": 9}, "between 1 and 8 epochs of 'toy': 9"),
+        ({"population": 3}, "0.25 of a population of 3 is less .* a population of at least 4, or .* at least 0.34"),
+        ({"population": 9, "quantile": 0.1}, "population of at least 10, or a quantile of at least 0.12"),
     ],
 )
 def test_options_without_sense_are_refused(options: dict[str, float], words: str) -> None:
@@ -190,6 +192,19 @@ def test_a_config_is_perturbed_by_the_factors_each_half_the_time() -> None:
         if len(expected) == 2:
             assert values.count(values[0]) == pytest.approx(200, abs=60)
     assert all(set(child) == set(START) for child in children)
+
+
+def test_every_whole_number_moves_and_negative_ones_as_their_mirror_images() -> None:
+    line = Space({"x": randint(-20, 20)})
+
+    def moved(x: int) -> set[object]:
+        rng = np.random.default_rng(0)
+        return {explored(line, {"x": x}, 0.0, rng)["x"] for _ in range(40)}
+
+    for x in range(1, 17):
+        assert len(moved(x)) == 2 and x not in moved(x)
+        assert moved(-x) == {-child for child in moved(x)}  # type: ignore[operator]
+    assert moved(0) == {-1, 1} and moved(1) == {0, 2} and moved(20) == {16, 20}
 
 
 def test_a_quarter_is_drawn_anew_and_all_stay_in_the_space() -> None:
@@ -257,7 +272,7 @@ def test_a_falling_rate_beats_the_best_fixed_config_by_far() -> None:
 def test_it_diverges_beyond_two_over_the_largest_curvature() -> None:
     assert model().curve({"lr": 1.9, "batch_size": 8}, 0).end is End.COMPLETE
     curve = model().curve({"lr": 2.1, "batch_size": 8}, 0)
-    assert curve.end is End.DIVERGED and len(curve.losses) == 1 and math.isfinite(curve.losses[0][0])
+    assert curve.end is End.DIVERGED and curve.losses == ((math.inf,),) and math.isfinite(curve.metrics[0]["loss"])
 
 
 def test_the_benchmark_is_found_and_every_config_answered() -> None:

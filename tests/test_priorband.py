@@ -214,9 +214,25 @@ def test_failed_and_early_ended_trials_are_no_incumbents() -> None:
         job = scheduler.ask()
         assert job is not None
         kind = (Status.REACHED, Status.FAILED)[job.trial % 2]
-        resource = job.until if kind is Status.FAILED else job.until - 1
+        below = max(level for level in (0, *LEVELS) if level < job.until)  # where a trial may have counted before
+        resource = job.until if kind is Status.FAILED else below
         scheduler.tell(Report(job.trial, resource, (1.0,), {}, 1.0, kind))
-    assert scheduler.shares(2)[2] == 0
+    assert scheduler.shares(2)[2] == 0 and not any(scheduler._reached.values())
+
+
+def test_a_training_that_ends_at_the_rung_from_which_it_went_on_counts_there_once() -> None:
+    scheduler, early = made(believed()), 0
+    stands: dict[int, int] = {}
+    for _ in range(50):
+        job = scheduler.ask()
+        assert job is not None
+        resource = stands.setdefault(job.trial, job.until)
+        early += resource < job.until
+        scheduler.tell(Report(job.trial, resource, (number("loss", job.trial),), {}, 1.0, Status.REACHED))
+    assert early
+    for ranking in scheduler._reached.values():
+        trials = [trial for _, trial in ranking]
+        assert len(set(trials)) == len(trials)
 
 
 def test_rows_are_proposed_once_each() -> None:

@@ -6,7 +6,7 @@ import ast
 import json
 import math
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,18 +19,33 @@ import pytest
 from harness import checks
 from harness._parts.rungs import Rung, rung_levels
 from harness._toy_training import diverges
-from harness.loop import Why
+from harness.loop import Started, Why, run
 from harness.methods import Method, own_methods, parse_method
 from harness.names import ROOT
 from harness.plug_ins import find_plug_in, plug_ins
+from harness.randomness import number, stream
 from harness.samplers.grid import Grid
 from harness.samplers.rs import RandomSearch
 from harness.schedulers.asha import Asha
 from harness.schedulers.asha_stop import AshaStop
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, uniform
-from harness.toys import Toy, toy_benchmark
-from harness.types import Decision, End, Fidelity, Report, Status, refuses
+from harness.toys import StatefulToy, Toy, toy_benchmark
+from harness.types import (
+    NANOSECONDS,
+    Benchmark,
+    Constraint,
+    Curve,
+    Decision,
+    End,
+    Event,
+    Fidelity,
+    Job,
+    Objective,
+    Report,
+    Status,
+    refuses,
+)
 from harness.weight import weight
 
 METHODS = [*own_methods(), "asha-stop:sampler=gp", "asha:eta=2:sampler=grid"]
@@ -282,6 +297,52 @@ def test_the_sampler_learns_of_every_rung() -> None:
     for level in range(1, 10):
         told(stop, 0, level, 1 / level, Status.REACHED if level == 9 else Status.RUNNING)
     assert [level for level, _ in sampler.observed] == [1, 3, 9]
+
+
+class Shortened(StatefulToy):
+    """A toy whose curves have two levels or more, each its own number of them."""
+
+    def _computed(self, config: Config, cut: int = 2) -> Curve:
+        return super()._computed(config, max(cut, 1 + int(9 * number("levels", *config.values()))))
+
+
+class Recording:
+    """A random sampler that keeps what it is told."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.suggest = RandomSearch(benchmark, stream("recording")).suggest
+        self.told: list[tuple[object, int, tuple[float, ...]]] = []
+
+    def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
+        self.told.append((config["x"], resource, losses))
+
+
+WANTED: dict[str, dict[str, object]] = {
+    "moasha": {"objectives": (Objective("loss"), Objective("size"))},
+    "bo-constrained": {"constraints": (Constraint("size", 0.7),)},
+}
+
+
+@pytest.mark.parametrize("name", [name for name, one in sorted(plug_ins().items()) if one.kind == "scheduler"])
+def test_the_sampler_is_told_of_an_early_end_at_the_level_that_the_job_went_to(name: str) -> None:
+    plain = toy_benchmark(Space({"x": uniform(0, 1)}), epochs=40)
+    toy = Shortened(replace(plain, **WANTED.get(name, {})), ends=lambda place: End.EARLY)  # type: ignore[arg-type]
+    benchmark = toy.benchmark.with_space(toy.restricted_space())
+    sampler = Recording(benchmark)
+    scheduler = find_plug_in(name).load()(benchmark, stream("early ends"), sampler=sampler)
+    log = run(benchmark, scheduler, Simulated(toy, benchmark.workers, 0, benchmark.delays), 40 * NANOSECONDS)
+    assert not log.error
+    jobs: dict[int, Job] = {}
+    ends: list[tuple[object, int, tuple[float, ...]]] = []
+    early = 0
+    for event in log.events:
+        if isinstance(event, Started):
+            jobs[event.job.trial] = event.job
+        elif isinstance(event, Event) and event.report.status is Status.REACHED:
+            job = jobs[event.report.trial]
+            ends.append((job.config["x"], job.until, event.report.losses))
+            early += event.report.resource < job.until
+    assert early and not Counter(ends) - Counter(sampler.told)
 
 
 def test_stopping_is_refused_where_a_training_says_nothing_on_its_way() -> None:

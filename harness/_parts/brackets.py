@@ -149,18 +149,19 @@ class Brackets:
         self.running[trial] = config
         return Job(trial, config, level)
 
-    def tell(self, report: Report) -> Config | None:
-        """Note the end of a job; gives the config that it trained, None where it is still running."""
+    def tell(self, report: Report) -> Job | None:
+        """Note the end of a job; gives that job, None where it is still running."""
         if report.status is RUNNING:
             return None
         trial, failed = report.trial, report.status is FAILED
         config, bracket = self.running.pop(trial), self._bracket_of.pop(trial)
-        goes_on = not failed and report.resource == bracket.plan[bracket.rung].level
+        level = bracket.plan[bracket.rung].level
+        goes_on = not failed and report.resource == level
         bracket.through.append((failed, report.losses[0], trial, config if goes_on else None))
         bracket.running -= 1
         if not bracket.running and not bracket.free and not bracket.promoted:
             self._complete(bracket)
-        return config
+        return Job(trial, config, level)
 
     def _complete(self, bracket: _Bracket) -> None:
         """Go on to the next rung, if there is one and somebody for it."""

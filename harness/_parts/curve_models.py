@@ -9,7 +9,7 @@ weighted by how well they rank.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -73,13 +73,18 @@ def refit_due(count: int) -> int:
     return count + (1 if count < ALWAYS_REFIT else count // 10)
 
 
-def thinned(losses: Sequence[float], ages: Sequence[int], size: int) -> list[int]:
+def thinned(losses: Sequence[float], levels: Sequence[int], ages: Sequence[int], size: int) -> list[int]:
     """Which observations to keep, at most `size`, in the order of their arrival.
 
-    The best up to a quarter; of the others those first that are the latest of their trial, or 1, 2, 4, 8, ... before
-    it; among equals the most recent. ages: how many later ones there are of the same trial.
+    The best up to a quarter and, up to a half with them, the best of each level; of the others those first that are the
+    latest of their trial, or 1, 2, 4, 8, ... before it; among equals the most recent. ages: how many later ones there
+    are of the same trial.
     """
-    best = sorted(range(len(losses)), key=lambda i: (losses[i], i))[: size // 4]
+    ranking = sorted(range(len(losses)), key=lambda i: (losses[i], i))
+    best_of: dict[int, int] = {}
+    for i in ranking:
+        best_of.setdefault(levels[i], i)
+    best = list(dict.fromkeys([*ranking[: size // 4], *best_of.values()]))[: size // 2]
     chosen = set(best)
     rest = [i for i in range(len(losses)) if i not in chosen]
     rest.sort(key=lambda i: (ages[i] & (ages[i] - 1) != 0, ages[i], -i))
@@ -87,27 +92,33 @@ def thinned(losses: Sequence[float], ages: Sequence[int], size: int) -> list[int
 
 
 class Surrogate:
-    """Observations and the Gaussian process that follows them; of more than 500, 400 are kept (see `thinned`)."""
+    """Observations and the Gaussian process that follows them; of more than 500, 400 are kept (see `thinned`).
 
-    def __init__(self, dim: int) -> None:
+    scaled: from the losses (n,) to the targets (n,) that the process is fitted to and asked with.
+    """
+
+    def __init__(self, dim: int, scaled: Callable[[Array], Array] = standardised) -> None:
+        self._scaled = scaled
         self.x: Array = np.empty((0, dim))
         self.losses: Array = np.empty(0)
         self._trials: list[int] = []
+        self._levels: list[int] = []
         self._in_factor = 0
         self._next_fit = 0
         self._factor: Factor | None = None
         self.fits = 0
         """How often the factor was made anew, so that all that was derived from it is void."""
 
-    def add(self, x: Array, loss: float, trial: int) -> None:
-        """Note an observation at x (dim,); nothing is computed before it is asked for."""
+    def add(self, x: Array, loss: float, trial: int, level: int = 0) -> None:
+        """Note an observation at x (dim,), of trials at several levels with its level; nothing is computed yet."""
         self.x = np.concatenate([self.x, x[None]])
         self.losses = np.append(self.losses, loss)
         self._trials.append(trial)
+        self._levels.append(level)
 
     def targets(self) -> Array:
         """The losses (n,) as targets."""
-        return standardised(self.losses)
+        return self._scaled(self.losses)
 
     def factor(self) -> Factor:
         """The factor of all observations so far, its hyperparameters refitted if it is time."""
@@ -139,9 +150,10 @@ class Surrogate:
         ages = [0] * len(self._trials)
         for i in range(len(ages) - 1, -1, -1):
             ages[i] = seen[self._trials[i]] = seen.get(self._trials[i], -1) + 1
-        kept = thinned(self.losses.tolist(), ages, THINNED_TO)
+        kept = thinned(self.losses.tolist(), self._levels, ages, THINNED_TO)
         self.x, self.losses = self.x[kept], self.losses[kept]
         self._trials = [self._trials[i] for i in kept]
+        self._levels = [self._levels[i] for i in kept]
         self._next_fit = 0
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, given
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, given
 
 Array = NDArray[np.float64]
 RUNNING, FAILED, CONTINUE, PAUSE = Status.RUNNING, Status.FAILED, Decision.CONTINUE, Decision.PAUSE
@@ -97,7 +97,7 @@ class Pausing:
         if running and new.stop // self._step == new.start // self._step:
             return CONTINUE
         config = self.running.pop(number)
-        self._sampler.observe(config, report.resource, report.losses)
+        self._sampler.observe(config, counted_at(report, self.levels[-1]), report.losses)
         if not running:
             return CONTINUE
         self._paused[number] = None

@@ -25,6 +25,8 @@ from harness.types import Benchmark, Decision, Job, Report, Status
 PROTOCOL = 1
 PATIENCE = 300.0
 """Seconds in which an answer of one of our adapters must come; the first includes the imports of its library."""
+MOST_REFUSED = 1000
+"""Proposals in a row that no row is free for: more than a first rung has, 729 at eta 3 over levels 1 to 1,000."""
 CHILD = Path(__file__).with_name("_child.py")
 DECISIONS = {decision.name.lower(): decision for decision in Decision}
 VARIABLES = {"PYTHONPATH": None, "PYTHONHOME": None, "PYTHONSTARTUP": None, "PYTHONHASHSEED": "0"}
@@ -97,6 +99,7 @@ class Foreign:
         self._space, self._maximum = benchmark.space, benchmark.fidelity.maximum
         self._first = list(first)[::-1]
         self._configs: dict[int, Config] = {}
+        self._running: set[int] = set()
         self._trials = 0
         answer = program.say({"study": _study(benchmark, rng) | {"method": method, "options": options or {}}}, patience)
         if why := answer.get("not_applicable"):
@@ -108,21 +111,31 @@ class Foreign:
         self._takes: bool = answer.get("takes") is True
 
     def ask(self) -> Job | None:
-        """What the program wants to run next."""
-        trial = self._trials
+        """What the program wants to run next.
+
+        Where no row is free for its proposal and nothing runs, it is asked again at once: it may have to fill a rung
+        before it lets any trial go on. While a trial runs it will hear of that first, and would begin rung after rung
+        meanwhile; behind a full training that cannot be had nothing waits.
+        """
         if self._first:
-            return self._start(trial, self._first.pop(), self._maximum, replaced=True)
-        answer = self._say({"ask": trial})
-        match answer:
-            case {"wait": True}:
-                return None
-            case {"config": dict(config)}:
-                return self._new(trial, config, answer.get("until", self._maximum))
-            case {"trial": int(known), "until": int(until)} if known in self._configs:
-                return Job(known, self._configs[known], until)
-            case _:
-                wanted = '{"config": {...}}, {"trial": a trial of before, "until": a level} or {"wait": true}'
-                raise self._program.nonsense(answer, wanted)
+            return self._start(self._trials, self._first.pop(), self._maximum, replaced=True)
+        for _ in range(MOST_REFUSED):
+            answer = self._say({"ask": self._trials})
+            match answer:
+                case {"wait": True}:
+                    return None
+                case {"config": dict(config)}:
+                    until = answer.get("until", self._maximum)
+                    job = self._new(self._trials, config, until)
+                    if job is not None or self._running or until == self._maximum:
+                        return job
+                case {"trial": int(known), "until": int(until)} if known in self._configs:
+                    self._running.add(known)
+                    return Job(known, self._configs[known], until)
+                case _:
+                    wanted = '{"config": {...}}, {"trial": a trial of before, "until": a level} or {"wait": true}'
+                    raise self._program.nonsense(answer, wanted)
+        return None
 
     def _new(self, trial: int, config: Config, until: Any) -> Job | None:
         try:
@@ -148,6 +161,7 @@ class Foreign:
             raise self._program.nonsense(until, '"until": a level')
         self._trials += 1
         self._configs[trial] = config
+        self._running.add(trial)
         return Job(trial, config, until)
 
     def tell(self, report: Report) -> Decision:
@@ -156,6 +170,8 @@ class Foreign:
         decision = DECISIONS.get(str(answer.get("decision")))
         if decision is None:
             raise self._program.nonsense(answer, '{"decision": "continue"}, or "pause", or "stop"')
+        if report.status is not Status.RUNNING or decision is not Decision.CONTINUE:
+            self._running.discard(report.trial)
         return decision
 
     def _say(self, message: Mapping[str, Any]) -> dict[str, Any]:

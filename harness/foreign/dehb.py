@@ -21,6 +21,7 @@ from harness.foreign._promotions import Promotions
 from harness.foreign._spaces import active, bounds, from_axis, refuse_priors, refuse_several_objectives
 
 __all__ = ["dehb_authors"]
+VERSION = 2
 
 REQUIREMENTS = ("dehb==0.1.2", "numpy<2")
 LICENCE = "Apache-2.0"

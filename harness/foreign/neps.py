@@ -23,6 +23,7 @@ from harness.foreign._promotions import Promotions
 from harness.foreign._spaces import bounds, config_of_numbers, number_of, numbers_of, refuse_several_objectives
 
 __all__ = ["neps_ifbo", "neps_priorband"]
+VERSION = 2
 
 REQUIREMENTS = ("torch==2.13.0", "neural-pipeline-search==0.17.0")
 LICENCE = "Apache-2.0"

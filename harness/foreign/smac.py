@@ -24,6 +24,7 @@ from harness.foreign._promotions import Promotions
 from harness.foreign._spaces import refuse_priors, refuse_several_objectives
 
 __all__ = ["smac_hpo", "smac_multifidelity"]
+VERSION = 2
 
 REQUIREMENTS = ("smac==2.4.1", "ConfigSpace>=1.2")
 LICENCE = "BSD-3-Clause"

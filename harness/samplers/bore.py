@@ -21,6 +21,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["Bore"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 

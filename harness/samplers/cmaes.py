@@ -33,6 +33,7 @@ from harness.space import Choice, Config, Float, Space
 from harness.types import Benchmark
 
 __all__ = ["CmaEs"]
+VERSION = 2
 
 FIRST_STEP = 0.2
 """The tutorial's 0.3 is meant for a random start; from the centre this reaches every bound in 2.5 deviations."""

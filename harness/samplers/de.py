@@ -21,6 +21,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["DifferentialEvolution"]
+VERSION = 2
 
 FACTOR, CROSSOVER = 0.5, 0.5
 """F and CR, as in DEHB."""

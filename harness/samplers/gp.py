@@ -24,6 +24,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["GaussianProcessSampler"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 

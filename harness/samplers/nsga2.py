@@ -22,6 +22,7 @@ from harness.space import Choice, Config
 from harness.types import Benchmark
 
 __all__ = ["Nsga2"]
+VERSION = 2
 
 CROSSOVER = 0.9
 CROSSOVER_INDEX = MUTATION_INDEX = 20

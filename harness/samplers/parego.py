@@ -25,6 +25,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["ParEgo"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 

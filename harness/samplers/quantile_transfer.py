@@ -27,6 +27,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["QuantileTransfer"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 

@@ -19,6 +19,7 @@ from harness.space import Config, Value
 from harness.types import Benchmark
 
 __all__ = ["RegularisedEvolution"]
+VERSION = 2
 
 MOST_REPEATS = 16
 """After so many children in a row that were proposed before, a random config is."""

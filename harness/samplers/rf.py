@@ -24,6 +24,7 @@ from harness.space import Choice, Config, Space
 from harness.types import Benchmark
 
 __all__ = ["RandomForestSampler"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["TreeParzen"]
-VERSION = 3
+VERSION = 4
 
 MOST_GOOD, MOST_BAD = 25, 250
 """Kernels of each density; of more bad configs so many are taken, evenly spaced in the order of their losses."""

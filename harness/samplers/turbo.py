@@ -32,6 +32,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["Turbo"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 

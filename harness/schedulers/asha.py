@@ -6,7 +6,7 @@ import numpy as np
 
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, recommended
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, recommended
 
 __all__ = ["Asha"]
 
@@ -62,11 +62,11 @@ class Asha:
     def tell(self, report: Report) -> Decision:
         """Note the losses of trials that come to their rung; a failed trial counts there as the worst."""
         if report.status is not RUNNING:
-            trial, reached = report.trial, report.resource == self._until[report.trial]
-            config = self._running.pop(trial)
+            trial, level = report.trial, self._until[report.trial]
+            goes_on = report.status is REACHED and report.resource == level
             # A trial that ends before its rung counts there all the same, with the loss it ended with.
-            self._rung_at[self._until[trial]].add(report.losses[0], trial, reached and report.status is REACHED)
-            self._sampler.observe(config, report.resource, report.losses)
+            self._rung_at[level].add(report.losses[0], trial, goes_on)
+            self._sampler.observe(self._running.pop(trial), counted_at(report, level), report.losses)
         return CONTINUE
 
     def recommend(self) -> Config | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["AshaStop"]
 
@@ -64,7 +64,7 @@ class AshaStop:
         if rung is None and not ended:
             return CONTINUE
         trial, loss = report.trial, report.losses[0]
-        self._sampler.observe(self._running[trial], level, report.losses)
+        self._sampler.observe(self._running[trial], counted_at(report, self._maximum), report.losses)
         keeps = True
         if rung is not None and self._counted[trial] != level:
             self._counted[trial] = level

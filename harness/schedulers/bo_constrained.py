@@ -18,10 +18,11 @@ from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["BoConstrained"]
 
+VERSION = 2
 RUNNING, FAILED, CONTINUE = Status.RUNNING, Status.FAILED, Decision.CONTINUE
 FARTHEST = 3.0
 
@@ -51,7 +52,7 @@ class BoConstrained:
         self._maximum = benchmark.fidelity.maximum
         self._initial, self._candidates = initial, candidates
         self._loss = Surrogate(self._space.dim)
-        self._limits = [(constraint, Surrogate(self._space.dim)) for constraint in benchmark.constraints]
+        self._limits = [(constraint, Surrogate(self._space.dim, relative)) for constraint in benchmark.constraints]
         self._judged: list[tuple[Array, list[float]]] = []
         """Each trial that did not fail: its point, and by how much it exceeds each constraint."""
         self._feasible: list[tuple[Array, float]] = []
@@ -87,7 +88,7 @@ class BoConstrained:
                 model.add(point, value, trial)
             if max(excess) <= 0 and math.isfinite(loss):
                 self._feasible.append((point, loss))
-        self._sampler.observe(config, report.resource, report.losses)
+        self._sampler.observe(config, counted_at(report, self._maximum), report.losses)
         self._reported += 1
         return CONTINUE
 
@@ -101,7 +102,7 @@ class BoConstrained:
             scores += log_improvement(*posterior.believing(under_way).predict(points), best)
         for _, model in self._limits:
             if len(model.losses):
-                posterior = model.factor().posterior(relative(model.losses)).believing(under_way)
+                posterior = model.factor().posterior(model.targets()).believing(under_way)
                 mean, deviation = posterior.predict(points)
                 scores += log_ndtr(-mean / deviation)
         return propose_best(self._space, self._rng, points, scores)

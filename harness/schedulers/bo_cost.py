@@ -15,10 +15,11 @@ from harness._parts.candidates import propose_best
 from harness._parts.curve_models import Surrogate, log_improvement, new_configs
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["BoCost"]
 
+VERSION = 2
 RUNNING, REACHED, FAILED, CONTINUE = Status.RUNNING, Status.REACHED, Status.FAILED, Decision.CONTINUE
 
 Array = NDArray[np.float64]
@@ -49,7 +50,7 @@ class BoCost:
         self._space, self._rng, self._sampler = benchmark.space, rng, sampler
         self._maximum = benchmark.fidelity.maximum
         self._initial, self._candidates = initial, candidates
-        self._loss, self._seconds = Surrogate(self._space.dim), Surrogate(self._space.dim)
+        self._loss, self._seconds = Surrogate(self._space.dim), Surrogate(self._space.dim, unit)
         self._running: dict[int, Config] = {}
         self._spent: dict[int, float] = {}
         self._trials = self._reported = 0
@@ -80,7 +81,7 @@ class BoCost:
         self._loss.add(point, math.inf if failed else report.losses[0], trial)
         if not failed and spent > 0:
             self._seconds.add(point, math.log(spent), trial)
-        self._sampler.observe(config, report.resource, report.losses)
+        self._sampler.observe(config, counted_at(report, self._maximum), report.losses)
         self._reported += 1
         return CONTINUE
 
@@ -95,9 +96,12 @@ class BoCost:
 
     def _log_seconds(self, points: Array) -> Array:
         """The predicted logarithm of the seconds (m,) of a training at points (m, dim), up to a constant."""
-        known = self._seconds.losses
-        width = float(known.std()) if len(known) else 0.0
-        if width == 0.0:
+        if not len(self._seconds.losses) or not self._seconds.losses.std():
             return np.zeros(len(points))
-        targets = (known - known.mean()) / width
-        return width * self._seconds.factor().posterior(targets).mean(points)
+        belief = self._seconds.factor().posterior(self._seconds.targets())
+        return float(self._seconds.losses.std()) * belief.mean(points)
+
+
+def unit(logarithms: Array) -> Array:
+    """Logarithms (n,) as targets of a model: of mean 0 and variance 1, all 0 where they are equal."""
+    return (logarithms - logarithms.mean()) / (float(logarithms.std()) or 1.0)

@@ -12,7 +12,7 @@ from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.parzen import Axes, Parzen, Reading, Readings, default_bandwidths
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["Bohb"]
 
@@ -68,7 +68,6 @@ class Bohb:
         self._readings = Readings(self._axes)
         self._ranked: dict[int, list[tuple[bool, float, int]]] = {level: [] for level in levels}
         """Failed or not, loss and trial of all that came to each rung, the best first."""
-        self._until: dict[int, int] = {}
         self._modelled: list[tuple[bool, float, int]] = []
         self._seen = 0
         """Which ranking the densities are of, and how long it was: often the same for some suggestions."""
@@ -76,20 +75,17 @@ class Bohb:
 
     def ask(self) -> Job | None:
         """Let a trial of a full rung go on, or start a new one."""
-        job = self._brackets.ask(self._propose)
-        if job is not None:
-            self._until[job.trial] = job.until
-        return job
+        return self._brackets.ask(self._propose)
 
     def tell(self, report: Report) -> Decision:
         """Note who came to its rung."""
-        config, trial = self._brackets.tell(report), report.trial
-        if config is not None:
+        job, trial = self._brackets.tell(report), report.trial
+        if job is not None:
             if trial not in self._place:
                 self._place[trial] = len(self._readings)
-                self._readings.add(self._space.encode_one(config))
-            insort(self._ranked[self._until.pop(trial)], (report.status is FAILED, report.losses[0], trial))
-            self._sampler.observe(config, report.resource, report.losses)
+                self._readings.add(self._space.encode_one(job.config))
+            insort(self._ranked[job.until], (report.status is FAILED, report.losses[0], trial))
+            self._sampler.observe(job.config, counted_at(report, job.until), report.losses)
         return CONTINUE
 
     def _propose(self, place: Place) -> Config | None:

@@ -10,7 +10,7 @@ from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.evolution import Array, crossover, distinct, mutant, settled, widths
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["Dehb"]
 
@@ -90,9 +90,9 @@ class Dehb:
             level, target = self._targets.pop(report.trial)
             loss = math.inf if report.status is FAILED else report.losses[0]
             self.populations[level].select(target, loss, self._points[report.trial])
-            config = self._brackets.tell(report)
-            assert config is not None
-            self._sampler.observe(config, report.resource, report.losses)
+            job = self._brackets.tell(report)
+            assert job is not None
+            self._sampler.observe(job.config, counted_at(report, level), report.losses)
         return CONTINUE
 
     def _propose(self, place: Place) -> Config | None:

@@ -15,6 +15,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, foreknown
 
 __all__ = ["DyHpo"]
 
+VERSION = 2
 Array = NDArray[np.float64]
 
 
@@ -88,7 +89,7 @@ class DyHpo:
         trial, new = self._trials.trials[report.trial], self._trials.note(report)
         self._moved.add(report.trial)
         for index in new:
-            self._model.add(np.append(trial.point, self._inputs[index]), trial.curve[index], report.trial)
+            self._model.add(np.append(trial.point, self._inputs[index]), trial.curve[index], report.trial, index)
             insort(self._ranked[index], trial.curve[index])
         return self._trials.decide(report, new)
 
@@ -134,7 +135,8 @@ class DyHpo:
         """The pool after all observations, with each of the trials at the level that it comes to by its next step."""
         factor = self._model.factor()
         if self._pool is None or self._fits != self._model.fits:
-            leaders = self._model.x[np.argsort(self._model.losses, kind="stable")[:8], :-1]
+            begun = sorted((trial for trial in self._trials.trials if trial.curve), key=lambda trial: min(trial.curve))
+            leaders = np.array([trial.point for trial in begun[:8]])
             self._points = new_configs(self._space, self._rng, self._count, leaders)
             self._new = list(range(len(self._points)))
             self._places = {trial: len(self._points) + i for i, trial in enumerate(trials)}

@@ -110,7 +110,8 @@ class FreezeThawOptimization:
         seen = [number for number, trial in enumerate(trials) if trial.curve]
         if len(seen) <= MOST_TRIALS:
             return seen
-        return [seen[i] for i in thinned([trials[n].curve[-1] for n in seen], [0] * len(seen), MOST_TRIALS)]
+        alike = [0] * len(seen)
+        return [seen[i] for i in thinned([trials[n].curve[-1] for n in seen], alike, alike, MOST_TRIALS)]
 
     def _promise(self, curves: Curves, seen: Sequence[int], begun: Sequence[int], old: Sequence[int]) -> Array:
         """What each old trial promises, and then each config of the basket, which is filled where it is empty."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness._parts.brackets import Brackets, hyperband, ladder
-from harness.types import Benchmark, Decision, Job, Report, Sampler
+from harness.types import Benchmark, Decision, Job, Report, Sampler, counted_at
 
 __all__ = ["Hyperband"]
 
@@ -45,7 +45,7 @@ class Hyperband:
 
     def tell(self, report: Report) -> Decision:
         """Note who came to its rung."""
-        config = self._brackets.tell(report)
-        if config is not None:
-            self._sampler.observe(config, report.resource, report.losses)
+        job = self._brackets.tell(report)
+        if job is not None:
+            self._sampler.observe(job.config, counted_at(report, job.until), report.losses)
         return CONTINUE

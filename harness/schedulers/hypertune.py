@@ -12,7 +12,7 @@ from harness._parts.curve_models import Ensemble, Surrogate, log_improvement, ne
 from harness._parts.refusals import refuse_several_objectives
 from harness._parts.rungs import Rung, rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, foreknown
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["HyperTune"]
 
@@ -105,7 +105,7 @@ class HyperTune:
         goes_on = report.status is REACHED and report.resource == level
         self.brackets[self._bracket_of[trial]].add(level, loss, trial, goes_on)
         self._surrogates[index].add(self._space.encode([config])[0], loss, trial)
-        self._sampler.observe(config, report.resource, report.losses)
+        self._sampler.observe(config, counted_at(report, level), report.losses)
         self._reported += 1
         return CONTINUE
 

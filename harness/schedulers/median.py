@@ -8,7 +8,7 @@ import numpy as np
 
 from harness._parts.quantile import RunningQuantile
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["MedianStopping"]
 
@@ -89,7 +89,7 @@ class MedianStopping:
         for reached, average in curve.averages.items():
             if reached:  # a trial may fail before its first level
                 self._completed[reached].add(average)
-        self._sampler.observe(self._running.pop(trial), level, report.losses)
+        self._sampler.observe(self._running.pop(trial), counted_at(report, self._maximum), report.losses)
         return STOP if stops else CONTINUE
 
     def _is_worse(self, best: float, averages: RunningQuantile) -> bool:

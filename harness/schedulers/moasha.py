@@ -16,7 +16,7 @@ import numpy as np
 from harness._parts.pareto import Ranks, epsilon_net, usable
 from harness._parts.rungs import rung_levels
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["MoAsha"]
 
@@ -80,7 +80,7 @@ class MoAsha:
             trial, level = report.trial, self._until[report.trial]
             goes_on = report.status is REACHED and report.resource == level
             self._rung_at[level].add(report.losses, trial, goes_on)
-            self._sampler.observe(self._running.pop(trial), report.resource, report.losses)
+            self._sampler.observe(self._running.pop(trial), counted_at(report, level), report.losses)
         return CONTINUE
 
 

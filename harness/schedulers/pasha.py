@@ -12,7 +12,7 @@ from harness._parts.brackets import ladder
 from harness._parts.quantile import RunningQuantile
 from harness._parts.rungs import Rung
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["Pasha"]
 
@@ -86,7 +86,7 @@ class Pasha:
             config, index = self._running.pop(trial), self._going_to[trial]
             reached = report.status is REACHED and level == self.levels[index]
             self._rungs[index].add(loss, trial, reached)
-            self._sampler.observe(config, level, report.losses)
+            self._sampler.observe(config, counted_at(report, self.levels[index]), report.losses)
             if reached and index == self.top and self._grows and not self._comparison.add(self._curves[trial]):
                 self._grow()
         return CONTINUE

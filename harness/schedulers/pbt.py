@@ -10,12 +10,12 @@ import numpy as np
 
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Float, Ordinal, Space, Value
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["Pbt"]
 
 RUNNING, REACHED, CONTINUE, STOP = Status.RUNNING, Status.REACHED, Decision.CONTINUE, Decision.STOP
-VERSION = 2
+VERSION = 3
 FACTORS = (0.8, 1.2)
 
 
@@ -31,9 +31,9 @@ class Pbt:
     a finite loss by a new config from `sampler`; the quartiles are of those members that have reported; with fewer
     workers than members the least trained goes first; who has come to the highest level is no longer copied, and
     workers that would idle begin another population. interval: in units of the fidelity, else a tenth of the highest
-    level (Syne Tune counts seconds, which no method sees here); the other numbers are Syne Tune's. ValueError for a
-    benchmark with several objectives, with nothing to copy on the way (one level, levels that are fresh trainings, no
-    checkpoints), or restricted to rows.
+    level (Syne Tune counts seconds, which no method sees here); the other numbers are Syne Tune's. ValueError where a
+    quantile of the population is less than one member, and for a benchmark with several objectives, with nothing to
+    copy on the way (one level, levels that are fresh trainings, no checkpoints), or restricted to rows.
     """
 
     NEEDS_STATE = True
@@ -56,6 +56,12 @@ class Pbt:
             raise ValueError(
                 f"pbt needs population >= 2, 0 < quantile <= .5 and 0 <= resample <= 1, given {population}, "
                 f"{quantile:g} and {resample:g}"
+            )
+        if population * quantile < 1 - 1e-9:
+            raise ValueError(
+                f"a quantile of {quantile:g} of a population of {population} is less than one member, so nobody would "
+                f"ever be copied: take a population of at least {math.ceil(1 / quantile - 1e-9)}, or a quantile of "
+                f"at least {math.ceil(100 / population) / 100:g}"
             )
         interval = max(1, maximum // 10) if interval is None else interval
         if not 1 <= interval < maximum:
@@ -111,7 +117,7 @@ class Pbt:
         if report.status is RUNNING:
             return CONTINUE
         del self._running[report.trial]
-        self._sampler.observe(member.config, report.resource, report.losses)
+        self._sampler.observe(member.config, counted_at(report, member.until), report.losses)
         lost = report.status is not REACHED or report.resource < member.until
         if lost:
             member.loss = math.inf
@@ -190,8 +196,9 @@ def explored(space: Space, config: Config, resample: float, rng: np.random.Gener
             factor = FACTORS[u < 0.5]
             if isinstance(domain, Float):
                 moved = 1 - (1 - value) * factor if domain.scale == "reverse_log" else value * factor
-            else:  # at least to the next number, or small ones would never move
-                moved = math.ceil(value * factor) if factor > 1 else math.floor(value * factor)
+            else:  # at least to the next number, or small ones would never move; negative ones as if mirrored
+                up = (factor > 1) == (value >= 0)
+                moved = max(math.ceil(value * factor), value + 1) if up else min(math.floor(value * factor), value - 1)
             child[name] = min(max(moved, domain.lower), domain.upper)
     return child
 

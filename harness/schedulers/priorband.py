@@ -14,10 +14,11 @@ from scipy.special import ndtr, ndtri
 from harness._parts.brackets import Brackets, Place, hyperband, ladder
 from harness._parts.refusals import refuse_several_objectives
 from harness.space import Choice, Config, Prior, Space, Value
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["PriorBand"]
 
+VERSION = 2
 Array = NDArray[np.float64]
 CONTINUE, REACHED = Decision.CONTINUE, Status.REACHED
 PERTURBED, SPREAD = 0.5, 0.25
@@ -79,13 +80,14 @@ class PriorBand:
 
     def tell(self, report: Report) -> Decision:
         """Note who came to its rung."""
-        config, loss = self._brackets.tell(report), report.losses[0]
-        if config is not None:
-            self._sampler.observe(config, report.resource, report.losses)
-        if config is not None and report.status is REACHED and report.resource in self._reached and loss < math.inf:
-            insort(self._reached[report.resource], (loss, report.trial))
-            self._configs[report.trial] = config
-            if report.resource >= self._decisive:
+        job, loss = self._brackets.tell(report), report.losses[0]
+        if job is None:
+            return CONTINUE
+        self._sampler.observe(job.config, counted_at(report, job.until), report.losses)
+        if report.status is REACHED and report.resource == job.until and loss < math.inf:
+            insort(self._reached[job.until], (loss, job.trial))
+            self._configs[job.trial] = job.config
+            if job.until >= self._decisive:
                 self._shares = None
         return CONTINUE
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from harness._parts.brackets import TINY, Brackets, halving, ladder
-from harness.types import Benchmark, Decision, Job, Report, Sampler
+from harness.types import Benchmark, Decision, Job, Report, Sampler, counted_at
 
 __all__ = ["SuccessiveHalving"]
 
@@ -51,7 +51,7 @@ class SuccessiveHalving:
 
     def tell(self, report: Report) -> Decision:
         """Note who came to its rung."""
-        config = self._brackets.tell(report)
-        if config is not None:
-            self._sampler.observe(config, report.resource, report.losses)
+        job = self._brackets.tell(report)
+        if job is not None:
+            self._sampler.observe(job.config, counted_at(report, job.until), report.losses)
         return CONTINUE

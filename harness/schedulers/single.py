@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.space import Config
-from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, recommended
+from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, recommended
 
 __all__ = ["Single"]
 
@@ -37,7 +37,8 @@ class Single:
     def tell(self, report: Report) -> Decision:
         """Go on to the end."""
         if report.status is not RUNNING:
-            self._sampler.observe(self._running.pop(report.trial), report.resource, report.losses)
+            config = self._running.pop(report.trial)
+            self._sampler.observe(config, counted_at(report, self._maximum), report.losses)
         return CONTINUE
 
     def recommend(self) -> Config | None:

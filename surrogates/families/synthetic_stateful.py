@@ -14,6 +14,7 @@ a fixed number of examples. The seed chooses where a training starts. All is a f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
@@ -51,7 +52,7 @@ BENCHMARKS = (
 class SyntheticStateful:
     """A curve model that also answers for trainings whose config changes on the way."""
 
-    digest = "synthetic_stateful 1"
+    digest = "synthetic_stateful 2"
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
@@ -115,8 +116,10 @@ class SyntheticStateful:
             if not loss < DIVERGED:
                 end = End.DIVERGED
                 break
-        losses = tuple(self.benchmark.losses(each) for each in metrics)
-        return Curve(tuple(nanoseconds), losses, metrics, metrics, end)
+        losses = [self.benchmark.losses(each) for each in metrics]
+        if end is End.DIVERGED:
+            losses[-1] = (math.inf,) * len(losses[-1])
+        return Curve(tuple(nanoseconds), tuple(losses), metrics, metrics, end)
 
 
 def _level(config: Config, state: Array, epochs: int) -> tuple[Array, float]:
