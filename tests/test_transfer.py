@@ -264,6 +264,19 @@ def test_the_study_itself_corrects_the_past() -> None:
     assert min(seen, key=lambda place: abs(place + 3)) == pytest.approx(-3, abs=0.2)
 
 
+def test_one_score_where_all_diverged_does_not_outweigh_the_rest() -> None:
+    configs = tuple(SPACE.sample(stream("diverging"), 1000))
+    losses = tuple(math.inf if config["lr"] > 0.01 else loss_of(config) for config in configs)  # type: ignore[operator]
+    history = History((PastTask("diverging", configs, losses),))
+    sampler = QuantileTransfer(toy_benchmark(SPACE.opened()), stream("transfer"), history=history)
+    expected, deviation = sampler._expected(SPACE.encode([{"lr": 0.5, "n": 32, "act": "relu"}]))
+    assert expected[0] == pytest.approx(normal_scores(np.array(losses)).max())
+    # The worst of a thousand configs, and of five.
+    own = normal_scores(np.array([1.0, 2.0, 3.0, 4.0, math.inf])).max()
+    assert own < expected[0] - 0.5
+    assert abs(own - expected[0]) / deviation[0] < 4
+
+
 # -- at the door ------------------------------------------------------------------------------------------------------
 
 
