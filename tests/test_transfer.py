@@ -25,6 +25,7 @@ from harness.methods import build, method_names, parse_method
 from harness.names import UnknownName
 from harness.proposals import PriorConfigs
 from harness.randomness import stream
+from harness.samplers import zero_shot
 from harness.samplers.bounding_box import BoundingBox
 from harness.samplers.quantile_transfer import QuantileTransfer, normal_scores
 from harness.samplers.rs import RandomSearch
@@ -162,6 +163,15 @@ def test_on_the_task_itself_the_past_best_comes_first() -> None:
     assert losses == pytest.approx(sorted(task.losses))
     rows = SPACE.restricted(task.configs)
     assert suggested(made("zero-shot", History((task,)), rows), 60)[0] == task.configs[np.argmin(task.losses)]
+
+
+@pytest.mark.parametrize(("most", "left"), [(18, 15), (17, 8)])
+def test_candidates_are_cut_only_where_too_many(monkeypatch: pytest.MonkeyPatch, most: int, left: int) -> None:
+    monkeypatch.setattr(zero_shot, "MOST_CANDIDATES", most)
+    few, many = (tuple({"n": n} for n in numbers) for numbers in (range(1, 4), range(101, 116)))
+    tasks = (PastTask("few", few, (0.0, 1.0, 2.0)), PastTask("many", many, tuple(map(float, range(15)))))
+    found = suggested(made("zero-shot", History(tasks), Space({"n": randint(1, 1000)})), 3 + left)
+    assert {config["n"] for config in found} == {1, 2, 3, *range(101, 101 + left)}
 
 
 def test_failed_configs_come_last() -> None:
