@@ -1,7 +1,7 @@
 """Spaces from and to the JSON of ConfigSpace, the field's exchange format (format version 0.4).
 
 What our spaces cannot say (forbidden clauses, weights, normal laws, conditions other than equality and membership) is
-refused by name. What ConfigSpace cannot say (a reversed logarithm) is too. Priors stay behind.
+refused by name. What ConfigSpace cannot say (a reversed logarithm, the scale of an ordinal) is too. Priors stay behind.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ def _entry(name: str, domain: Domain) -> dict[str, Any]:
             }
         case Integer():
             plain = {"type": "uniform_int", "lower": domain.lower, "upper": domain.upper, "log": domain.log}
+        case Ordinal(scale="linear" | "log"):
+            raise ValueError(f"hyperparameter {name!r} is an ordinal on a {domain.scale} scale; ConfigSpace knows none")
         case Ordinal():
             plain = {"type": "ordinal", "sequence": list(domain.values)}
         case Choice():

@@ -363,18 +363,22 @@ def logordinal(values: Sequence[float]) -> Ordinal:
 
 
 def finrange(lower: float, upper: float, size: int, cast_int: bool = False) -> Ordinal:
-    """`size` equally spaced numbers from `lower` to `upper`, each with the same probability."""
+    """`size` equally spaced numbers from `lower` to `upper`, to 12 digits, each with the same probability."""
     return _range_of(Float(float(lower), float(upper)), size, cast_int)
 
 
 def logfinrange(lower: float, upper: float, size: int, cast_int: bool = False) -> Ordinal:
-    """`size` numbers equally spaced on a logarithmic scale, each with the same probability."""
+    """`size` numbers equally spaced on a logarithmic scale, to 12 digits, each with the same probability."""
     return _range_of(Float(float(lower), float(upper), "log"), size, cast_int)
 
 
 def _range_of(domain: Float, size: int, cast_int: bool) -> Ordinal:
     values = domain.grid(size)
-    return Ordinal(tuple(dict.fromkeys(round(value) for value in values)) if cast_int else tuple(values))
+    if cast_int:
+        return Ordinal(tuple(dict.fromkeys(round(value) for value in values)))
+    # As one would write them, so that a config with 0.3 is one: rounding would make 0.30000000000000004 of it.
+    inner = (float(f"{value:.12g}") for value in values[1:-1])
+    return Ordinal((domain.lower, *inner, domain.upper)[:size])
 
 
 CONSTRUCTORS = {

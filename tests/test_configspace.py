@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.configspace import from_configspace, to_configspace
-from harness.space import Space, choice, lograndint, loguniform, ordinal, reverse_loguniform, uniform
+from harness.space import Space, choice, logordinal, lograndint, loguniform, ordinal, reverse_loguniform, uniform
 
 SPACE = Space(
     {
@@ -63,6 +63,11 @@ def test_what_cannot_be_said_is_refused_by_name(change: dict[str, object], said:
 def test_a_reversed_logarithm_is_refused() -> None:
     with pytest.raises(ValueError, match="reversed logarithm"):
         to_configspace(Space({"momentum": reverse_loguniform(0.0, 0.99)}))
+
+
+def test_the_scale_of_an_ordinal_is_refused() -> None:
+    with pytest.raises(ValueError, match="'depth' is an ordinal on a log scale"):
+        to_configspace(Space({"depth": logordinal([1, 2, 8])}))
 
 
 def test_the_package_reads_what_we_write() -> None:

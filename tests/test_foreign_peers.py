@@ -155,3 +155,27 @@ def test_numbers_stand_for_configs_there_and_back() -> None:
         assert {name: numbers[name] for name in inactive} == {name: rest[name] for name in inactive}
         assert {name: numbers_of(space, config, None)[name] for name in inactive} == {n: firsts[n] for n in inactive}
     assert firsts["optimizer"] == firsts["batch"] == 0 and firsts["rate"] == 1e-4
+
+
+FAILURES = """
+import json, math
+from harness.foreign.nevergrad import nevergrad
+
+study = {"seed": 3, "workers": 1, "space": {"x": {"type": "uniform", "lower": 0.0, "upper": 1.0}}}
+optimiser, rated = nevergrad(study, optimiser="TwoPointsDE", trials=60), []
+optimiser._optimiser.register_callback("tell", lambda optimiser, candidate, loss: rated.append(loss))
+for trial in range(60):
+    x = optimiser.ask(trial)["config"]["x"]
+    losses = [x, 1 - x] if trial % 7 else [math.inf, math.inf]
+    optimiser.tell({"trial": trial, "losses": losses, "status": "reached" if trial % 7 else "failed"})
+print(json.dumps(rated))
+"""
+
+
+def test_a_failure_leaves_nevergrad_the_volume_that_it_rates_by() -> None:
+    python, project = python_for("nevergrad"), ORACLES.parents[1]
+    done = subprocess.run([python, "-c", FAILURES], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rated = json.loads(done.stdout.splitlines()[-1])
+    # Only the first was not told; none can dominate more than the square.
+    assert len(rated) == 59 and -1 <= np.min(rated) < 0

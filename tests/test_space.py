@@ -16,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
-from harness.domains import Domain, domain_from_json
+from harness.domains import Domain, Ordinal, domain_from_json
 from harness.randomness import stream
 from harness.report import add_to_argparse
 from harness.samplers.rs import RandomSearch
@@ -137,6 +137,21 @@ def test_whole_bounds_written_as_floats_draw_whole_numbers() -> None:
         drawn = [domain.draw(u) for u in (0.0, 0.5, 1.0)]
         assert drawn[0] == 1 and drawn[-1] == 3 and all(type(value) is int for value in [*drawn, *domain.grid(9)])
         assert Space({"n": domain}).size == 3
+
+
+@pytest.mark.parametrize(
+    ("domain", "values"),
+    [
+        (finrange(0.1, 0.5, 5), (0.1, 0.2, 0.3, 0.4, 0.5)),
+        (logfinrange(1e-4, 1, 5), (1e-4, 1e-3, 1e-2, 1e-1, 1.0)),
+        (logfinrange(0.3, 30, 3), (0.3, 3.0, 30.0)),
+        (logfinrange(8, 64, 4, cast_int=True), (8, 16, 32, 64)),
+    ],
+)
+def test_a_range_holds_its_numbers_as_one_writes_them(domain: Ordinal, values: tuple[float, ...]) -> None:
+    assert domain.values == values and list(map(type, domain.values)) == list(map(type, values))
+    for value in values:
+        Space({"x": replace(domain, prior=Prior(value))}).check({"x": value})
 
 
 def test_an_inactive_hyperparameter_is_absent_and_lies_in_the_middle() -> None:

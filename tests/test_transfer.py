@@ -25,6 +25,7 @@ from harness.methods import build, method_names, parse_method
 from harness.names import UnknownName
 from harness.proposals import PriorConfigs
 from harness.randomness import stream
+from harness.samplers import zero_shot
 from harness.samplers.bounding_box import BoundingBox
 from harness.samplers.quantile_transfer import QuantileTransfer, normal_scores
 from harness.samplers.rs import RandomSearch
@@ -164,6 +165,15 @@ def test_on_the_task_itself_the_past_best_comes_first() -> None:
     assert suggested(made("zero-shot", History((task,)), rows), 60)[0] == task.configs[np.argmin(task.losses)]
 
 
+@pytest.mark.parametrize(("most", "left"), [(18, 15), (17, 8)])
+def test_candidates_are_cut_only_where_too_many(monkeypatch: pytest.MonkeyPatch, most: int, left: int) -> None:
+    monkeypatch.setattr(zero_shot, "MOST_CANDIDATES", most)
+    few, many = (tuple({"n": n} for n in numbers) for numbers in (range(1, 4), range(101, 116)))
+    tasks = (PastTask("few", few, (0.0, 1.0, 2.0)), PastTask("many", many, tuple(map(float, range(15)))))
+    found = suggested(made("zero-shot", History(tasks), Space({"n": randint(1, 1000)})), 3 + left)
+    assert {config["n"] for config in found} == {1, 2, 3, *range(101, 101 + left)}
+
+
 def test_failed_configs_come_last() -> None:
     configs = tuple(SPACE.sample(stream("failed"), 6))
     task = PastTask("t", configs, (math.inf, 2.0, 1.0, math.inf, 3.0, 0.5))
@@ -262,6 +272,19 @@ def test_the_study_itself_corrects_the_past() -> None:
     assert np.median(seen[:5]) > -2.6
     assert np.median(seen[20:]) < -2.7
     assert min(seen, key=lambda place: abs(place + 3)) == pytest.approx(-3, abs=0.2)
+
+
+def test_one_score_where_all_diverged_does_not_outweigh_the_rest() -> None:
+    configs = tuple(SPACE.sample(stream("diverging"), 1000))
+    losses = tuple(math.inf if config["lr"] > 0.01 else loss_of(config) for config in configs)  # type: ignore[operator]
+    history = History((PastTask("diverging", configs, losses),))
+    sampler = QuantileTransfer(toy_benchmark(SPACE.opened()), stream("transfer"), history=history)
+    expected, deviation = sampler._expected(SPACE.encode([{"lr": 0.5, "n": 32, "act": "relu"}]))
+    assert expected[0] == pytest.approx(normal_scores(np.array(losses)).max())
+    # The worst of a thousand configs, and of five.
+    own = normal_scores(np.array([1.0, 2.0, 3.0, 4.0, math.inf])).max()
+    assert own < expected[0] - 0.5
+    assert abs(own - expected[0]) / deviation[0] < 4
 
 
 # -- at the door ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ milliseconds, and the same bits come from the same random numbers whatever its v
 in CART: for each hyperparameter the observations are kept sorted within each node, so the best split of all nodes is a
 cumulative sum. Decided here: thresholds are drawn uniformly between the two neighbours that a split separates (Hutter
 et al. 2014, "Algorithm runtime prediction", section 4.3: the mean of many trees then interpolates and the variance
-grows with the distance from the data), and equal gains are settled by chance, for labels of 0 and 1 tie often.
+grows with the distance from the data), and equal gains of several hyperparameters are settled by chance, for labels of
+0 and 1 tie often; those within one by its lowest cut.
 """
 
 from __future__ import annotations

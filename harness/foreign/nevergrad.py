@@ -2,14 +2,17 @@
 
 What it cannot do: pause or stop a trial; use levels below the last; follow conditions (every hyperparameter has a
 value in its eyes, inactive ones are left out of what is trained); use priors. A failed trial is an infinite loss, which
-it cuts. Where an optimiser cannot learn from configs that it did not propose, as its CMA, it is told what came of the
-row in place of its own proposal, and learns nothing from first configs.
+it cuts. Of several objectives infinite losses would make its hypervolume no number for the rest of the study: there a
+failed trial has the worst loss of each that was told so far, and before there are any it is not told. Where an
+optimiser cannot learn from configs that it did not propose, as its CMA, it is told what came of the row in place of its
+own proposal, and learns nothing from first configs.
 """
 
 # The library is installed in its own environment, not where types are checked.
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import nevergrad as ng
@@ -18,6 +21,7 @@ from nevergrad.common.errors import TellNotAskedNotSupportedError
 from harness.foreign._spaces import active, bounds, from_axis, on_axis, refuse_priors
 
 __all__ = ["nevergrad"]
+VERSION = 2
 
 REQUIREMENTS = ("nevergrad==1.0.12",)
 LICENCE = "MIT"
@@ -49,6 +53,7 @@ class Nevergrad:
         self._space, self._optimiser = space, optimiser
         self._proposed: dict[int, Any] = {}
         self._given: dict[int, Any] = {}
+        self._worst: list[float] | None = None
 
     def ask(self, trial: int) -> dict[str, Any]:
         """A config that Nevergrad proposes."""
@@ -70,13 +75,22 @@ class Nevergrad:
             return "continue"
         trial, losses = report["trial"], report["losses"]
         proposed, given = self._proposed.pop(trial, None), self._given.pop(trial, None)
-        loss = losses[0] if len(losses) == 1 else losses
+        loss = losses[0] if len(losses) == 1 else self._finite(losses)
+        if loss is None:
+            return "continue"
         try:
             self._optimiser.tell(proposed if given is None else given, loss)
         except TellNotAskedNotSupportedError:
             if proposed is not None:
                 self._optimiser.tell(proposed, loss)
         return "continue"
+
+    def _finite(self, losses: list[float]) -> list[float] | None:
+        """Several losses as they are, or the worst so far where one is not finite; None before there are any."""
+        if all(map(math.isfinite, losses)):
+            self._worst = [max(pair) for pair in zip(losses, self._worst or losses, strict=True)]
+            return losses
+        return self._worst
 
 
 def parameter_of(domain: dict[str, Any]) -> Any:

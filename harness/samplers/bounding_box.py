@@ -23,9 +23,9 @@ class BoundingBox:
 
     The box runs in each number and ordered value from the smallest to the largest that the best `top` configs of the
     past tasks have; of a choice it holds the values that they have. A hyperparameter that no task has keeps its whole
-    domain. Inside, configs follow the space's law, none twice, only rows where the space is restricted to rows; once
-    the box is exhausted, they come from the whole space. As the sampler of a scheduler (`asha:sampler=bounding-box`)
-    it shrinks that method's space.
+    domain. Inside, configs follow the space's law (an ordinal on a scale that of an ordinal of the kept values alone),
+    none twice, only rows where the space is restricted to rows; once the box is exhausted, they come from the whole
+    space. As the sampler of a scheduler (`asha:sampler=bounding-box`) it shrinks that method's space.
 
     top: configs of each task that the box must hold; fewer where fewer are finite. history: past tasks; without any,
     the box is the space. ValueError for several objectives, or a task that has no config in the space.

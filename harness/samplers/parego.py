@@ -39,8 +39,8 @@ class ParEgo:
 
     Each suggestion draws weights, makes one loss of the objectives, each normalised to [0, 1] over what was observed
     (equation 2), fits a Gaussian process to it, and proposes the config with the highest expected improvement: of all
-    free rows of a table, else of `candidates` configs, half of them near the best. initial: random configs observed
-    first. ValueError for a single objective.
+    free rows of a table, 4,096 drawn anew where there are more, else of `candidates` configs, half of them near the
+    best. initial: random configs observed first. ValueError for a single objective.
     """
 
     def __init__(

@@ -3,8 +3,9 @@
 The ranks of losses are comparable between tasks where losses are not: a Gaussian copula turns each task's losses into
 normal scores, and one model is fitted to all of them. Decided here: that model is a forest with the mean and the
 variance of its leaves, where the paper trains a network by its likelihood (a forest is grown in milliseconds from the
-same bits everywhere); the scores of a study that has just begun are those of the little it has seen, so the Gaussian
-process has a constant mean of its own.
+same bits everywhere); its deviation is at least 0.3, for where past configs tie, as where all diverged, it would be 0,
+and one score of a study, whose fewer configs are cut lower, would outweigh all others; the scores of a study that has
+just begun are those of the little it has seen, so the Gaussian process has a constant mean of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Array = NDArray[np.float64]
 TREES, LEAST = 20, 5.0
 MOST_PAST = 4000
 """Past configs that the forest learns from, an equal share of each task, evenly spaced in the order of its losses."""
-LEAST_DEVIATION = 1e-3
+LEAST_DEVIATION = 0.3
 
 
 class QuantileTransfer:

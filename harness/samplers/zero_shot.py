@@ -13,6 +13,7 @@ from harness.space import Config, Space
 from harness.types import Benchmark
 
 __all__ = ["ZeroShot"]
+VERSION = 2
 
 Array = NDArray[np.float64]
 
@@ -24,10 +25,10 @@ class ZeroShot:
     """Propose the configs of past tasks in the order of a greedy portfolio (Wistuba et al. 2015, section 4).
 
     "Sequential model-free hyperparameter tuning" (ICDM 2015): the next config is the one with which the best rank so
-    far on each past task, averaged over the tasks, becomes smallest. Candidates are the configs of the past tasks, the
-    best of each where there are more than 2,000; a task that does not hold a candidate answers with its nearest config
-    on the encoded axes. Ranks are among a task's configs, equals share theirs. Nothing is learned from the running
-    study.
+    far on each past task, averaged over the tasks, becomes smallest. Candidates are the configs of the past tasks, or
+    the best of each where together they are more than 2,000; a task that does not hold a candidate answers with its
+    nearest config on the encoded axes. Ranks are among a task's configs, equals share theirs. Nothing is learned from
+    the running study.
 
     Decided where the paper is silent: equal gains are settled by the mean rank, then by the order of the history; once
     no candidate gains anything the rest follows by mean rank; after the last of them configs are random. Restricted to
@@ -58,10 +59,12 @@ class ZeroShot:
 
 
 def _candidates(space: Space, tasks: Sequence[PastTask]) -> Array:
-    """The configs of the tasks, the best of each, none twice, encoded: shape (c, dim)."""
+    """The configs of the tasks, of too many the best of each, none twice, encoded: shape (c, dim)."""
     configs: dict[tuple[object, ...], Config] = {}
+    total = sum(len(task.configs) for task in tasks)
+    most = total if total <= MOST_CANDIDATES else max(1, MOST_CANDIDATES // len(tasks))
     for task in tasks:
-        for place in np.argsort(task.losses, kind="stable")[: max(1, MOST_CANDIDATES // len(tasks))].tolist():
+        for place in np.argsort(task.losses, kind="stable")[:most].tolist():
             configs.setdefault(space.key(task.configs[place]), task.configs[place])
     return space.encode(list(configs.values()))
 
