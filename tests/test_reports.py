@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -43,6 +44,7 @@ from reports import (
 )
 from reports.figures import anytime, learning_curves
 from reports.pairs import compare
+from reports.statistics.sign_flip import sign_flip
 from reports.summary import Summary, summarise
 from reports.terminal import terminal
 
@@ -340,10 +342,20 @@ def test_the_paired_test_is_that_of_scipy() -> None:
 
 def test_paired_differences_without_spread() -> None:
     same, shifted = np.ones(5), np.full(5, 2.0)
-    assert intervals.paired(same, same).p == 1
-    assert intervals.paired(same, shifted).p == 0
+    assert intervals.paired(same, same) == (0, 0, 0, 1, 0, 5)
     assert np.isnan(intervals.paired(same[:1], shifted[:1]).p)
     assert np.isnan(intervals.paired(np.full(5, np.nan), shifted).p)
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 12])
+def test_a_difference_that_is_the_same_in_every_pair_is_as_sure_as_its_signs(n: int) -> None:
+    """The values are no round numbers, so that each difference is rounded in its own way."""
+    values = np.random.default_rng(n).normal(size=n)
+    found = intervals.paired(values, values + 0.1)
+    assert (found.mean, found.p) == (pytest.approx(-0.1), 2.0 ** (1 - n))
+    assert found.p == sign_flip(np.full(n, -0.1))
+    assert np.isnan([found.low, found.high, found.deviation]).all()
+    assert intervals.paired(values, values + 0.1 - 0.1) == (0, 0, 0, 1, 0, n)
 
 
 def test_holm() -> None:
@@ -515,6 +527,19 @@ def test_statements_without_data() -> None:
     assert "a study without a loss" in unknown
     equal = compare(outcomes_of({"a": [0.0, 0.0], "b": [0.0, 0.0]}), ruler)["statement"][0]
     assert equal == "a and b could not be told apart: they are equal at each of 2 seeds"
+
+
+def test_where_every_seed_says_the_same_there_is_no_interval_and_few_seeds_tell_nothing_apart() -> None:
+    ruler = regret.Scale(0.0, 1.0, 1e-4)
+    two = compare(outcomes_of({"a": [0.2, 0.2], "b": [1.0, 3.0]}), ruler)
+    assert two["statement"][0] == (
+        "a and b could not be told apart: regret ×0.200 at every seed, Holm p = .50; without a spread over seeds no "
+        "smallest detectable difference is known"
+    )
+    words = tables.differences(replace(summary(), pairs=two)).rows[0]
+    assert words[4:] == ["×0.200", ".50", ".50", "–", "2", "not told apart"]
+    seven = compare(outcomes_of({"a": [0.2] * 7, "b": [3.0] * 7}), ruler)
+    assert seven["statement"][0] == "a is better than b (regret ×0.200 at every seed, Holm p = .016, 7 seeds)"
 
 
 def test_losses_below_zero_are_compared_by_their_difference() -> None:
