@@ -26,7 +26,7 @@ HOW_TO_READ = (
     "user sees; on the validation metric, and on the test metric. Over benchmarks it is on test where there is a test "
     "metric, and where a config that was held could not be looked up there is no number. "
     "Random configs: so many it takes on average, each trained to the end, until one is as good as the selected one. "
-    "A failed study counts as the median random config. "
+    "A failed study counts as the median random config, and so does one that ends worse than that. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
     "Outside: the share of a study's configs that lie further from every measured config than those from each other, "
     "where a surrogate's answer is a guess. "

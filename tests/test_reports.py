@@ -396,6 +396,12 @@ def test_normalised_regret_is_clipped_and_counts_failures_as_the_median() -> Non
     np.testing.assert_allclose(found, [0.01, 0.01, 0.5, 1, 1, 1, 1])
 
 
+@pytest.mark.parametrize(("median", "known"), [(3.0, [2.0, 3.0, 3.0, 3.0]), (None, [2.0, 9.0, np.nan, np.nan])])
+def test_no_loss_counts_as_worse_than_the_median_config(median: float | None, known: list[float]) -> None:
+    found = regret.counted(np.array([2.0, 9.0, np.inf, np.nan]), median)
+    np.testing.assert_array_equal(found, known)
+
+
 @pytest.mark.parametrize("facts", [{}, {"optimum": 1.0}, {"optimum": 1.0, "median": None}, {"optimum": 2, "median": 2}])
 def test_without_optimum_and_median_there_is_no_ruler(facts: dict[str, Any]) -> None:
     assert regret.scale(facts) is None
@@ -446,6 +452,18 @@ def test_a_failed_study_counts_as_the_median_config_and_is_shown() -> None:
     assert (failed["regret"], failed["counted"]) == (1.0, facts["lm"]["median"])
     assert "mobster on lm, seed 3: LinAlgError: not positive definite" in tables.errors(summary())
     assert "1 failed study counted as the median random config." in tables.notes(summary())
+
+
+def test_who_always_fails_ranks_as_who_always_ends_worse_than_the_median_config() -> None:
+    studies, events, facts = fake(3, {"rs": SMALL["rs"], "asha": SMALL["asha"]}, failed=False)
+    failing = studies.assign(why=np.where(studies["arm"] == "rs", "error", "budget"))
+    bad = events.assign(loss=events["loss"] + np.where(events["arm"] == "asha", 10.0, 0.0))
+    found = summarise(failing, bad, facts)
+    table, median = found.table.set_index("arm"), facts["lm"]["median"]
+    assert table["rank"].tolist() == [1.5, 1.5]
+    for name in ("loss", "loss_mean"):
+        assert table[name].tolist() == pytest.approx([median] * 2)
+    assert curves.anytime(found, "lm").groupby("arm")["loss"].last().tolist() == pytest.approx([median] * 2)
 
 
 def test_missing_and_interrupted_studies_are_counted() -> None:
