@@ -246,6 +246,14 @@ def test_the_interval_of_two_benchmarks_is_that_of_welch(peers: ModuleType) -> N
     assert (found.low, found.high) == pytest.approx((low / 2, high / 2))
 
 
+def test_a_difference_that_is_the_same_at_every_seed_settles_nothing(peers: ModuleType) -> None:
+    found = peers.over_benchmarks([np.full(10, -0.7), np.full(10, -0.1)])
+    assert (str(found), found.verdict) == ("-0.4000 at every seed", "not settled")
+    none = peers.over_benchmarks([np.zeros(10)])
+    assert (str(none), none.verdict) == ("+0.0000 [+0.0000, +0.0000]", "no worse by the margin")
+    assert not np.isnan(peers.over_benchmarks([np.full(10, -0.7), np.arange(10.0)]).low)
+
+
 def test_verdicts_say_what_the_interval_allows(peers: ModuleType) -> None:
     verdicts = {
         (-0.1, 0.01): "no worse by the margin",

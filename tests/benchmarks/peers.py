@@ -62,7 +62,7 @@ from harness.study import Record, Study
 from harness.terminal import ComparisonProgress
 from harness.types import refuses
 from reports.incumbent import trajectories
-from reports.intervals import LEVEL, t_quantile
+from reports.intervals import LEVEL, ROUNDING, t_quantile
 from reports.outcomes import FAILED, MISSING, outcomes
 from reports.regret import scale
 
@@ -329,16 +329,23 @@ class Difference(NamedTuple):
         return ", but ".join(words) or "not settled"
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{self.mean:+.4f} at every seed"
         return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
 
 
 def over_benchmarks(differences: list[Floats]) -> Difference:
-    """The mean over benchmarks of means over seeds; differences: of each benchmark those at its seeds, two at least."""
+    """The mean over benchmarks of means over seeds; differences: of each benchmark those at its seeds, two at least.
+
+    Without any spread over seeds there is an interval only where there is no difference either, else NaN.
+    """
     means = np.array([one.mean() for one in differences])
+    mean = float(means.mean())
+    if all(np.ptp(one) <= ROUNDING for one in differences):
+        end = 0.0 if (np.abs(means) <= ROUNDING).all() else np.nan
+        return Difference(mean, end, end)
     variances = np.array([one.var(ddof=1) / len(one) for one in differences])
-    mean, variance = float(means.mean()), float(variances.sum())
-    if variance == 0:
-        return Difference(mean, mean, mean)
+    variance = float(variances.sum())
     degrees = variance**2 / float(sum(v**2 / (len(d) - 1) for v, d in zip(variances, differences, strict=True)))
     half = float(t_quantile(1 - (1 - LEVEL) / 2, degrees) * np.sqrt(variance) / len(differences))
     return Difference(mean, mean - half, mean + half)
