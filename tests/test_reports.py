@@ -601,6 +601,14 @@ def test_seconds(value: float, shown: str) -> None:
     assert text.seconds(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0 %"), (0.004, "< 1 %"), (0.994, "99 %"), (0.995, "> 99 %"), (0.9999, "> 99 %"), (1, "100 %")],
+)
+def test_no_share_is_rounded_to_nothing_or_to_all(value: float, shown: str) -> None:
+    assert text.share(value) == shown
+
+
 def test_intervals_and_p_values_in_words() -> None:
     exact = text.decimals([5.1234, 4.0], [5.08, np.nan], [5.20, np.nan])
     assert text.interval(5.1234, 5.08, 5.20, exact) == "5.123 [5.080, 5.200]"
