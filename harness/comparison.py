@@ -146,7 +146,10 @@ class Outcome:
 
 
 def missing(studies: Sequence[Study], store: Store) -> list[Study]:
-    """The studies that the store does not have."""
+    """The studies whose keys the store does not have.
+
+    Nothing else is read, since that takes long: a segment that is damaged elsewhere is found by a report.
+    """
     there = store.digests()
     return [study for study in studies if study.key not in there]
 
