@@ -146,7 +146,10 @@ class Outcome:
 
 
 def missing(studies: Sequence[Study], store: Store) -> list[Study]:
-    """The studies that the store does not have."""
+    """The studies whose keys the store does not have.
+
+    Nothing else is read, since that takes long: a segment that is damaged elsewhere is found by a report.
+    """
     there = store.digests()
     return [study for study in studies if study.key not in there]
 
@@ -200,34 +203,48 @@ def _outcomes(batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, 
         return
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    left = dict(enumerate(batches))
     try:
-        yield from _in_processes(batches, folder, run, jobs)
+        for place, ended in _in_processes(batches, folder, run, jobs):
+            del left[place]
+            yield from ended
     except TerminatedWorkerError:
         # Nobody knows whose fault it was: what is left is run one by one, and only who kills again is given up.
         there = Store(folder).digests()
-        for spec in (spec for batch in batches for spec in batch if key_of(spec) not in there):
+        for spec in (spec for batch in left.values() for spec in batch if key_of(spec) not in there):
             try:
-                yield from _in_processes([[spec]], folder, run, 1)
+                for _, ended in _in_processes([[spec]], folder, run, 1):
+                    yield from ended
             except TerminatedWorkerError:
                 name = (spec["arm"], spec["benchmark"]["name"], spec["seed"])
                 yield Outcome(*name, 0.0, "its process was killed, perhaps for want of memory", stored=False)
 
 
-def _in_processes(batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, jobs: int) -> Iterator[Outcome]:
+def _in_processes(
+    batches: list[list[dict[str, Any]]], folder: Path, run: RunStudy, jobs: int
+) -> Iterator[tuple[int, list[Outcome]]]:
+    """What became of each batch, with its place; where a process is killed, its error after all that had ended."""
     from concurrent.futures import as_completed
 
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     # Ctrl-C reaches every process of a terminal: the workers leave it to us, and finish the batch they are at.
     executor: Any = ProcessPoolExecutor(max_workers=jobs, initializer=ignore_interrupts)
-    futures = [executor.submit(run_batch, folder, batch, run) for batch in batches]
+    futures = {executor.submit(run_batch, folder, batch, run): place for place, batch in enumerate(batches)}
+    killed: Exception | None = None
     try:
-        for batch in as_completed(futures):
-            yield from batch.result()
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except TerminatedWorkerError as error:
+                killed = error
     finally:
         for future in futures:
             future.cancel()
         executor.shutdown(wait=True)
+    if killed is not None:
+        raise killed
 
 
 def ignore_interrupts() -> None:

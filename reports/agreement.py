@@ -154,7 +154,8 @@ def differences(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
 
     Columns: arm, real, simulated (means), difference, low, high, seeds, detectable (the smallest difference that so
     many seeds would have shown), enough (about how many seeds it takes until the interval lies within `MARGIN`, if the
-    difference stays; NaN where it never does), verdict (against `MARGIN`).
+    difference stays; NaN where it never does), verdict (against `MARGIN`). A difference that is the same at every seed,
+    and not 0, has no interval: NaN.
     """
     rows: list[dict[str, Any]] = []
     for arm in real.columns:

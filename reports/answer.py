@@ -60,7 +60,7 @@ def _on_one(summary: Summary, name: str) -> str:
         return (
             f"On {name} no two of the {len(table)} methods could be told apart. {lead['arm']} has the lowest mean "
             f"loss, {held}, but so small a lead may be luck. {_power(pairs)}"
-        )
+        ).rstrip()
     others = [arm for arm in best if arm != lead["arm"]]
     first = f"On {name} {lead['arm']} has the lowest mean loss, {held}"
     apart = "; ".join(_better(pair) for pair in beaten)
@@ -135,6 +135,8 @@ def _lead(table: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def _better(pair: Mapping[str, Any]) -> str:
     """By how much one is better than another, and how sure that is."""
     bounds = f"95 % interval {text.number(pair['low'])} to {text.number(pair['high'])}"
+    if np.isnan(pair["low"]):
+        bounds = "the same at every seed"
     sure = f"p {text.p_value(pair['holm'])}"
     if pair["measure"] == "difference":
         return f"its loss is lower than that of {pair['second']} by {text.number(-pair['effect'])} ({bounds}, {sure})"
@@ -148,7 +150,7 @@ def _some_apart(pairs: Sequence[Mapping[str, Any]]) -> str:
 
 def _power(pairs: Sequence[Mapping[str, Any]]) -> str:
     """What so few seeds could have shown of the pairs that were not told apart."""
-    limits = [pair["detectable"] for pair in pairs if pair["verdict"] != NO_DATA and np.isfinite(pair["detectable"])]
+    limits = [pair["detectable"] for pair in pairs if pair["low"] < pair["high"]]  # others show no spread over seeds
     ratios = [pair["measure"] != "difference" for pair in pairs if pair["verdict"] != NO_DATA]
     if not limits or not all(ratios):
         return ""

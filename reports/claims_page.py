@@ -164,7 +164,7 @@ def _verdicts(decided: pd.DataFrame) -> Table:
 
 
 def _estimate(center: float, low: float, high: float) -> str:
-    if np.isfinite([center, low, high]).all():
+    if not np.isinf([center, low, high]).any():
         return text.interval(center, low, high, text.decimals([center], [low], [high]))
     parts = ("never" if np.isinf(part) else text.number(part) for part in (center, low, high))
     return "{} [{}, {}]".format(*parts)

@@ -1,8 +1,9 @@
 """The mean incumbent over time, with its interval: exact on the steps, not on a grid.
 
-A study that has no incumbent yet, or that has failed, counts as the median random config; on a benchmark whose median
-is not known a curve begins where each of the arm's studies has a loss, and failed ones are left out (and counted in
-`failed`). Where there are several objectives the mean hypervolume beside it, of which nothing and a failure are 0.
+A study that has no incumbent yet, or a worse one, or that has failed, counts as the median random config; on a
+benchmark whose median is not known a curve begins where each of the arm's studies has a loss, and failed ones are left
+out (and counted in `failed`). Where there are several objectives the mean hypervolume beside it, of which nothing and a
+failure are 0.
 """
 
 from __future__ import annotations
@@ -71,12 +72,12 @@ def random_search_law(summary: Summary, benchmark: str) -> pd.DataFrame:
 def window(frame: pd.DataFrame, optimum: float | None, median: float | None) -> tuple[float, float, float]:
     """What is worth showing: the time (seconds) from which a curve has losses below the median config, and the losses.
 
-    Before that, and above the median config, lie only the first low levels of methods that stop early. Without a median
-    all that every seed has a loss for is shown.
+    Before that lie only the first low levels of methods that stop early. Without a median all that every seed has a
+    loss for is shown.
     """
     shown = frame[frame["own"].astype(bool)]
     if median is not None:
-        shown = shown[shown["loss"] < median]
+        shown = shown[shown["loss"] < median - 1e-9 * abs(median)]  # what counts as it may be rounded below it
     if shown.empty:
         shown = frame
     losses = shown[["loss", "low"]].to_numpy(dtype=float)

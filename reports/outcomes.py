@@ -2,9 +2,10 @@
 
 Wanted are all arms on all benchmarks with all seeds that occur on the benchmark; who wants more of them gives a row
 without a reason for each that is not there. A failed study counts as the median random config, whatever it held when it
-failed; so does one without a finite loss. A missing one (never run, or interrupted: the next run continues it) counts
-with nothing and is shown as missing. An arm that cannot run on a benchmark is not wanted there: it has no rows, and
-stands with its reason in the facts.
+failed; so does one without a finite loss, and one that ended with a worse one: who always fails is no better than who
+ends badly. A missing one (never run, or interrupted: the next run continues it) counts with nothing and is shown as
+missing. An arm that cannot run on a benchmark is not wanted there: it has no rows, and stands with its reason in the
+facts.
 """
 
 from __future__ import annotations

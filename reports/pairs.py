@@ -2,7 +2,7 @@
 
 Arms meet in pairs, seed by seed, on logs of normalised regret (of the loss, or on the loss itself, where the benchmark
 has no ruler). The p-values of a benchmark's pairs are Holm's. A "could not be told apart" never goes without the
-smallest difference that could have been detected.
+smallest difference that could have been detected, or that none is known, where two arms differ alike at every seed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def compare(outcomes: pd.DataFrame, ruler: Scale | None) -> pd.DataFrame:
 
     Columns: benchmark, first, second (where one is better, it is `first`), verdict, measure (`regret` or `loss`: then
     effect, low, high and detectable are ratios first / second; or `difference`: then they are differences of losses),
-    p, holm, flip (the p of the sign-flip test, Holm's too), seeds (blocks that both arms have), statement.
+    p, holm, flip (the p of the sign-flip test, Holm's too), seeds (blocks that both arms have), statement. low, high
+    and detectable are NaN where the arms differ alike at every seed.
     """
     ran = outcomes[outcomes["state"] != MISSING]
     blocks: dict[str, dict[int, tuple[float, str]]] = {}
@@ -98,14 +99,20 @@ def _statement(pair: dict[str, Any]) -> str:
         return f"{first} is better than {second} ({effect}, Holm p {p_value(pair['holm'])}, {plural(seeds, 'seed')})"
     if pair["low"] == pair["high"]:
         return f"{first} and {second} could not be told apart: they are equal at each of {plural(seeds, 'seed')}"
-    limit = number(pair["detectable"]) if pair["measure"] == "difference" else f"×{number(pair['detectable'])}"
-    return (
-        f"{first} and {second} could not be told apart: {effect}, Holm p {p_value(pair['holm'])}; the smallest "
-        f"detectable with {plural(seeds, 'seed')} is {limit}"
-    )
+    sure = f"{effect}, Holm p {p_value(pair['holm'])}"
+    return f"{first} and {second} could not be told apart: {sure}; {_detectable(pair)}"
 
 
 def _effect(pair: dict[str, Any]) -> str:
     times = "" if pair["measure"] == "difference" else "×"
     name = "difference" if pair["measure"] == "difference" else pair["measure"]
-    return f"{name} {times}{number(pair['effect'])} [{number(pair['low'])}, {number(pair['high'])}]"
+    sure = "at every seed" if np.isnan(pair["low"]) else f"[{number(pair['low'])}, {number(pair['high'])}]"
+    return f"{name} {times}{number(pair['effect'])} {sure}"
+
+
+def _detectable(pair: dict[str, Any]) -> str:
+    """What so many seeds could have shown."""
+    if np.isnan(pair["detectable"]):
+        return "without a spread over seeds no smallest detectable difference is known"
+    times = "" if pair["measure"] == "difference" else "×"
+    return f"the smallest detectable with {plural(pair['seeds'], 'seed')} is {times}{number(pair['detectable'])}"

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-FORM = 8
+FORM = 9
 """Counts the forms of the report; one of another form is not up to date."""
 
 LONGEST = 60

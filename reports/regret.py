@@ -3,7 +3,7 @@
 Normalised regret is 0 at the best final loss of the table and 1 at the median random config: facts of the table, so
 that adding a method changes no other method's number. It is clipped at 1 above and at a floor below, the noise of the
 final loss between seeds (or 1e-4): nobody can claim to be closer than that, and logs need a floor. A study without a
-finite loss, or that failed, counts as the median config.
+finite loss, or that failed, counts as the median config, and none counts as worse.
 """
 
 from __future__ import annotations
@@ -51,8 +51,13 @@ def normalised(losses: Floats, ruler: Scale) -> Floats:
 
 
 def counted(losses: Floats, median: float | None) -> Floats:
-    """Losses as statistics count them: what is not finite is the median random config, NaN where that is not known."""
-    return np.where(np.isfinite(losses), losses, np.nan if median is None else median)
+    """Losses as statistics count them: what is not finite, or worse than it, is the median random config.
+
+    Where that is not known, what is not finite is NaN.
+    """
+    if median is None:
+        return np.where(np.isfinite(losses), losses, np.nan)
+    return np.where(np.isfinite(losses), np.minimum(losses, median), median)
 
 
 class Measure(NamedTuple):

@@ -7,7 +7,7 @@ the incumbents of neither arm tests nothing; it is shown, and counts for nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -105,6 +105,11 @@ def statements(effects: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def everywhere(row: Mapping[str, Any]) -> bool:
+    """Whether a statement holds in every setting, each of which has enough data; row: as `statements` gives them."""
+    return bool(row["settings"] and row[HOLDS] == row["settings"] and not row[UNKNOWN])
+
+
 def lead(statements: pd.DataFrame, settings: int) -> str:
     """What it comes to, in one paragraph.
 
@@ -121,11 +126,11 @@ def lead(statements: pd.DataFrame, settings: int) -> str:
             f"{begin} It tells none of its {text.plural(len(statements), 'pair')} apart, so it makes no statement that "
             "a setting could overturn; shown is who is ahead in each."
         )
-    everywhere = int(((made["settings"] > 0) & (made["settings"] == made[HOLDS])).sum())
+    held = sum(map(everywhere, records(made)))
     turned = int((made[OTHER] + made[REVERSED] > 0).sum())
     return (
         f"{begin} It tells {len(made)} of {text.plural(len(statements), 'pair')} apart. Statements that hold in every "
-        f"setting: {everywhere}; whose sign turns in at least one: {turned}."
+        f"setting: {held}; whose sign turns in at least one: {turned}."
     )
 
 
@@ -195,8 +200,10 @@ def _smallest(others: pd.DataFrame, relations: Sequence[str]) -> list[str]:
 def _statement(row: dict[str, Any], own: pd.Series[Any]) -> str:
     first, second, settings = row["first"], row["second"], row["settings"]
     where = f"on {row['benchmark']}"
+    lacking = [f"not enough data in {row[UNKNOWN]}"] if row[UNKNOWN] else []
     if not settings:
-        return f"{first} and {second} {where}: no setting says more of them than the comparison itself."
+        begin = f"{first} and {second} {where}: no setting says more of them than the comparison itself"
+        return f"{', '.join([begin, *lacking])}."
     of = text.plural(settings, "setting")
     turns = f"The smallest change that turns the sign: {', '.join(row['turns'])}." if row["turns"] else ALWAYS
     if row["made"]:
@@ -210,11 +217,12 @@ def _statement(row: dict[str, Any], own: pd.Series[Any]) -> str:
         rest = [said.format(row[name]) for name, said in words.items() if row[name]]
         begin = f"{first} is better than {second} {where}: told apart the same way in {share}"
         lost = f" The smallest that leaves them not told apart: {', '.join(row['loses'])}." if row["loses"] else ""
-        return f"{', '.join([begin, *rest])}. {turns}{lost}"
+        return f"{', '.join([begin, *rest, *lacking])}. {turns}{lost}"
     ahead, behind = row[HOLDS] + row[SAME], row[OTHER] + row[REVERSED]
     counts = [f"{first} is ahead in {ahead} of {of}" + (f" (told apart in {row[HOLDS]})" if row[HOLDS] else "")]
     counts += [f"behind in {behind}" + (f" (told apart in {row[REVERSED]})" if row[REVERSED] else "")] if behind else []
     counts += [f"equal in {row[EQUAL]}"] if row[EQUAL] else []
+    counts += lacking
     begin = f"{first} and {second} {where} could not be told apart"
     if own["relation"] in (UNKNOWN, EQUAL):  # nobody is ahead whose sign could turn
         return f"{begin}: {', '.join(counts)}."

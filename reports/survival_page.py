@@ -29,6 +29,7 @@ from reports.survival import (
     Setting,
     Told,
     effects,
+    everywhere,
     lead,
     statements,
 )
@@ -184,10 +185,10 @@ def _figure(frame: pd.DataFrame) -> Figure:
 
 
 def _kind(row: Mapping[str, Any]) -> str:
-    """How a line is marked: where the statement holds in every setting, and where it turns in one."""
-    if not row["made"] or not row["settings"]:
+    """How a line is marked: where the statement holds in every setting, each with enough data, and where it turns."""
+    if not row["made"]:
         return ""
-    return "better" if row[HOLDS] == row["settings"] else "error" if row["turns"] else ""
+    return "better" if everywhere(row) else "error" if row["turns"] else ""
 
 
 def _effect(row: Mapping[str, Any]) -> str:

@@ -26,12 +26,13 @@ HOW_TO_READ = (
     "user sees; on the validation metric, and on the test metric. Over benchmarks it is on test where there is a test "
     "metric, and where a config that was held could not be looked up there is no number. "
     "Random configs: so many it takes on average, each trained to the end, until one is as good as the selected one. "
-    "A failed study counts as the median random config. "
+    "A failed study counts as the median random config, and so does one that ends worse than that. "
     "Rank: mean over the seeds that all methods have. Trials, reports and times: means per study. "
     "Outside: the share of a study's configs that lie further from every measured config than those from each other, "
     "where a surrogate's answer is a guess. "
-    "Pairs: paired t tests over the same seeds, with Holm's correction over the pairs of a benchmark; the smallest "
-    f"detectable difference is that for a power of {POWER} at level {ALPHA}, before the correction."
+    "Pairs: paired t tests over the same seeds, with Holm's correction over the pairs of a benchmark; where two differ "
+    "alike at every seed there is no interval, and p is that of a sign-flip test; the smallest detectable difference "
+    f"is that for a power of {POWER} at level {ALPHA}, before the correction."
 )
 
 
@@ -132,6 +133,8 @@ def differences(summary: Summary) -> Table:
         effect, low, high, limit = (text.number(row[name]) for name in ("effect", "low", "high", "detectable"))
         chances = [text.p_cell(row[name]) for name in ("holm", "flip")]
         said = [f"{times}{effect} [{low}, {high}]", *chances, f"{times}{limit}"]
+        if row["low"] != row["low"]:  # alike at every seed
+            said = [f"{times}{effect}", *chances, text.NONE]
         said = said if row["holm"] == row["holm"] else [text.NONE] * len(said)
         pair = [str(row[name]) for name in ("benchmark", "first", "second", "measure")]
         rows.append([*pair, *said, str(row["seeds"]), str(row["verdict"])])
@@ -139,7 +142,7 @@ def differences(summary: Summary) -> Table:
     caption = (
         "Pairs of methods on each benchmark: paired t tests over seeds, ratios of the first to the second on logs, and "
         "sign-flip permutation tests of the same differences, which assume nothing of how they are spread; both with "
-        "Holm's correction."
+        "Holm's correction. Where two differ alike at every seed there is no interval, and both p are of sign flips."
     )
     return Table([*head, "verdict"], rows, caption=caption, numbers=summary.pairs.drop(columns="statement"))
 
@@ -156,6 +159,7 @@ def notes(summary: Summary) -> list[str]:
             f"{text.plural(len(failed), 'failed study')} counted as the median random config." if len(failed) else "",
             f"{uncounted} of them without a number: no median is known." if uncounted else "",
             f"{text.plural(missing, 'study')} missing." if missing else "",
+            *summary.unread,
             *(
                 f"{arm} on {benchmark} not applicable: {why}."
                 for benchmark in benchmarks(summary)

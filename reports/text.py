@@ -72,9 +72,11 @@ def seconds(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share in per cent: "0 %", "3 %", "41 %"; "< 1 %" where it is not quite nothing."""
+    """A share in per cent: "0 %", "3 %", "41 %"; "< 1 %" where it is not quite 0, "> 99 %" where not quite 1."""
     if math.isnan(value):
         return NONE
+    if 0.995 <= value < 1:
+        return "> 99 %"
     return "< 1 %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
 
 

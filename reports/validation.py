@@ -138,13 +138,15 @@ def lines(numbers: Numbers, unit: str) -> list[Line]:
 def _of_regret(row: Mapping[str, Any]) -> Line:
     known = text.interval(row["difference"], row["low"], row["high"], 3)
     said = f"{row['arm']}: final regret, real less simulated, {known}"
-    limit = f"with {text.plural(row['seeds'], 'seed')} a difference of {text.number(row['detectable'])} would be found"
+    seeds = text.plural(row["seeds"], "seed")
+    limit = f"with {seeds} a difference of {text.number(row['detectable'])} would be found"
     enough = "" if np.isnan(row["enough"]) else f", and some {int(row['enough'])} seeds would settle it"
+    alike = ", the same difference at each" if row["seeds"] > 1 else ""
     words = {
         WITHIN: f"within the margin of {MARGIN:g}; {limit}",
         OUTSIDE: f"outside the margin of {MARGIN:g}",
         UNSETTLED: f"not settled against the margin of {MARGIN:g}; {limit}{enough}",
-        UNKNOWN: f"not enough data ({text.plural(row['seeds'], 'seed')})",
+        UNKNOWN: f"not enough data ({seeds}{alike})",
     }
     return Line(f"{said}: {words[row['verdict']]}.", _kind(row["verdict"]))
 

@@ -32,6 +32,18 @@ def test_who_is_better_is_said_with_by_how_much_and_how_sure() -> None:
     assert said.endswith("All 24 studies are done.")
 
 
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [(8, "times that of rs (the same at every seed, p = .023)"), (2, "may be luck. All 6 studies are done.")],
+)
+def test_a_lead_that_is_the_same_at_every_seed_has_no_interval(seeds: int, words: str) -> None:
+    studies, events, facts = comparison(seeds, False)
+    held = np.where(events["arm"] == "mobster", facts["lm"]["optimum"], facts["lm"]["median"])
+    flat = events.assign(loss=np.where(events["kind"] == "report", held, np.nan))
+    said, _ = told((studies, flat, facts))
+    assert words in said
+
+
 def test_what_cannot_be_told_apart_goes_with_what_could_have_been_seen() -> None:
     studies, events, facts = fake(3, {"rs": SMALL["rs"], "again": SMALL["rs"]}, failed=False)
     said, careful = told((studies, events, facts))

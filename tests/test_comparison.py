@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +34,15 @@ def run_but_one(spec: Mapping[str, Any]) -> Record:
 def run_until_interrupted(spec: Mapping[str, Any]) -> Record:
     if spec["seed"] == 2:
         raise KeyboardInterrupt
+    return run_study(spec)
+
+
+def run_until_killed(spec: Mapping[str, Any]) -> Record:
+    if spec["seed"] == 0:
+        raise MemoryError("seed 0")
+    if (spec["arm"], spec["seed"]) == ("asha", 5):
+        time.sleep(1.0)  # the others have ended by then
+        os.kill(os.getpid(), signal.SIGKILL)
     return run_study(spec)
 
 
@@ -82,6 +94,12 @@ def test_a_study_that_cannot_be_run_is_named_and_the_others_go_on(tmp_path: Path
     (lost,) = (o for o in outcomes if not o.stored)
     assert lost.error == "MemoryError: seed 3"
     assert [one.seed for one in missing(STUDIES[:6], Store(tmp_path))] == [3]
+
+
+def test_where_a_process_is_killed_each_study_is_told_of_once(tmp_path: Path) -> None:
+    outcomes = carry_out(STUDIES, tmp_path, run_until_killed, jobs=2, on_outcome=nothing)
+    assert sorted((one.arm, one.seed) for one in outcomes) == sorted((one.arm, one.seed) for one in STUDIES)
+    assert {(one.arm, one.seed) for one in outcomes if not one.stored} == {("rs", 0), ("asha", 0), ("asha", 5)}
 
 
 def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from toys import run_study, study, toy_data
 
@@ -80,6 +81,33 @@ def test_methods_and_benchmarks_without_any_study_are_missing_and_take_nothing_f
     assert ((tmp_path / "report" / "benchmarks" / "branin.html").is_file()) == ("brief" not in form)
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert re.search(r"<td>branin</td><td>sobol</td><td>2</td><td>0</td><td>0</td><td>2</td>", page)
+
+
+def test_a_segment_that_is_damaged_beside_its_keys_is_named_and_its_study_missing(problem: str, tmp_path: Path) -> None:
+    wanted = Comparison((Arm("rs", "rs"), Arm("asha", "asha")), (problem,), (0, 1))
+    comparisons.compare(wanted, tmp_path, command="compare", jobs=1)
+    assert comparisons.report(tmp_path, brief=True)[1] and not comparisons.report(tmp_path, brief=True)[1]
+    segment = min((tmp_path / "studies").glob("segment-*"))
+    damage(segment, "values")
+    summary, drawn = comparisons.report(tmp_path, brief=True)
+    assert drawn and summary.table["missing"].sum() == 1
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"{segment.name} cannot be read (" in page
+    segment.unlink()
+    assert len(comparisons.compare(wanted, tmp_path, command="compare", jobs=1).outcomes) == 1
+    again, drawn = comparisons.report(tmp_path, brief=True)
+    assert drawn and again.table["missing"].sum() == 0 and not again.unread
+
+
+def damage(segment: Path, column: str) -> None:
+    """Change the last byte of a column's last page."""
+    group = pq.read_metadata(segment).row_group(0)
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    (chunk,) = (one for one in chunks if one.path_in_schema.split(".")[0] == column)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    raw = bytearray(segment.read_bytes())
+    raw[start + chunk.total_compressed_size - 1] ^= 255
+    segment.write_bytes(raw)
 
 
 def test_rows_stand_in_the_order_of_what_is_wanted_and_hold_what_was_asked_for() -> None:

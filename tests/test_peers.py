@@ -166,11 +166,14 @@ def test_regrets_are_those_of_a_comparison_and_each_study_is_run_once(
     for row in seen.itertuples():
         end = kept[row.arm, row.benchmark].ends[row.seed]
         assert end.regret == pytest.approx(row.regret, abs=1e-8) and not end.failed
-    assert "| rs | other | 2 | 6 |" in page
+    assert "| rs | other | 2 | 6 |" in page and "| so far: " not in page
     # PBT has no truth to run on here, which is no study that lacks; sobol is in one part, on one benchmark.
     assert "| [1-first](plan/1-first.toml) | 3 | 2 | 24 | 24 | 0 |" in page
     assert "| [2-second](plan/2-second.toml) | 2 | 1 | 4 | 4 | 0 |" in page
     assert "there is no truth to answer it" in kept["pbt", "branin"].refused
+    del kept["other", "branin"].ends[4]
+    page = peers.text(peers.plan_of(plan), kept)
+    assert "| rs | other | 2 | 5 to 6 of 6 |" in page and "| so far: " in page
 
 
 def test_what_was_kept_is_never_run_again_though_the_results_are_lost(
@@ -243,6 +246,14 @@ def test_the_interval_of_two_benchmarks_is_that_of_welch(peers: ModuleType) -> N
     assert (found.low, found.high) == pytest.approx((low / 2, high / 2))
 
 
+def test_a_difference_that_is_the_same_at_every_seed_settles_nothing(peers: ModuleType) -> None:
+    found = peers.over_benchmarks([np.full(10, -0.7), np.full(10, -0.1)])
+    assert (str(found), found.verdict) == ("-0.4000 at every seed", "not settled")
+    none = peers.over_benchmarks([np.zeros(10)])
+    assert (str(none), none.verdict) == ("+0.0000 [+0.0000, +0.0000]", "no worse by the margin")
+    assert not np.isnan(peers.over_benchmarks([np.full(10, -0.7), np.arange(10.0)]).low)
+
+
 def test_verdicts_say_what_the_interval_allows(peers: ModuleType) -> None:
     verdicts = {
         (-0.1, 0.01): "no worse by the margin",
@@ -251,6 +262,24 @@ def test_verdicts_say_what_the_interval_allows(peers: ModuleType) -> None:
         (-0.01, 0.03): "not settled",
     }
     assert {span: peers.Difference(0.0, *span).verdict for span in verdicts} == verdicts
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ({"a": 10, "b": 10}, ["2", "10", "no worse by the margin"]),
+        ({"a": 20, "b": 20}, ["2", "10 of 20", "so far: no worse by the margin"]),
+        ({"a": 10, "b": 10, "c": 10}, ["2 of 3", "10", "so far: no worse by the margin"]),
+    ],
+)
+def test_a_verdict_before_all_seeds_are_there_is_one_so_far(
+    peers: ModuleType, wanted: dict[str, int], shown: list[str]
+) -> None:
+    grid = pd.DataFrame({"mine": np.zeros(10), "theirs": [0.001, -0.001] * 5})
+    kept = peers.Kept("", {}, "", {seed: peers.End(0.0, 1.0, False) for seed in range(10)})
+    now = {(arm, name): kept for arm in ("mine", "theirs") for name in ("a", "b")}
+    row = peers.row_of(now, "mine", "theirs", {"a": grid, "b": grid}, wanted)
+    assert [row[place] for place in (2, 3, 7)] == shown
 
 
 def test_the_best_are_chosen_on_the_development_half_among_those_that_have_all_of_it(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -43,6 +44,7 @@ from reports import (
 )
 from reports.figures import anytime, learning_curves
 from reports.pairs import compare
+from reports.statistics.sign_flip import sign_flip
 from reports.summary import Summary, summarise
 from reports.terminal import terminal
 
@@ -340,10 +342,20 @@ def test_the_paired_test_is_that_of_scipy() -> None:
 
 def test_paired_differences_without_spread() -> None:
     same, shifted = np.ones(5), np.full(5, 2.0)
-    assert intervals.paired(same, same).p == 1
-    assert intervals.paired(same, shifted).p == 0
+    assert intervals.paired(same, same) == (0, 0, 0, 1, 0, 5)
     assert np.isnan(intervals.paired(same[:1], shifted[:1]).p)
     assert np.isnan(intervals.paired(np.full(5, np.nan), shifted).p)
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 12])
+def test_a_difference_that_is_the_same_in_every_pair_is_as_sure_as_its_signs(n: int) -> None:
+    """The values are no round numbers, so that each difference is rounded in its own way."""
+    values = np.random.default_rng(n).normal(size=n)
+    found = intervals.paired(values, values + 0.1)
+    assert (found.mean, found.p) == (pytest.approx(-0.1), 2.0 ** (1 - n))
+    assert found.p == sign_flip(np.full(n, -0.1))
+    assert np.isnan([found.low, found.high, found.deviation]).all()
+    assert intervals.paired(values, values + 0.1 - 0.1) == (0, 0, 0, 1, 0, n)
 
 
 def test_holm() -> None:
@@ -382,6 +394,12 @@ def test_normalised_regret_is_clipped_and_counts_failures_as_the_median() -> Non
     assert ruler == regret.Scale(1.0, 3.0, 0.01)
     found = regret.normalised(np.array([0.9, 1.0, 2.0, 3.0, 18.6, np.inf, np.nan]), ruler)
     np.testing.assert_allclose(found, [0.01, 0.01, 0.5, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("median", "known"), [(3.0, [2.0, 3.0, 3.0, 3.0]), (None, [2.0, 9.0, np.nan, np.nan])])
+def test_no_loss_counts_as_worse_than_the_median_config(median: float | None, known: list[float]) -> None:
+    found = regret.counted(np.array([2.0, 9.0, np.inf, np.nan]), median)
+    np.testing.assert_array_equal(found, known)
 
 
 @pytest.mark.parametrize("facts", [{}, {"optimum": 1.0}, {"optimum": 1.0, "median": None}, {"optimum": 2, "median": 2}])
@@ -434,6 +452,18 @@ def test_a_failed_study_counts_as_the_median_config_and_is_shown() -> None:
     assert (failed["regret"], failed["counted"]) == (1.0, facts["lm"]["median"])
     assert "mobster on lm, seed 3: LinAlgError: not positive definite" in tables.errors(summary())
     assert "1 failed study counted as the median random config." in tables.notes(summary())
+
+
+def test_who_always_fails_ranks_as_who_always_ends_worse_than_the_median_config() -> None:
+    studies, events, facts = fake(3, {"rs": SMALL["rs"], "asha": SMALL["asha"]}, failed=False)
+    failing = studies.assign(why=np.where(studies["arm"] == "rs", "error", "budget"))
+    bad = events.assign(loss=events["loss"] + np.where(events["arm"] == "asha", 10.0, 0.0))
+    found = summarise(failing, bad, facts)
+    table, median = found.table.set_index("arm"), facts["lm"]["median"]
+    assert table["rank"].tolist() == [1.5, 1.5]
+    for name in ("loss", "loss_mean"):
+        assert table[name].tolist() == pytest.approx([median] * 2)
+    assert curves.anytime(found, "lm").groupby("arm")["loss"].last().tolist() == pytest.approx([median] * 2)
 
 
 def test_missing_and_interrupted_studies_are_counted() -> None:
@@ -517,6 +547,19 @@ def test_statements_without_data() -> None:
     assert equal == "a and b could not be told apart: they are equal at each of 2 seeds"
 
 
+def test_where_every_seed_says_the_same_there_is_no_interval_and_few_seeds_tell_nothing_apart() -> None:
+    ruler = regret.Scale(0.0, 1.0, 1e-4)
+    two = compare(outcomes_of({"a": [0.2, 0.2], "b": [1.0, 3.0]}), ruler)
+    assert two["statement"][0] == (
+        "a and b could not be told apart: regret ×0.200 at every seed, Holm p = .50; without a spread over seeds no "
+        "smallest detectable difference is known"
+    )
+    words = tables.differences(replace(summary(), pairs=two)).rows[0]
+    assert words[4:] == ["×0.200", ".50", ".50", "–", "2", "not told apart"]
+    seven = compare(outcomes_of({"a": [0.2] * 7, "b": [3.0] * 7}), ruler)
+    assert seven["statement"][0] == "a is better than b (regret ×0.200 at every seed, Holm p = .016, 7 seeds)"
+
+
 def test_losses_below_zero_are_compared_by_their_difference() -> None:
     pair = compare(outcomes_of({"a": [-0.9, -0.91, -0.92], "b": [-0.5, -0.52, -0.51]}), None).iloc[0]
     assert (pair["measure"], pair["first"], pair["verdict"]) == ("difference", "a", "better")
@@ -556,6 +599,14 @@ def test_numbers(value: float, shown: str) -> None:
 )
 def test_seconds(value: float, shown: str) -> None:
     assert text.seconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0 %"), (0.004, "< 1 %"), (0.994, "99 %"), (0.995, "> 99 %"), (0.9999, "> 99 %"), (1, "100 %")],
+)
+def test_no_share_is_rounded_to_nothing_or_to_all(value: float, shown: str) -> None:
+    assert text.share(value) == shown
 
 
 def test_intervals_and_p_values_in_words() -> None:

@@ -290,6 +290,19 @@ def test_what_only_one_method_reaches_is_said(speed: float, said: str) -> None:
     assert suite_tables._sooner(row, "slow") == said
 
 
+def test_who_failed_or_ended_early_counts_among_those_who_never_reach_a_target() -> None:
+    """Six of ten studies end at a hundredth of the budget: half of all ten never get there, however fast four are."""
+    studies, events, facts = made(("slow", "fast"), NAMES[:1], 10)
+    early = (studies["arm"] == "fast") & (studies["seed"] < 6)
+    events = events[(events["arm"] == "slow") | (events["seed"] >= 6) | (events["time"] <= BUDGET / 100)]
+    for why in ("error", "nothing left"):
+        ended = studies.assign(why=np.where(early, why, "budget"), seconds=np.where(early, BUDGET / 100, BUDGET))
+        frame = suite_of((ended, events, facts)).targets.set_index(["benchmark", "target", "arm"])
+        row = frame.loc[("all", "best 10 %", "fast")]
+        assert (row["studies"], row["reached"], row["median"]) == (10, 4, np.inf)
+        assert 4 * row["expected"] < 6 / 100 + 4  # an expected running time counts what was run
+
+
 def test_the_sign_flip_test_stands_beside_the_t_test() -> None:
     summary = summarise(*made(("slow", "fast"), NAMES[:1], 12))
     regrets = summary.studies.pivot(index="seed", columns="arm", values="regret")

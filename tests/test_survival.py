@@ -123,6 +123,20 @@ def test_a_setting_that_touches_nothing_counts_for_nothing() -> None:
     assert "hold in every setting: 0;" in found.lead(pd.DataFrame([said]), 1)
 
 
+def test_a_setting_without_enough_data_is_named_and_is_one_in_which_nothing_holds() -> None:
+    held, one = seen_of({"a": 0.1 * NOISE, "b": 0.3 * NOISE[::-1]}), seen_of({"a": 0.1 * NOISE})
+    for others, every, kind, words in (
+        ([held], 1, "better", "in 1 of 1 setting (100 %). No"),
+        ([held, one, one], 0, "", "in 1 of 1 setting (100 %), not enough data in 2. No"),
+    ):
+        said = found.statements(found.effects(settings(*others))).iloc[0]
+        assert f"told apart the same way {words} setting turns the sign." in said["statement"]
+        assert f"hold in every setting: {every};" in found.lead(pd.DataFrame([said]), len(others))
+        assert survival_page._kind(said) == kind
+    alone = found.statements(found.effects(settings(one))).iloc[0]["statement"]
+    assert alone.endswith("no setting says more of them than the comparison itself, not enough data in 1.")
+
+
 def test_one_arm_alone_has_nothing_to_survive() -> None:
     one = seen_of({"a": NOISE})
     said = found.statements(found.effects(settings(one, own=one)))

@@ -69,9 +69,10 @@ def _law(maximize: bool, facts: Mapping[str, Any]) -> list[dict[str, float]]:
     """
     import numpy as np
 
-    from reports.regret import counted, law_of_random_search
+    from reports.regret import law_of_random_search
 
-    losses = counted(np.array(facts["final_losses"]), facts["median"])
+    losses = np.array(facts["final_losses"])
+    losses = np.where(np.isfinite(losses), losses, facts["median"])
     steps = [factor * 10**power for power in range(10) for factor in (1, 2, 5)]
     trials = [*(step for step in steps if step < len(losses)), len(losses)]
     expected = law_of_random_search(np.sort(losses), np.array(trials)).tolist()

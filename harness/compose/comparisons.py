@@ -272,6 +272,14 @@ def report(
     if not digests:
         raise FileNotFoundError(f"none of the {len(keys)} studies of {folder} is in its store yet: run `compare` first")
     facts = facts_of(comparison, refused)
+    known_lengths = store.lengths()
+    lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
+    seen, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
+    unread = [
+        f"{name} cannot be read ({why}): what it alone holds is missing, and `compare` runs it again once that file is "
+        "gone."
+        for name, why in store.broken.items()
+    ]
     survived = survival_page.read(folder / SURVIVAL, of_studies(studies_wanted, digests))
     made_by = ["python", "-m", "harness", "report", str(folder), *(["--out", str(out)] if out else [])]
     made_by += [option for option, given in (("--static", static), ("--brief", brief)) if given]
@@ -279,17 +287,14 @@ def report(
     told = [said, survived and survived.digest, made_by]
     inputs = json.dumps([digests, keys, facts, known.command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
-    known_lengths = store.lengths()
-    lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
-    seen, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
     studies = with_missing(seen, studies_wanted)
     place, rule = out or folder / REPORT, comparison.endpoint.rule
     if publishing.up_to_date(place, digest):
-        return summarise(studies, events, facts, rule, said), False
+        return summarise(studies, events, facts, rule, said, unread=unread), False
     written = page.write(
         place, studies, events, facts,
         title=title_of(comparison), command=known.command, made_by=shlex.join(made_by), digest=digest, rule=rule,
-        declared=said, static=static, brief=brief, columns=columns, survived=survived,
+        declared=said, unread=unread, static=static, brief=brief, columns=columns, survived=survived,
     )  # fmt: skip
     return written, True
 

@@ -1,6 +1,6 @@
 """The best loss so far against time, for each method: mean over seeds with its pointwise 95 % t interval on logs (drawn
-from three seeds on). A curve is dotted until every seed has an incumbent; seeds without one, and failed studies, count
-as the median random config, and above that the axis ends. The grey line is the best final loss that is known, the
+from three seeds on). A curve is dotted until every seed has an incumbent; seeds without one or with a worse one, and
+failed studies, count as the median random config, where the axis ends. The grey line is the best final loss known, the
 strip above it the noise between seeds; the dashed line is what random search without repeats has on average if all
 trainings take the same time: exact.
 """

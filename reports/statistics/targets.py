@@ -66,9 +66,10 @@ def share_reached(times: Floats, grid: Floats) -> Floats:
 def median_time(times: Floats, ends: Floats, weights: Floats | None = None) -> Floats:
     """The median time to a target where some studies ended without it, infinite if fewer than half would reach it.
 
-    times, ends: shape (studies,), as for `expected_running_time`; weights: shape (draws, studies), resampled counts,
-    by default each study once. Returns shape (draws,) (Kaplan & Meier, JASA 1958); an end at the time of a hit counts
-    as after it.
+    times, ends: shape (studies,), as for `expected_running_time`, but an end must say nothing of when the target would
+    have been reached: a study that failed has its end at its budget. weights: shape (draws, studies), resampled
+    counts, by default each study once. Returns shape (draws,) (Kaplan & Meier, JASA 1958); an end at the time of a hit
+    counts as after it.
     """
     hit = np.isfinite(times)
     seen = np.where(hit, times, ends)

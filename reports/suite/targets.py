@@ -3,6 +3,10 @@
 Times are fractions of a benchmark's budget. A target of a suite is the same share of each benchmark's configs, and its
 expected running time over benchmarks is the time of all studies together over the hits of all. A speed-up is against
 the first arm, as all that a method is held against in the main table.
+
+A study that ended before its budget, by a failure or because nothing was left to try, would have reached no further
+target: medians count it until the budget among those that have not. An expected running time, in which it is started
+anew, counts the time that it took.
 """
 
 from __future__ import annotations
@@ -33,9 +37,9 @@ def table(selection: Selection) -> pd.DataFrame:
     """Every target of every benchmark, and of all of them together.
 
     Columns: benchmark (or `all`), target, arm, studies, reached (so many of them), expected (running time), median
-    (time, by Kaplan and Meier); both are infinite where too few reached it; speed_up: how many times sooner than the
-    first arm, by the medians, infinite where only the arm has one and 0 where only the first has; over all benchmarks
-    with a 95 % bootstrap interval for these.
+    (time by which half of the studies reached it); both are infinite where too few did; speed_up: how many times
+    sooner than the first arm, by the medians, infinite where only the arm has one and 0 where only the first has; over
+    all benchmarks with a 95 % bootstrap interval for these.
     """
     found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     names = selection.block_benchmarks()
@@ -64,7 +68,8 @@ def _row(key: tuple[str, str, str], studies: Floats, first: Floats, draws: Float
     key: benchmark, target, arm; draws: of the studies on all benchmarks.
     """
     (benchmark, target, arm), (times, ends) = key, studies.T
-    pair = ((times, ends), (first[:, 0], first[:, 1]))
+    budgets = np.ones(len(times))
+    pair = ((times, budgets), (first[:, 0], budgets))
     low, high = _interval(speed_up(*pair, draws)) if benchmark == EVERY and len(draws) else (np.nan, np.nan)
     return {
         "benchmark": benchmark,
@@ -73,7 +78,7 @@ def _row(key: tuple[str, str, str], studies: Floats, first: Floats, draws: Float
         "studies": len(times),
         "reached": int(np.isfinite(times).sum()),
         "expected": expected_running_time(times, ends),
-        "median": float(median_time(times, ends)[0]),
+        "median": float(median_time(times, budgets)[0]),
         "speed_up": float(speed_up(*pair)[0]),
         "speed_up_low": low,
         "speed_up_high": high,

@@ -88,7 +88,8 @@ def show(rows: pd.DataFrame) -> None:
     print("|", " | ".join(["method", *columns]), "|")
     print("|", " | ".join(["---"] * (len(columns) + 1)), "|")
     for arm, row in rows.iterrows():
-        times = f"{row['times']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if np.isfinite(row["times"]) else ""
+        times = f"{row['times']:.2f}" if np.isfinite(row["times"]) else ""
+        times += f" [{row['low']:.2f}, {row['high']:.2f}]" if np.isfinite(row["low"]) else ""
         regrets = [f"{row[name]:.3f}" for name in ("begun", "finished", "typical")]
         counts = [f"{row['trials']:.0f}", f"{row['full']:.1f}", f"{row['none']:.0f}", f"{row['first']:.2f}"]
         print("|", " | ".join([str(arm), f"{row['seeds']:.0f}", f"{row['regret']:.3f}", times, *regrets, *counts]), "|")

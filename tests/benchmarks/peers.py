@@ -24,7 +24,8 @@ Endpoint: the normalised regret of the incumbent at the budget, as a comparison'
 benchmark, 1 its median random config; failures count as that). A pair's difference, ours less theirs, is taken at each
 seed; its mean over the benchmarks weighs them alike, its interval is for these benchmarks (t, with the degrees of
 freedom of Welch and Satterthwaite). `no worse` where the 95 % interval ends below the margin, `worse` where it begins
-above 0, both where it lies between: worse, but by less than matters.
+above 0, both where it lies between: worse, but by less than matters. Until all seeds that are wanted are there, a
+verdict is one `so far`.
 """
 
 import argparse
@@ -61,7 +62,7 @@ from harness.study import Record, Study
 from harness.terminal import ComparisonProgress
 from harness.types import refuses
 from reports.incumbent import trajectories
-from reports.intervals import LEVEL, t_quantile
+from reports.intervals import LEVEL, ROUNDING, t_quantile
 from reports.outcomes import FAILED, MISSING, outcomes
 from reports.regret import scale
 
@@ -328,16 +329,23 @@ class Difference(NamedTuple):
         return ", but ".join(words) or "not settled"
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{self.mean:+.4f} at every seed"
         return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
 
 
 def over_benchmarks(differences: list[Floats]) -> Difference:
-    """The mean over benchmarks of means over seeds; differences: of each benchmark those at its seeds, two at least."""
+    """The mean over benchmarks of means over seeds; differences: of each benchmark those at its seeds, two at least.
+
+    Without any spread over seeds there is an interval only where there is no difference either, else NaN.
+    """
     means = np.array([one.mean() for one in differences])
+    mean = float(means.mean())
+    if all(np.ptp(one) <= ROUNDING for one in differences):
+        end = 0.0 if (np.abs(means) <= ROUNDING).all() else np.nan
+        return Difference(mean, end, end)
     variances = np.array([one.var(ddof=1) / len(one) for one in differences])
-    mean, variance = float(means.mean()), float(variances.sum())
-    if variance == 0:
-        return Difference(mean, mean, mean)
+    variance = float(variances.sum())
     degrees = variance**2 / float(sum(v**2 / (len(d) - 1) for v, d in zip(variances, differences, strict=True)))
     half = float(t_quantile(1 - (1 - LEVEL) / 2, degrees) * np.sqrt(variance) / len(differences))
     return Difference(mean, mean - half, mean + half)
@@ -399,20 +407,22 @@ def text(plan: Plan, now: Mapping[Name, Kept]) -> str:
     regrets = regrets_of(now)
     test, foreign = judged(regrets), {arm for (arm, _), one in plan.firsts.items() if plug_in_of(one).kind == "foreign"}
     grids = {pair: met(test, *pair) for pair in plan.pairs}
+    wanted = {pair: _wanted(plan, now, *pair) for pair in plan.pairs}
     blocks = [
         "# Ours beside the optimisers of others, on the suites",
         "Made by `python tests/benchmarks/peers.py --run` from the [plan](plan/pairs.toml), which states question and "
         f"conditions; what came of each study stands in [{KEPT}]({KEPT}). Regret: at the budget, 0 the best of the "
         "benchmark, 1 its median random config. Difference: ours less theirs at the same seed, the mean over the "
         f"benchmarks of the suites' test halves. `no worse` is claimed by a margin of {MARGIN:g}. Where there are 5 "
-        "seeds, an arm needs more than 30 seconds a study; where fewer benchmarks than wanted, studies are still "
-        "missing. No interval is corrected for how many there are.",
+        "seeds, an arm needs more than 30 seconds a study; where fewer benchmarks or seeds than wanted (`10 of 20`), "
+        "studies are still missing, and the verdict is one `so far`: who looks again and again is wrong more often "
+        "than an interval says. No interval is corrected for how many there are.",
         "## The same algorithm, ours and theirs",
-        markdown(PAIR, [row_of(now, *pair, grids[pair], len(_wanted(plan, now, *pair))) for pair in plan.pairs]),
+        markdown(PAIR, [row_of(now, *pair, grids[pair], wanted[pair]) for pair in plan.pairs]),
         "## The same by family",
         _by_family(grids),
-        *_worse(grids),
-        *(block for suite in SUITES for block in _best(now, regrets, suite, foreign)),
+        *_worse(grids, wanted),
+        *(block for suite in SUITES for block in _best(plan, now, regrets, suite, foreign)),
         "## Parts",
         "Each can be run by itself, with a report of its own, by `python -m harness compare FILE --out "
         "results/peers/PART`. A study that several parts want counts in each.",
@@ -423,33 +433,47 @@ def text(plan: Plan, now: Mapping[Name, Kept]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def row_of(now: Mapping[Name, Kept], ours: str, theirs: str, grids: Regrets, wanted: int) -> list[str]:
-    """The row of a pair in the table; grids: as `met` gives them; wanted: on how many benchmarks they shall meet."""
-    count = str(len(grids)) if len(grids) == wanted else f"{len(grids)} of {wanted}"
+def row_of(now: Mapping[Name, Kept], ours: str, theirs: str, grids: Regrets, wanted: Mapping[str, int]) -> list[str]:
+    """The row of a pair in the table; grids: as `met` gives them; wanted: as `_wanted` does."""
+    count = str(len(grids)) if len(grids) == len(wanted) else f"{len(grids)} of {len(wanted)}"
     if not grids:
         return [ours, theirs, count, *["–"] * 4, "no studies yet", "–", "–"]
     found = over_benchmarks(differences(grids))
     means = np.mean([grid.mean().to_numpy() for grid in grids.values()], axis=0)
-    seeds = sorted({len(grid) for grid in grids.values()})
-    spans = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    seeds = _span(map(len, grids.values()))
+    if any(len(grid) < wanted.get(name, 0) for name, grid in grids.items()):
+        seeds = f"{seeds} of {_span(wanted.values())}"
     took = [
         np.mean([now[arm, name].ends[seed].seconds for name, grid in grids.items() for seed in grid.index])
         for arm in (ours, theirs)
     ]
     return [
-        ours, theirs, count, spans, *(f"{mean:.4f}" for mean in means), str(found), found.verdict,
+        ours, theirs, count, seeds, *(f"{mean:.4f}" for mean in means), str(found), _said(found, grids, wanted),
         *(f"{seconds:.3g}" for seconds in took),
     ]  # fmt: skip
 
 
-def _wanted(plan: Plan, now: Mapping[Name, Kept], ours: str, theirs: str) -> list[str]:
-    """The benchmarks on which a pair shall be judged: where one part has both, and neither refuses."""
-    both: dict[str, pd.DataFrame] = {}
-    for part in plan.parts:
-        names = _firsts(part.studies).keys()
-        both |= {benchmark: pd.DataFrame() for arm, benchmark in names if arm == ours and (theirs, benchmark) in names}
+def _span(seeds: Iterable[int]) -> str:
+    """How many seeds there are on each benchmark: "20", or "5 to 20"."""
+    counts = sorted(set(seeds))
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
+def _said(found: Difference, grids: Regrets, wanted: Mapping[str, int]) -> str:
+    """The verdict on a pair; before all seeds that are wanted are there, one so far."""
+    whole = all(name in grids and len(grids[name]) >= seeds for name, seeds in wanted.items())
+    return found.verdict if whole else f"so far: {found.verdict}"
+
+
+def _wanted(plan: Plan, now: Mapping[Name, Kept], ours: str, theirs: str) -> dict[str, int]:
+    """With how many seeds a pair shall meet on each benchmark on which it is judged and neither refuses."""
+    both: dict[str, set[tuple[str, int]]] = {ours: set(), theirs: set()}
+    for study in (study for part in plan.parts for study in part.studies):
+        if study.arm in both:
+            both[study.arm].add((study.benchmark.name, study.seed))
+    seeds = Counter(benchmark for benchmark, _ in both[ours] & both[theirs])
     refusing = {benchmark for (arm, benchmark), one in now.items() if arm in (ours, theirs) and one.refused}
-    return [name for name in judged(both) if name not in refusing]
+    return {name: seeds[name] for name in judged(dict.fromkeys(seeds, pd.DataFrame())) if name not in refusing}
 
 
 def _by_family(grids: Mapping[tuple[str, str], Regrets]) -> str:
@@ -461,30 +485,35 @@ def _by_family(grids: Mapping[tuple[str, str], Regrets]) -> str:
     return markdown(("ours", "theirs", *families), rows)
 
 
-def _worse(grids: Mapping[tuple[str, str], Regrets]) -> list[str]:
+def _worse(grids: Mapping[tuple[str, str], Regrets], wanted: Mapping[tuple[str, str], Mapping[str, int]]) -> list[str]:
     """A table of the single benchmarks where the interval of a pair lies above 0."""
-    rows = [
-        [ours, theirs, name, f"{grid[ours].mean():.4f}", f"{grid[theirs].mean():.4f}", str(one), one.verdict]
-        for (ours, theirs), found in grids.items()
-        for name, grid in found.items()
-        if (one := over_benchmarks(differences({name: grid}))).low > 0
-    ]
+    rows: list[list[str]] = []
+    for pair, found in grids.items():
+        for name, grid in found.items():
+            one = over_benchmarks(differences({name: grid}))
+            if one.low > 0:
+                means = [f"{grid[arm].mean():.4f}" for arm in pair]
+                verdict = _said(one, {name: grid}, {name: wanted[pair].get(name, 0)})
+                rows.append([*pair, name, *means, str(one), verdict])
     head = ("ours", "theirs", "benchmark", "regret, ours", "theirs' regret", "difference [95 %]", "verdict")
     tried = sum(map(len, grids.values()))
     said = f"Of {tried} such intervals about {tried * (1 - LEVEL) / 2:.0f} would stand here by luck alone."
     return ["## Where ours is worse on a benchmark", said, markdown(head, rows)] if rows else []
 
 
-def _best(now: Mapping[Name, Kept], regrets: Regrets, suite: str, foreign: set[str]) -> list[str]:
+def _best(plan: Plan, now: Mapping[Name, Kept], regrets: Regrets, suite: str, foreign: set[str]) -> list[str]:
     """The best of ours in a suite beside all of theirs, the best of them first."""
     title = f"## The best of ours and of theirs: {suite}"
     chosen = best(regrets, suite, foreign)
     if chosen is None:
         return [title, "Not chosen yet: studies on the development half are missing."]
     ours, theirs = chosen
-    test = {name: regrets[name] for name in suites()[f"{suite}/test"] if name in regrets}
-    found = {other: met(test, ours, other) for other in (theirs, *sorted(foreign - {theirs}))}
-    rows = [row_of(now, ours, other, grids, len(grids)) for other, grids in found.items() if grids]
+    half, rows = suites()[f"{suite}/test"], list[list[str]]()
+    test = {name: regrets[name] for name in half if name in regrets}
+    for other in (theirs, *sorted(foreign - {theirs})):
+        wanted = {name: seeds for name, seeds in _wanted(plan, now, ours, other).items() if name in half}
+        if grids := met(test, ours, other):
+            rows.append(row_of(now, ours, other, grids, wanted))
     said = f"By the mean regret on the development half: {ours}, and of theirs {theirs}, in the first line."
     return [title, said, markdown(PAIR, rows)]
 
