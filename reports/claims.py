@@ -125,7 +125,7 @@ def best(arm: str, fraction: float) -> Callable[[Evidence], Decided]:
         mine = seen.regrets(arm, fraction)
         apart = {other: paired(mine, seen.regrets(other, fraction)) for other in others}
         adjusted = holm(np.array([one.p for one in apart.values()]))
-        beaten = any(one.mean > 0 and p <= ALPHA for one, p in zip(apart.values(), adjusted, strict=True))
+        beaten = any(one.low > 0 and p <= ALPHA for one, p in zip(apart.values(), adjusted, strict=True))
         word = HOLDS if all(one.high < 0 for one in apart.values()) else FAILS if beaten else OPEN
         closest = max(apart, key=lambda other: apart[other].mean)
         one = apart[closest]

@@ -81,7 +81,7 @@ def _pair(first: str, one: Floats, second: str, other: Floats, ruler: Scale | No
         "high": float(shown(difference.high)),
         "detectable": float(shown(-smallest_detectable(difference.deviation, difference.n))),
         "p": difference.p,
-        "flip": np.nan if np.isnan(difference.p) else sign_flip(one - other),
+        "flip": difference.p if np.isnan(difference.p) or difference.deviation == 0 else sign_flip(one - other),
         "seeds": difference.n,
     }
 

@@ -228,7 +228,7 @@ def test_other_objectives_and_a_study_on_a_scenario(tmp_path: Path) -> None:
     assert not log.error and len(events) > 20
     assert study.benchmark.objectives == (Objective("auc", maximize=True), Objective("memory"))
     assert all(e.report.losses == (-e.metrics["auc"], e.metrics["memory"]) for e in events)
-    with pytest.raises(ValueError, match="has no 'mse'; it has acc, bac"):
+    with pytest.raises(ValueError, match="has no metric 'mse'; it has acc, bac"):
         simulate(study_of(Comparison(wanted.arms, (name,), (0,), {"objectives": [{"metric": "mse"}]}), wanted.arms[0],
                           name, 0))  # fmt: skip
 

@@ -77,7 +77,6 @@ def compare(
     benchmark; on_outcome: told of each that ended.
     """
     from harness.comparison import Outcome, carry_out, in_blocks, missing, stale
-    from harness.space import Space
     from harness.store import Store
 
     comparison = _as_once_declared(comparison, folder)
@@ -257,7 +256,6 @@ def report(
     import shlex
 
     from harness.frames import with_missing
-    from harness.space import Space
     from harness.store import Store
     from reports import page, publishing, survival_page
     from reports.summary import summarise
@@ -329,7 +327,6 @@ def compared_frame(
     """A comparison from Python: run what is missing, and give a row a study."""
     from tempfile import TemporaryDirectory
 
-    from harness.space import Space
     from harness.store import Store
     from reports.summary import summarise
 
@@ -349,7 +346,6 @@ def compared_frame(
 
 def verify(folder: Path) -> dict[str, str]:
     """Run every simulated study of a store again; gives what differs, by the study's name."""
-    from harness.space import Space
     from harness.store import Store
     from harness.study import first_difference
 

@@ -11,6 +11,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["foreign"]
+VERSION = 2
 
 
 def foreign(

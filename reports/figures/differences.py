@@ -17,7 +17,7 @@ from reports import style
 def draw(frame: pd.DataFrame, axes: Axes, *, margin: float) -> None:
     """Draw a row a method.
 
-    frame: columns arm, difference, low, high (NaN with one seed).
+    frame: columns arm, difference, low, high (NaN with one seed, and where it is the same at every seed).
     """
     places = np.arange(len(frame))[::-1]
     axes.axvspan(-margin, margin, color=style.FAINT, alpha=0.35, linewidth=0)

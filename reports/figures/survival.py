@@ -1,7 +1,7 @@
 """The comparison made again under other settings, a row each: how two methods differ, with the 95 % t interval. Blue
 has the sign of the comparison, orange the other; filled marks are told apart, open ones are not, diamonds are equal. A
-grey dot: the setting changes nothing for the two. A mark at the edge without an interval: it is measured otherwise
-there. The line is where the two are equal, the band the comparison's own interval.
+grey dot: the setting changes nothing for the two. A mark without an interval: the same at every seed, or, at the edge,
+measured otherwise there. The line is where the two are equal, the band the comparison's own interval.
 """
 
 # pyright: reportUnknownMemberType=false

@@ -1,7 +1,8 @@
 """When a target was reached: time to target, expected running time, and the share of targets reached over time.
 
 A target is a level of the final loss that one in so many random configs reaches, a fact of the table. A study that
-never reaches one is censored at its own end, not dropped and not given a made-up time.
+never reaches one is not dropped and not given a made-up time: a running time counts what it took, a median that it had
+not come there by its budget.
 """
 
 from __future__ import annotations
