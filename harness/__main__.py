@@ -15,7 +15,7 @@ import signal
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -443,7 +443,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 class _Unheard:
-    """Standard output that goes nowhere once its reader has left: no study depends on being read."""
+    """A stream that goes nowhere once its reader has left: no study depends on being read."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -473,7 +473,9 @@ class _Unheard:
 
 def main() -> None:
     """Run the command line; bad input becomes one clear line and exit code 2."""
-    sys.stdout = cast(TextIO, _Unheard(sys.stdout))
+    for name in ("stdout", "stderr"):
+        if stream := getattr(sys, name):  # none where it is closed
+            setattr(sys, name, _Unheard(stream))
     # Whoever asks the program to leave is treated as Ctrl-C is: what is finished is kept.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it

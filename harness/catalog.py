@@ -91,7 +91,7 @@ def card_of(folder: Path) -> dict[str, Any] | None:
     if not (surrogate.exists() and card.exists()):
         return None
     plain = _plain(card)
-    return plain if plain["surrogate"] == _plain(surrogate)["digest"] else None
+    return plain if plain.get("surrogate") == _plain(surrogate).get("digest") else None
 
 
 def _plain(path: Path) -> dict[str, Any]:

@@ -27,8 +27,9 @@ class Journal:
     """A file of events that only grows; made, or read back and continued where it ends.
 
     spec: all that the study depends on; only its budget may be another one than that of the study in the file, which
-    then goes on with it, also where it was over. ValueError where the file is no journal, is of another study or one
-    that has used more than that budget, or where another process is writing it.
+    then goes on with it, also where it was over, and its method of another version, as long as that decides alike.
+    ValueError where the file is no journal, is of another study or one that has used more than that budget, or where
+    another process is writing it.
     """
 
     def __init__(self, path: Path, spec: Mapping[str, Any]) -> None:

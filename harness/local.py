@@ -36,7 +36,7 @@ from harness._trial_process import TrialProcess, kill_marked, start_keeper
 from harness._trial_reports import Heard, Reports
 from harness.command import Command
 from harness.gpus import GPU_VARIABLE, visible_devices
-from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, drop_newest_checkpoint
+from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, checkpoint_numbers, drop_newest_checkpoint
 from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Standing, Status
 
 WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
@@ -126,8 +126,10 @@ class Local:
         self._silent: Counter[int] | None = Counter(dict.fromkeys(self._free, 0))
         """How many trials failed here on each worker; None as soon as one has reported."""
         self._since = "" if standing is None else " since the study went on"
+        self._given_up = ""
+        """Why the study cannot go on, where it cannot."""
         self._perhaps_ahead: set[int] = set()
-        """Paused trials whose checkpoint may be ahead of what the loop has heard, the study having been interrupted."""
+        """Trials without a process whose checkpoint may be ahead of what the loop has heard."""
         self._study = uuid.uuid4().hex
         self._selector = DefaultSelector()
         self._keeper: subprocess.Popen[bytes] | None = start_keeper(f"{self._study}.")
@@ -187,6 +189,8 @@ class Local:
         ValueError where nothing that was started has come to a report, so that nothing will.
         """
         self._settle()
+        if self._given_up:
+            raise ValueError(self._given_up)
         if self._silent is not None and self._silent.total() >= FIRST_FAILURES and min(self._silent.values()) >= 2:
             failed = self._silent.total()
             raise ValueError(
@@ -196,10 +200,10 @@ class Local:
         checkpoints = self._checkpoints(job.trial)
         if not checkpoints.exists():
             checkpoints.mkdir(parents=True)
-            if job.parent is not None:
+            if job.parent is not None and not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
+                self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
+            if job.parent in self._runs or job.parent in self._perhaps_ahead:
                 self._perhaps_ahead.add(job.trial)
-                if not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
-                    self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
         worker = self._free.pop()
         now = self._latest = self._clock()
         run = self._begin(job, worker, now, ahead=job.trial in self._perhaps_ahead)
@@ -209,11 +213,16 @@ class Local:
         return now, worker
 
     def next(self, deadline: int) -> Event | None:
-        """Wait for the next report up to `deadline`, at which the clock then stands; None where there is none."""
+        """Wait for the next report up to `deadline`, at which the clock then stands; None where there is none.
+
+        ValueError as for `start`.
+        """
         self._settle()
         self._stands_at = None
         event = None
         while event is None and self._runs:
+            if self._given_up:
+                raise ValueError(self._given_up)
             if self._clock() > deadline:
                 self._stands_at = max(deadline, self._latest)
                 break
@@ -304,7 +313,7 @@ class Local:
         return self._trials / str(trial) / "checkpoints"
 
     def _before(self, trial: int) -> Path:
-        """Where checkpoints stand as an interruption left them, until a process has gone on from one of them."""
+        """Where checkpoints stand as they were set aside, until a process has gone on from one of them."""
         return self._trials / str(trial) / "checkpoints-before"
 
     def _set_aside(self, trial: int) -> bool:
@@ -394,21 +403,23 @@ class Local:
 
     def _listen(self, run: _Run) -> Heard | None:
         """The next thing that the loop must hear, if there is one; levels that it knows are answered here."""
-        while True:
+        while not run.over:
             try:
                 line = run.process.line()
                 heard = run.reports.understand(line, self._reached.get(run.job.trial, 0)) if line is not None else None
             except ValueError as error:
-                if run.ahead and not run.anew:
-                    if run.process.gone:
-                        return self._crashed(run)
+                if not run.ahead or run.anew:
+                    lines = run.process.last_lines()
+                    return self._failure(run, f"protocol: {str(error)[:REASON_LIMIT]}\n{lines}".rstrip())
+                if not run.process.gone:
                     run.process.dismiss("stop")
                     return None
-                lines = run.process.last_lines()
-                return self._failure(run, f"protocol: {str(error)[:REASON_LIMIT]}\n{lines}".rstrip())
-            if line is not None and run.ahead:
-                run.ahead = False
-                self._forget_aside(run.job.trial)
+                line = heard = None
+            if line is not None:
+                self._silent = None
+                if run.ahead:
+                    run.ahead = False
+                    self._forget_aside(run.job.trial)
             if heard is not None:
                 return heard
             if line is not None:
@@ -418,6 +429,7 @@ class Local:
                 return self._hanging(run)
             elif (failure := self._crashed(run)) is not None:
                 return failure
+        return None
 
     def _hanging(self, run: _Run) -> Heard | None:
         """The failure of a script that has said nothing for longer than there is patience."""
@@ -441,11 +453,11 @@ class Local:
             self._leave_out_one_more(run, reason)
             self._launch_again(run)
             return None
-        if run.ahead:
-            self._demand_another_report(run, known, reason)
-            self._forget_aside(trial)
-            run.ahead = False
+        if run.ahead and known and self._since and self._silent is not None:
+            self._give_up(run, reason)
+            return None
         if self._crashes[trial] == self._retries:
+            self._forget_aside(trial)
             return self._failure(run, reason)
         self._crashes[trial] += 1
         self._warn(trial, f"started again: {reason}")
@@ -454,9 +466,13 @@ class Local:
         return None
 
     def _blame_checkpoints(self, run: _Run) -> None:
-        """Take the checkpoints from which a trial goes on for what may be wrong, should its process say nothing."""
-        run.anew = not self._set_aside(run.job.trial)
-        run.ahead, run.left_out = True, 0
+        """Should its next process say nothing either, leave out checkpoints; those of a script's own make stay."""
+        trial = run.job.trial
+        self._set_aside(trial)
+        run.ahead = bool(checkpoint_numbers(self._checkpoints(trial)))
+        run.anew, run.left_out = False, 0
+        if not run.ahead:
+            self._forget_aside(trial)
 
     def _leave_out_one_more(self, run: _Run, reason: str) -> None:
         """Of the checkpoints as they were set aside leave out one more of the newest, or all where one was left."""
@@ -469,18 +485,17 @@ class Local:
             shutil.rmtree(checkpoints)
             checkpoints.mkdir()
 
-    def _demand_another_report(self, run: _Run, known: int, reason: str) -> None:
-        """ValueError, its checkpoints as they were, where a trial that once reported cannot even begin again.
+    def _give_up(self, run: _Run, reason: str) -> None:
+        """End a study that went on, in which a trial that once reported cannot even begin again, nor any other report.
 
-        As long as no other has reported either since the study went on, the trial is not to blame: somebody moved its
-        data, or changed its environment.
+        The trial is not to blame: somebody moved its data, or changed its environment. Its checkpoints are as they were.
         """
-        if self._since and known and self._silent is not None:
-            self._set_aside(run.job.trial)
-            raise ValueError(
-                f"trial {run.job.trial} reports nothing, from its checkpoints or from its start, though it once did, "
-                f"and no other has reported{self._since}: mend what has changed, and the same command goes on. {reason}"
-            )
+        self._set_aside(run.job.trial)
+        run.over = True
+        self._given_up = (
+            f"trial {run.job.trial} reports nothing, from its checkpoints or from its start, though it once did, and "
+            f"no other has reported{self._since}: mend what has changed, and the same command goes on. {reason}"
+        )
 
     def _launch_again(self, run: _Run) -> None:
         """Give a job whose process has left another one."""
@@ -505,9 +520,7 @@ class Local:
         cost, run.told = (now - run.told) / NANOSECONDS, now
         trial = run.job.trial
         self._reached[trial] = heard.resource
-        if heard.metrics:
-            self._silent = None
-        elif self._silent is not None:
+        if self._silent is not None:
             self._silent[run.worker] += 1
         if heard.status is Status.RUNNING:
             self._current = run

@@ -169,7 +169,10 @@ class _Study:
         while True:
             while executor.idle and self._start_next(decision_time):
                 pass
-            event = following(budget)
+            try:
+                event = following(budget)
+            except ValueError as error:  # nothing that this executor starts will come to anything
+                raise SchedulerError(str(error)) from error
             if event is None:
                 return self._nothing_to_wait_for()
             if self.planned:

@@ -139,7 +139,7 @@ def save_checkpoint(directory: Path, state: dict[str, Any], keep: int = 2) -> No
     import torch
 
     directory.mkdir(parents=True, exist_ok=True)
-    numbers = _checkpoint_numbers(directory)
+    numbers = checkpoint_numbers(directory)
     path = directory / CHECKPOINT_NAME.format(number=numbers[0] + 1 if numbers else 1)
     for left in directory.glob("checkpoint-*.tmp-*"):  # of a process that was killed while it wrote
         left.unlink(missing_ok=True)
@@ -202,7 +202,7 @@ def load_checkpoint(directory: Path) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None; a broken one is said on stderr. Runs no code it finds."""
     import torch
 
-    for number in _checkpoint_numbers(directory):
+    for number in checkpoint_numbers(directory):
         path = directory / CHECKPOINT_NAME.format(number=number)
         try:
             _check_seal(path)
@@ -214,7 +214,7 @@ def load_checkpoint(directory: Path) -> dict[str, Any] | None:
 
 def drop_newest_checkpoint(directory: Path) -> bool:
     """Remove the newest checkpoint, where there is one before it to go on from; whether there was."""
-    numbers = _checkpoint_numbers(directory)
+    numbers = checkpoint_numbers(directory)
     if len(numbers) < 2:
         return False
     (directory / CHECKPOINT_NAME.format(number=numbers[0])).unlink()
@@ -232,8 +232,8 @@ def _check_seal(path: Path) -> None:
             raise ValueError("the digest at its end does not fit")
 
 
-def _checkpoint_numbers(directory: Path) -> list[int]:
-    """Newest first."""
+def checkpoint_numbers(directory: Path) -> list[int]:
+    """The numbers of the checkpoints that `save_checkpoint` wrote, newest first."""
     if not directory.is_dir():
         return []
     stems = [path.stem.removeprefix("checkpoint-") for path in directory.glob("checkpoint-*.pt")]

@@ -250,6 +250,7 @@ def test_warm_workers_keep_the_other_delays_of_a_declaration() -> None:
 def test_a_closed_terminal_interrupts_but_for_nohup(ignored: str, code: int) -> None:
     program = (
         "import os, signal, harness.__main__ as m\n"
+        f"{'' if ignored else 'signal.signal(signal.SIGHUP, signal.SIG_DFL)'}\n"
         "m.app = lambda **_: os.kill(os.getpid(), signal.SIGHUP)\n"
         "m.main()\n"
     )

@@ -185,7 +185,7 @@ def test_a_part_of_the_space_has_another_law_of_random_search(tmp_path: Path) ->
     plain = toy_data().benchmark.space.to_json()
     part = facts_of(replace(comparison, overrides={"space": plain | {"layers": 2}}), {})["toy"]
     assert "final_losses" not in part and "optimum" in part
-    prior = facts_of(replace(comparison, overrides={"prior": {"layers": {"value": 2, "spread": 0.3}}}), {})["toy"]
+    prior = facts_of(replace(comparison, overrides={"prior": {"layers": "2:0.3"}}), {})["toy"]
     assert "final_losses" in prior
 
 

@@ -296,7 +296,7 @@ def test_a_predicted_curve_is_what_the_network_says_at_each_epoch_by_itself() ->
     part = {name: value for name, value in whole.items() if name != "num_layers"}
     said = model.curve(whole, 0).metrics[5]
     assert both.curve(part, 0).losses[5] == (said["val_cross_entropy"], -said["val_accuracy"])
-    with pytest.raises(ValueError, match="no 'loss'; it has val_accuracy"):
+    with pytest.raises(ValueError, match="no metric 'loss'; it has val_accuracy"):
         model.under(replace(benchmark, objectives=(Objective("loss"),)))
 
 

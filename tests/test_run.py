@@ -373,7 +373,7 @@ def test_trials_without_a_journal_are_not_written_over(tmp_path: Path) -> None:
 
 
 def test_who_stops_reading_does_not_stop_a_study(readme: Path) -> None:
-    call = [sys.executable, "-m", "harness", "run", "train.py", "--space", "space.toml", *CALL]
+    call = [sys.executable, "-m", "harness", "run", "train.py", "--space", "space.toml", *CALL, "--method", "rs"]
     path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     with subprocess.Popen(
         call, cwd=readme, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -185,7 +185,7 @@ def declare(
         workers=workers,
         delays=Delays(warm=warm),
     )
-    study = Study(method, parse_method(method).to_json(), benchmark, "real", seed, source=str(script))
+    study = Study(method, parse_method(method).to_json(), benchmark, "real", seed, source=str(script.resolve()))
     return Script(study, command, options, seed_arg).seeded(seed)
 
 

@@ -135,7 +135,7 @@ def run_for_real(
 
 def _check_same_script(folder: Path, before: str, now: str) -> None:
     """Refuse a folder with the study of another script; one that is no longer there was perhaps moved."""
-    if Path(before).is_file() and Path(before).resolve() != Path(now).resolve():
+    if before != now and Path(before).is_file():
         raise ValueError(f"{folder} holds a study of {before}, not of {now}: give another folder with --out")
 
 
@@ -231,7 +231,7 @@ def _call_of(script: str | Path | Callable[..., None], max_arg: str | None) -> t
     from harness.command import Command, prefix_of
 
     if not callable(script):
-        return Command(prefix_of(Path(script)), max_arg), Path(script).stem, str(script)
+        return Command(prefix_of(Path(script)), max_arg), Path(script).stem, str(Path(script).resolve())
     file = getattr(sys.modules.get(script.__module__), "__file__", None)
     if file is None or "." in script.__qualname__:
         raise ValueError(f"{script.__qualname__} runs in processes of its own, so it must stand at the top of a file")
