@@ -199,8 +199,8 @@ def test_seconds_are_predicted_from_all_that_a_trial_cost() -> None:
     for job in jobs:
         assert job is not None
         x = float(job.config["x"])  # type: ignore[arg-type]
-        scheduler.tell(Report(job.trial, 1, (1.0,), {}, math.exp(x) / 2, Status.RUNNING))
-        scheduler.tell(Report(job.trial, 9, (1.0,), {}, math.exp(x) / 2, Status.REACHED))
+        scheduler.tell(Report(job.trial, 1, (1.0,), {}, math.exp(x), Status.RUNNING))
+        scheduler.tell(Report(job.trial, 9, (1.0,), {}, 0.01, Status.REACHED))
     points = np.array([[0.2, 0.5], [0.8, 0.5]])
     low, high = scheduler._log_seconds(points)
     assert high - low == pytest.approx(0.6, abs=0.1)
@@ -210,10 +210,25 @@ def test_seconds_are_predicted_from_all_that_a_trial_cost() -> None:
     assert scheduler._log_seconds(points).tolist() == pytest.approx([low, high])
 
 
-def test_costs_that_never_differ_change_nothing_and_all_may_fail() -> None:
-    toy = Sized(replace(toy_benchmark(SQUARE, workers=1), budget=20.0), formula=bowl)
-    assert len(play("bo-cost", toy)[0]) > 1
-    assert len(play("bo-cost", Toy(toy.benchmark, ends=lambda place: End.DIVERGED))[0]) > 3
+def test_costs_that_never_differ_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmark = replace(toy_benchmark(SQUARE, levels=(1,), workers=1), budget=15.0)
+    toy = Sized(benchmark, seconds=lambda place: 1.0, formula=bowl)
+    log_seconds, predicted = BoCost._log_seconds, list[np.ndarray]()
+
+    def recorded(self: BoCost, points: np.ndarray) -> np.ndarray:
+        predicted.append(log_seconds(self, points))
+        return predicted[-1]
+
+    monkeypatch.setattr(BoCost, "_log_seconds", recorded)
+    configs, _ = play("bo-cost", toy)
+    assert len(predicted) > 5 and not any(seconds.any() for seconds in predicted)
+    monkeypatch.setattr(BoCost, "_log_seconds", lambda self, points: np.zeros(len(points)))
+    assert play("bo-cost", toy)[0] == configs
+
+
+def test_all_trainings_may_fail_where_costs_are_modelled() -> None:
+    benchmark = replace(toy_benchmark(SQUARE, workers=1), budget=20.0)
+    assert len(play("bo-cost", Toy(benchmark, ends=lambda place: End.DIVERGED))[0]) > 3
 
 
 @pytest.mark.parametrize(("text", "scaled"), [("bo-constrained", relative), ("bo-cost", unit)])

@@ -368,14 +368,15 @@ def ranked_places(bohb: Bohb, n: int) -> list[tuple[bool, float, int]]:
     return [(False, float(i), i) for i in range(n)]
 
 
-def test_what_bohb_keeps_between_suggestions_changes_none() -> None:
+def test_what_bohb_keeps_between_suggestions_changes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     keeping, forgetting = bohb_after(0, 0)[0], bohb_after(0, 0)[0]
-    ranking = ranked_places(keeping, 60)
+    ranking, held, made, density = ranked_places(keeping, 60), list[Any](), list[Any](), keeping._density
     ranked_places(forgetting, 60)
-    for n in (30, 30, 31, 31, 31, 60):
-        drawn = keeping._promising(ranking[:n])
-        forgetting._seen = 0
-        assert np.array_equal(drawn, forgetting._promising(ranking[:n]))
+    monkeypatch.setattr(keeping, "_density", lambda reading: made.append(density(reading)) or made[-1])
+    for n, densities in ((30, 2), (30, 2), (31, 4), (31, 4), (31, 4), (60, 6)):
+        held[:] = ranking[:n]
+        assert np.array_equal(keeping._promising(held), forgetting._promising([*held]))
+        assert len(made) == densities
 
 
 def test_of_many_trials_some_stand_for_all_and_say_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
