@@ -34,7 +34,7 @@ def compare(
     jobs: int = 1,
     **fields: Any,
 ) -> pd.DataFrame:
-    """Compare methods on the simulated clock; gives a row a study, with final loss, regret and rank.
+    """Compare methods on the simulated clock; gives a row a study: final loss, regret and, at its seed, rank.
 
     methods: texts such as `asha:eta=4` or `mine=asha:grace=2`; seeds: how many, which, or `auto:WIDTH` for as many as
     are needed; fields: of the benchmark, set for all (`workers=8`, `budget=3600`); out: where results are kept, so that

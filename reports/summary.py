@@ -154,16 +154,37 @@ def _finals(studies: pd.DataFrame) -> dict[Key, Finals] | None:
 
 
 def _table(here: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One benchmark's rows; `here` holds its outcomes. A rank counts in blocks that no arm misses, on the same data."""
-    blocks = here.groupby("seed")
-    whole = blocks["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
-    met = here[whole & (blocks["data"].transform("nunique") <= 1)]
-    placed = ranks(met.pivot(index="seed", columns="arm", values="counted").fillna(np.inf))
+    """One benchmark's rows; `here` holds its outcomes."""
+    placed = _placed(here)
     rows: list[dict[str, Any]] = []
     for arm in unique(here["arm"]):
         rank = placed[arm].mean() if len(placed) else np.nan
         rows.append(row(here[here["arm"] == arm], facts) | {"rank": float(rank), "rank_blocks": len(placed)})
     return rows
+
+
+def _placed(here: pd.DataFrame) -> pd.DataFrame:
+    """The rank of each arm at each seed that no arm misses, on the same data; `here` holds one benchmark's outcomes."""
+    blocks = here.groupby("seed")
+    whole = blocks["state"].transform(lambda states: (states != MISSING).all()).astype(bool)
+    met = here[whole & (blocks["data"].transform("nunique") <= 1)]
+    return ranks(met.pivot(index="seed", columns="arm", values="counted").fillna(np.inf))
+
+
+def rank_of_each(studies: pd.DataFrame) -> Floats:
+    """The rank (n,) of each study among the arms of its benchmark at its seed, 1 the best; ties share their mean rank.
+
+    studies: as a summary holds them. NaN at a seed that an arm misses, or where not all met the same data.
+    """
+    found: dict[tuple[Any, ...], float] = {}
+    for name in unique(studies["benchmark"]):
+        placed = _placed(studies[studies["benchmark"] == name])
+        for arm in unique(studies["arm"]):
+            if arm in placed.columns:
+                for seed, rank in zip(placed.index, placed[arm], strict=True):
+                    found[name, arm, seed] = float(rank)
+    keys = zip(studies["benchmark"], studies["arm"], studies["seed"], strict=True)
+    return np.array([found.get(key, np.nan) for key in keys], dtype=np.float64)
 
 
 def row(mine: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:

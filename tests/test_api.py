@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_cli import RAISES
 from threadpoolctl import threadpool_limits
 
 import harness
+from harness.compose import comparisons
 from harness.compose.trainings import warnings_in
 from harness.space import choice, loguniform
+from harness.study import KINDS, Record
 
 SCRIPT = """
 import argparse
@@ -48,12 +52,35 @@ def train(nesterov, kind, epochs, report):
 SPACE = {"lr": loguniform(1e-3, 1.0)}
 
 
+def told_at(study: Record, metric: str, resource: int) -> np.ndarray:
+    """What the trials of a study reported at a resource."""
+    reports = study.kind == KINDS.index("report")
+    return study.values[study.resource[reports] == resource, study.metrics.index(metric)]
+
+
 def test_compare_gives_a_row_a_study_and_keeps_what_it_is_asked_to(tmp_path: Path) -> None:
     with threadpool_limits(1):
         frame = harness.compare(["rs", "wide=asha"], seeds=2, out=tmp_path / "kept", budget=60.0)
+        summary, _ = comparisons.report(tmp_path / "kept", brief=True)
     assert sorted(frame["arm"]) == ["rs", "rs", "wide", "wide"]
     assert frame["loss"].between(4, 7).all()
     assert list((tmp_path / "kept" / "studies").glob("segment-*"))
+    assert {"arm", "benchmark", "seed", "loss", "regret", "rank", "state", "error"} <= {*frame.columns}
+    mine, theirs = (told.set_index(["arm", "seed"]) for told in (frame, summary.studies))
+    for column in ("loss", "regret"):
+        assert mine[column].to_dict() == theirs[column].to_dict()
+    assert frame["rank"].tolist() == frame.groupby("seed")["counted"].rank().tolist()
+    assert frame.groupby("arm")["rank"].mean().to_dict() == summary.table.set_index("arm")["rank"].to_dict()
+
+
+def test_compare_says_of_a_method_that_raises_what_it_raised(tmp_path: Path) -> None:
+    (tmp_path / "raises.py").write_text(RAISES)
+    with threadpool_limits(1):
+        frame = harness.compare(["rs", f"bad={tmp_path / 'raises.py'}"], seeds=2, budget=60.0)
+    failed, done = frame[frame["arm"] == "bad"], frame[frame["arm"] == "rs"]
+    assert failed["state"].tolist() == ["failed", "failed"]
+    assert failed["error"].str.contains("the fifth ask").all() and failed["rank"].gt(1).all()
+    assert done["state"].tolist() == ["done", "done"] and done["error"].eq("").all()
 
 
 def test_compare_refuses_names_that_are_not_there() -> None:
@@ -70,6 +97,7 @@ def test_tune_runs_a_script_and_gives_the_best_config(tmp_path: Path) -> None:
     assert best.config is not None
     assert best.resource == 3
     assert best.value == pytest.approx(abs(float(best.config["lr"]) - 0.1) + 1 / 3)
+    assert best.value == told_at(best.record, "loss", 3).min()
     assert best.record.why == "budget"
     # It keeps no checkpoints: what was resumed began again, which is written down.
     again = {reason for reasons in warnings_in(tmp_path / "out").values() for reason in reasons}
@@ -82,10 +110,13 @@ def test_tune_runs_a_function_of_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     from tuned_module import train  # type: ignore[import-not-found]
 
     best = harness.tune(
-        train, SPACE, metric="accuracy", maximize=True, maximum=3, method="rs", budget=4.0, out=tmp_path / "out"
-    )
+        train, SPACE, metric="accuracy", maximize=True, maximum=3, method="rs", budget=6.0, workers=2,
+        out=tmp_path / "out",
+    )  # fmt: skip
     assert best.config is not None
     assert best.value == pytest.approx(1 - abs(float(best.config["lr"]) - 0.1))
+    said = told_at(best.record, "accuracy", 3)
+    assert len(set(said)) > 1 and best.value == said.max()
 
 
 def test_a_function_is_given_its_values_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

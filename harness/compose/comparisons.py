@@ -328,7 +328,7 @@ def compared_frame(
     from tempfile import TemporaryDirectory
 
     from harness.store import Store
-    from reports.summary import summarise
+    from reports.summary import rank_of_each, summarise
 
     comparison = comparison_of({}, methods=methods, benchmarks=benchmarks, seeds=seeds, overrides=fields)
     with TemporaryDirectory(prefix="foretune-") as temporary:
@@ -341,7 +341,7 @@ def compared_frame(
         records, (kept, refused) = store.records(), wanted(comparison, store)
         studies, events = frames([records[study.key] for study in kept])
     told = summarise(studies, events, facts_of(comparison, refused)).studies
-    return studies.drop(columns="finals").merge(told)
+    return studies.drop(columns="finals").merge(told.assign(rank=rank_of_each(told)))
 
 
 def verify(folder: Path) -> dict[str, str]:
