@@ -38,7 +38,7 @@ from surrogates._converted import Grid
 from surrogates.declared import Declared
 from surrogates.families import fcnet
 from surrogates.prepared import prepared
-from surrogates.quality import coverage, importance, prediction
+from surrogates.quality import coverage, importance, lines, prediction
 from surrogates.quality.lines import DOUBTFUL, INF, LINES, PREDICTED, TRUSTED, USABLE, Line, verdict
 from surrogates.surrogate import Surrogate
 from surrogates.table import TableData, save
@@ -417,6 +417,43 @@ def test_methods_that_weigh_several_objectives_are_ranked_where_there_are_some(t
     assert all(np.shape(regrets) == (4, cards.RANKED_BUDGETS) for regrets in found["regret"].values())
 
 
+def test_worlds_agree_on_methods_as_far_as_kendall_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known answers: the drawn world is the table's reversed, the free one holds two methods for equal."""
+    losses = {cards.TABLE: (1.0, 2.0, 3.0, 4.0), cards.DRAWN: (4.0, 3.0, 2.0, 1.0), cards.FREE: (1.0, 2.0, 3.0, 3.1)}
+
+    def held_by(name: str, world: str, method: str, seed: int, budgets: list[float]) -> list[float]:
+        loss = losses[world][cards.DEFAULT_METHODS.index(method)] + (-0.5) ** (seed + 1)
+        return [math.inf, *(loss for _ in budgets[1:])]  # at first nobody holds anything
+
+    monkeypatch.setattr(cards, "held_by", held_by)
+    monkeypatch.setattr(cards, "_ruler", lambda name, world: (0.0, 10.0, 0.0))
+    found = cards.ranked("transformer_wikitext2_small", seeds=2, jobs=1)
+    five_of_six = 5 / math.sqrt(5 * 6)
+    taus = dict(zip(cards.COMPARED, (-1.0, five_of_six, -five_of_six), strict=True))
+    assert found["tau"] == pytest.approx(taus)
+    for worlds, tau in taus.items():
+        assert found["taus"][worlds] == [None, *[pytest.approx(tau)] * (cards.RANKED_BUDGETS - 1)]
+    for world, held in losses.items():
+        for loss, regrets in zip(held, found["regret"][world], strict=True):
+            assert regrets == pytest.approx([1.0, *[(loss - 0.125) / 10] * (cards.RANKED_BUDGETS - 1)])
+
+
+def test_how_methods_rank_is_a_line_of_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made()
+    quick(monkeypatch, "five nearest")
+    monkeypatch.setattr(card, "DRAWN", 100)
+    monkeypatch.setattr(importance, "POINTS", 3)
+    fitted, learned, held_out = fitting.fit(data, Declared())
+    model = Surrogate(data.benchmark, fitted, "digest")
+    for tau, word in ((0.5, DOUBTFUL), (0.7, USABLE), (0.9, TRUSTED)):
+        ranking = {"tau": {"x": tau, "y": 1 - tau}}
+        plain = card.card(data, Declared(), learned, held_out, model, ranking=ranking)
+        words = {line["line"]: line["verdict"] for line in plain["lines"]}
+        assert plain["lines"][4]["value"] == tau
+        assert words.pop("Kendall tau of methods, on a table drawn from it") == word
+        assert plain["verdict"] == verdict([word, *words.values()])
+
+
 def test_methods_are_ranked_on_the_table_of_a_folder_too(tmp_path: Path) -> None:
     data = toy_data(rows=12)
     save(data, tmp_path / "mine")
@@ -440,6 +477,17 @@ def test_the_published_card_stays_as_it_is() -> None:
     assert verdict_of("transformer_wikitext2_small") == plain["verdict"]
     assert plain["lines"][0]["line"] in shown(plain)
     assert verdict_of("branin") is None
+
+
+CARDS = sorted(Path(card.__file__).parent.glob(f"data/*/{card.FILE}"))
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.parent.name)
+def test_a_published_card_is_judged_as_it_would_be_today(path: Path) -> None:
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    today = lines.judged([line["value"] for line in plain["lines"]])
+    assert plain["lines"] == card.without_nan(today)
+    assert plain["verdict"] == verdict([line["verdict"] for line in today])
 
 
 def shown(plain: dict[str, Any]) -> str:
