@@ -11,12 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from harness.compose.declarations import comparison_of
+from harness.compose.declarations import comparison_of, seconds_of
 from harness.compose.studies import studies_of
 from harness.types import Delays
 
 PROJECT = Path(__file__).resolve().parents[1]
 SMALL = ("--methods", "rs,asha", "--seeds", "3", "--budget", "60s")
+RAISES = '''
+"""Raises at its fifth ask."""
+from harness.types import Decision, Job
+__all__ = ["Raises"]
+
+class Raises:
+    """Raises at its fifth ask."""
+    def __init__(self, benchmark, rng, *, sampler):
+        self.sampler, self.asked, self.until = sampler, 0, benchmark.fidelity.maximum
+    def ask(self):
+        self.asked += 1
+        if self.asked == 5:
+            raise RuntimeError("the fifth ask")
+        return Job(self.asked, self.sampler.suggest(()), self.until)
+    def tell(self, report):
+        return Decision.CONTINUE
+'''
 
 
 def harness(
@@ -88,24 +105,35 @@ def test_a_comparison_in_toml_sets_fields_and_names_wrong_ones(tmp_path: Path) -
     assert "did you mean workers" in done.stderr
 
 
+HOLDS = RAISES.replace(
+    'raise RuntimeError("the fifth ask")',
+    "while __import__('pathlib').Path('hold').exists(): __import__('time').sleep(0.05)",
+)
+
+
 def test_the_results_do_not_depend_on_processes_hash_seeds_or_a_kill(tmp_path: Path) -> None:
+    (tmp_path / "holds.py").write_text(HOLDS)
+    compared = ("compare", "--methods", "rs,asha,holds=./holds.py", "--seeds", "3", "--budget", "60s")
     digests: set[str] = set()
     for jobs, hash_seed in (("1", "0"), ("2", "1")):
         out = tmp_path / f"with-{jobs}"
-        done = harness("compare", *SMALL, "--jobs", jobs, "--out", out, cwd=tmp_path, env={"PYTHONHASHSEED": hash_seed})
+        done = harness(*compared, "--jobs", jobs, "--out", out, cwd=tmp_path, env={"PYTHONHASHSEED": hash_seed})
         assert done.returncode == 0, done.stderr
         digests.add(digest(out))
-    killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "harness", "compare", *SMALL, "--jobs", "1", "--out", str(killed)]
+    killed, hold = tmp_path / "killed", tmp_path / "hold"
+    hold.touch()
+    command = [sys.executable, "-m", "harness", *compared, "--jobs", "1", "--out", str(killed)]
     running = subprocess.Popen(
         command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     give_up = time.monotonic() + 60
     while not list(killed.rglob("segment-*")) and running.poll() is None and time.monotonic() < give_up:
         time.sleep(0.005)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    done = harness("compare", *SMALL, "--jobs", "1", "--out", killed, cwd=tmp_path)
+    running.kill()
+    assert running.wait(timeout=30) == -signal.SIGKILL
+    hold.unlink()
+    assert 0 < json.loads(harness("check", killed, "--json", cwd=tmp_path).stdout)["studies"] < 9
+    done = harness(*compared, "--jobs", "1", "--out", killed, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     digests.add(digest(killed))
     assert len(digests) == 1
@@ -123,25 +151,6 @@ def test_the_same_command_again_runs_and_draws_nothing(tmp_path: Path) -> None:
     assert "up to date" in again.stdout
     assert "up to date" not in first.stdout
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == files
-
-
-RAISES = '''
-"""Raises at its fifth ask."""
-from harness.types import Decision, Job
-__all__ = ["Raises"]
-
-class Raises:
-    """Raises at its fifth ask."""
-    def __init__(self, benchmark, rng, *, sampler):
-        self.sampler, self.asked, self.until = sampler, 0, benchmark.fidelity.maximum
-    def ask(self):
-        self.asked += 1
-        if self.asked == 5:
-            raise RuntimeError("the fifth ask")
-        return Job(self.asked, self.sampler.suggest(()), self.until)
-    def tell(self, report):
-        return Decision.CONTINUE
-'''
 
 
 def test_a_scheduler_that_raises_fails_its_studies_and_no_others(tmp_path: Path) -> None:
@@ -246,14 +255,33 @@ def test_warm_workers_keep_the_other_delays_of_a_declaration() -> None:
     assert study.key != studies_of(comparison_of(declared, **{**given, "overrides": {}}))[0].key  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("ignored", "code"), [("HUP", 0), ("", 130)])
-def test_a_closed_terminal_interrupts_but_for_nohup(ignored: str, code: int) -> None:
+@pytest.mark.parametrize("name", ["HUP", "TERM"])
+@pytest.mark.parametrize(("ignored", "code"), [(True, 0), (False, 130)])
+def test_who_closes_the_terminal_or_asks_to_leave_interrupts_unless_ignored(
+    name: str, ignored: bool, code: int
+) -> None:
     program = (
         "import os, signal, harness.__main__ as m\n"
-        f"{'' if ignored else 'signal.signal(signal.SIGHUP, signal.SIG_DFL)'}\n"
-        "m.app = lambda **_: os.kill(os.getpid(), signal.SIGHUP)\n"
+        f"{'' if ignored else f'signal.signal(signal.SIG{name}, signal.SIG_DFL)'}\n"
+        f"m.app = lambda **_: os.kill(os.getpid(), signal.SIG{name})\n"
         "m.main()\n"
     )
-    trap = f"trap '' {ignored}; " if ignored else ""
+    trap = f"trap '' {name}; " if ignored else ""
     done = subprocess.run(["sh", "-c", f'{trap}exec "$0" -c "$1"', sys.executable, program], cwd=PROJECT, check=False)
     assert done.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("0.5s", 0.5), ("1.5m", 90), (" 30 m ", 1800), ("2h", 7200), ("1d", 86400)],
+)
+def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "0", "0s", "0.0h", "-5s", "soon", "1.m", ".5h", "1e3", "90 seconds", "1h30m", "2w", "inf", "nan"]
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"a duration is above 0, and written 90s, 30m, 2h or 1d; given {text!r}"):
+        seconds_of(text)
