@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import ending, run_study, toy_data
+from toys import Scripted, ending, run_study, toy_data
 from toys import study as toys_study
 from typer.testing import CliRunner
 
@@ -35,6 +35,7 @@ from harness.loop import Ended, Log, Reason, Started, run
 from harness.methods import parse_method
 from harness.playback import Recorded, decision_times
 from harness.rehearsal import Follower, Rehearsal
+from harness.schedulers.median import MedianStopping
 from harness.simulated import Simulated
 from harness.space import Space, choice, uniform
 from harness.store import Store
@@ -205,29 +206,157 @@ def test_a_follower_takes_what_happened_for_what_it_asked(tmp_path: Path) -> Non
 
 
 def test_what_a_follower_asked_for_and_the_journal_did_not_start_comes_after_it(tmp_path: Path) -> None:
-    """The scheduler starts trials 0, 1, 2 and resumes 0; the journal had started 1 alone, with another config."""
-
-    class Scripted:
-        def __init__(self) -> None:
-            self.jobs = [Job(0, {"x": 0}, 1), Job(1, {"x": 1}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1}, 3)]
-
-        def ask(self) -> Job | None:
-            return self.jobs.pop(0) if self.jobs else None
-
-        def tell(self, report: Report) -> Decision:
-            return Decision.CONTINUE
-
+    """The scheduler starts trials 0, 1, 2 and resumes 1; the journal had started 1 alone, with another config."""
+    scripted = Scripted([Job(0, {"x": 0}, 1), Job(1, {"x": 1}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1}, 3)])
+    done = Report(1, 1, (0.0,), {}, 9e-9, Status.REACHED)
     with Journal(tmp_path / "journal", study("rs").spec()) as journal:
-        journal.events = [
-            Started(0, 0, Job(1, {"x": 1.5}, 1)), Event(9, 0, Report(1, 1, (0.0,), {}, 9e-9, Status.REACHED), {}),
-        ]  # fmt: skip
-        follower = Follower(Scripted(), journal)
+        journal.events = [Started(0, 0, Job(1, {"x": 1.5}, 1)), Event(9, 0, done, {})]
+        follower = Follower(scripted, journal)
         assert follower.ask() == Job(1, {"x": 1.5}, 1)
         journal.position = 1
         assert follower.ask() is None
         journal.position = 2
+        assert follower.tell(done) is Decision.CONTINUE and scripted.told == [done]
         after = [follower.ask() for _ in range(4)]
     assert after == [Job(0, {"x": 0}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1.5}, 3), None]
+
+
+class Hearing:
+    """A scheduler that refuses to be told of a trial that it has not asked for, or that is over for it."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.asked: set[int] = set()
+        self.stopped: set[int] = set()
+
+    def ask(self) -> Job | None:
+        job = self.scheduler.ask()
+        if job is not None:
+            self.asked.add(job.trial)
+        return job
+
+    def tell(self, report: Report) -> Decision:
+        assert report.trial in self.asked, f"it does not wait for trial {report.trial}"
+        decision = self.scheduler.tell(report)
+        if decision is not Decision.CONTINUE or report.status is not Status.RUNNING:
+            self.asked.remove(report.trial)
+        if decision is Decision.STOP:
+            self.stopped.add(report.trial)
+        return decision
+
+
+@pytest.mark.parametrize(
+    ("method", "stricter"),
+    [
+        ("rs", "asha-stop"),
+        ("asha-stop", "asha-stop:eta=9"),
+        ("median:population=99", "median:population=1"),
+    ],
+)
+def test_a_follower_is_told_no_more_of_whom_it_would_have_stopped(tmp_path: Path, method: str, stricter: str) -> None:
+    whole = journaled(tmp_path / "whole", method)
+    events = [event for event in whole.events if not (isinstance(event, Ended) and event.reason is Reason.CUT)]
+    path = shortened(tmp_path / "whole", len(events), tmp_path / "cut")
+    hearing = Hearing(scheduler(stricter))
+    with Journal(path, study(method).spec()) as journal:
+        follower = Follower(hearing, journal)
+        log = run(BENCHMARK, follower, Rehearsal(journal, BENCHMARK.workers, Interrupted), BUDGET, watch=journal.watch)
+    assert (log.error, log.why) == ("", "interrupted")
+    assert log.events[: len(events)] == events
+    stopped = {event.trial for event in events if isinstance(event, Ended) and event.reason is Reason.STOPPED}
+    assert hearing.stopped - stopped, "it would have stopped some that went on"
+
+
+def following(path: Path, scripted: Scripted, job: Job, reports: list[Report]) -> tuple[Follower, Journal]:
+    """A follower of a journal in which a job is started and says this, and that journal."""
+    journal = Journal(path, study("rs").spec())
+    said = [Event(9, 0, report, {}) for report in reports]
+    journal.events = [Started(0, 0, job), *said]
+    follower = Follower(scripted, journal)
+    assert follower.ask() == job
+    return follower, journal
+
+
+def running(trial: int, level: int) -> Report:
+    return Report(trial, level, (0.0,), {}, 9e-9, Status.RUNNING)
+
+
+def test_a_trial_that_a_follower_would_have_stopped_is_stopped_where_the_journal_ends(tmp_path: Path) -> None:
+    scripted = Scripted([Job(0, {"x": 0}, 9)], lambda report: Decision.STOP)
+    reports = [running(0, 1), running(0, 2)]
+    follower, journal = following(tmp_path / "journal", scripted, Job(0, {"x": 0}, 9), reports)
+    with journal:
+        journal.position = 2
+        assert follower.tell(reports[0]) is Decision.CONTINUE
+        journal.position = 3
+        assert follower.tell(reports[1]) is Decision.STOP
+        assert follower.ask() is None
+    assert scripted.told == reports[:1]
+
+
+def test_a_follower_hears_of_a_trial_that_it_would_have_paused_once_it_resumes_it(tmp_path: Path) -> None:
+    scripted = Scripted(
+        [Job(0, {"x": 0}, 9), Job(0, {"x": 0}, 9)],
+        lambda report: Decision.PAUSE if report.resource == 1 else Decision.CONTINUE,
+    )
+    reports = [running(0, 1), running(0, 2), running(0, 3)]
+    follower, journal = following(tmp_path / "journal", scripted, Job(0, {"x": 0}, 9), reports)
+    with journal:
+        for place, report in enumerate(reports[:2], 2):
+            journal.position = place
+            assert follower.tell(report) is Decision.CONTINUE
+        assert scripted.told == reports[:1]
+        assert follower.ask() is None and scripted.told == reports[:2]
+        journal.position = 4
+        assert follower.tell(reports[2]) is Decision.CONTINUE
+    assert scripted.told == reports
+
+
+def test_a_follower_resumes_what_was_paused_after_its_journal(tmp_path: Path) -> None:
+    """As a method that pauses has it: every job is one until the end."""
+    again = Job(0, {"x": 0}, 9)
+    scripted = Scripted([again, again], lambda report: Decision.PAUSE)
+    follower, journal = following(tmp_path / "journal", scripted, again, [running(0, 1)])
+    with journal:
+        journal.events.append(Ended(9, 0, 0, Reason.PAUSED))
+        journal.position = 2
+        assert follower.tell(running(0, 1)) is Decision.PAUSE
+        journal.position = 3
+        assert [follower.ask(), follower.ask()] == [again, None]
+
+
+def test_a_follower_hears_of_a_trial_that_it_had_not_asked_for_once_it_does(tmp_path: Path) -> None:
+    scripted = Scripted([Job(1, {"x": 1}, 1), Job(0, {"x": 0}, 1)])
+    done = Report(0, 1, (0.0,), {}, 9e-9, Status.REACHED)
+    follower, journal = following(tmp_path / "journal", scripted, Job(0, {"x": 0.5}, 1), [done])
+    with journal:
+        journal.position = 2
+        assert follower.tell(done) is Decision.CONTINUE and scripted.told == []
+        assert [follower.ask(), follower.ask()] == [Job(1, {"x": 1}, 1), None]
+    assert scripted.told == [done]
+
+
+def test_a_real_study_follows_its_journal_though_its_scheduler_would_stop_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, fidelity = Space({"x": uniform(0.0, 1.0)}), Fidelity("epoch", tuple(range(1, 10)))
+    benchmark = Benchmark("toy", space, (Objective("loss"),), fidelity, budget=2.5, workers=1)
+    command = Command((sys.executable, str(SCRIPTS / "toy.py")), "epochs")
+    first, _ = trainings.run_for_real(study("median", benchmark=benchmark), command, tmp_path, None)
+    before = [event for event in first.events if getattr(event, "reason", None) is not Reason.CUT]
+    assert max(event.report.resource for event in before if isinstance(event, Event)) > 1
+
+    def stops(self: MedianStopping, best: float, averages: object) -> bool:
+        return True
+
+    monkeypatch.setattr(MedianStopping, "_is_worse", stops)
+    raised = study("median", benchmark=replace(benchmark, budget=4.5))
+    log, _ = trainings.run_for_real(raised, command, tmp_path, None, follow_journal=True)
+    assert (log.error, log.why) == ("", "budget")
+    assert log.events[: len(before)] == before
+    after = [event for event in log.events[len(before) :] if isinstance(event, Ended)]
+    assert Reason.STOPPED in [event.reason for event in after]
+    assert Reason.REACHED not in [event.reason for event in after]
 
 
 def test_a_journal_of_another_study_is_refused_with_what_differs(tmp_path: Path) -> None:
