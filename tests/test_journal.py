@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from typer.testing import CliRunner
 
 from harness.__main__ import app
 from harness.command import Command
-from harness.compose import trainings
+from harness.compose import replays, trainings
 from harness.compose.recorded import Neighbours, Trained, Training
 from harness.compose.replays import replay_journal, what_if
 from harness.compose.studies import prepared
@@ -572,19 +573,21 @@ def test_where_nothing_is_other_nothing_becomes_other(tmp_path: Path, method: st
         ({"method": "asha:eta=2"}, 2, "asha:eta=2"),
         ({"method": "rs"}, 2, "rs"),
         ({"warm": True}, 2, "asha"),
+        ({"budget": 90.0}, 2, "asha"),
     ],
 )
 def test_a_what_if_is_what_would_have_been(
-    tmp_path: Path, otherwise: dict[str, object], workers_then: int, method_then: str
+    tmp_path: Path, otherwise: dict[str, Any], workers_then: int, method_then: str
 ) -> None:
     """Where the table beside the journal is the truth, so is what is made of both."""
     path = journal_with_a_table(tmp_path)
-    imagined = what_if(path, lambda _: lambda _: None, **otherwise)  # type: ignore[arg-type]
-    benchmark = replace(BENCHMARK, workers=workers_then)
+    imagined = what_if(path, lambda _: lambda _: None, **otherwise)
+    budget = otherwise.get("budget", BENCHMARK.budget)
+    benchmark = replace(BENCHMARK, workers=workers_then, budget=budget)
     as_it_was = replace(study("asha"), method=parse_method(method_then).to_json(), benchmark=benchmark)
     opened, then = prepared(as_it_was, None)
     delays = replace(DELAYS, warm="warm" in otherwise)
-    truth = run(opened, then, Simulated(TABLE, workers_then, 0, delays), BUDGET)
+    truth = run(opened, then, Simulated(TABLE, workers_then, 0, delays), round(budget * NANOSECONDS))
     assert same_events(imagined.log, truth)
     trained = {(e.report.trial, e.report.resource) for e in read(path)[1].events if isinstance(e, Event)}
     configs = {e.job.trial: e.job.config for e in read(path)[1].events if isinstance(e, Started)}
@@ -596,6 +599,50 @@ def test_a_what_if_is_what_would_have_been(
     assert 0 < share < len(reports)
     assert f"{share} of {len(reports)} reports" in imagined.said and "the nearest rows of the table of" in imagined.said
     assert imagined.pace == pytest.approx(1)
+
+
+def test_a_what_if_with_another_seed_trains_what_that_seed_draws(tmp_path: Path) -> None:
+    imagined = what_if(journal_with_a_table(tmp_path, "rs"), lambda _: lambda _: None, seed=5)
+    started = [event.job.config for event in imagined.log.events if isinstance(event, Started)]
+    then = scheduler("rs", seed=5)
+    jobs = [then.ask() for _ in started]
+    assert len(started) > 5 and started == [job.config for job in jobs if job is not None]
+    assert imagined.trained == 0 < imagined.reports
+
+
+def test_what_was_not_trained_rests_on_the_surrogate_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands ten above the table, so whatever it answers shows; with another seed all configs are new."""
+    path, asked = journal_with_a_table(tmp_path), list[tuple[str, str]]()
+    above = Table(replace(TABLE.data, values=TABLE.data.values + 10))
+
+    def fitted(name: str, table_miss: str) -> Any:
+        asked.append((name, table_miss))
+        return SimpleNamespace(under=lambda benchmark: above.under(replace(benchmark, table_miss="snap")))
+
+    def losses(imagined: replays.WhatIf) -> list[float]:
+        return [event.report.losses[0] for event in imagined.log.events if isinstance(event, Event)]
+
+    assert max(losses(what_if(path, lambda _: lambda _: None, seed=5))) < 10
+    monkeypatch.setattr(replays, "model_of", fitted)
+    imagined = what_if(path, lambda _: lambda _: None, seed=5)
+    assert asked == [(str(tmp_path / "toy"), "surrogate")]
+    assert min(losses(imagined)) > 10
+    said = f"0 of {imagined.reports} reports (0%) rest on the journal, the other {imagined.reports} on the surrogate of"
+    assert imagined.said.startswith(f"{said} {tmp_path / 'toy'} (not judged)")
+
+
+def test_a_surrogate_that_cannot_be_trusted_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def distrusted(name: str, table_miss: str) -> Any:
+        if table_miss == "surrogate":
+            raise ValueError("fitted to another state of its table")
+        return TABLE
+
+    path = journal_with_a_table(tmp_path)
+    monkeypatch.setattr(replays, "model_of", distrusted)
+    with pytest.raises(ValueError, match="another state of its table"):
+        what_if(path, lambda _: lambda _: None, method="rs")
 
 
 def test_the_command_says_what_a_what_if_rests_on(tmp_path: Path) -> None:
