@@ -786,7 +786,7 @@ from harness.space import Space, uniform
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C reaches it, however these tests were started
 try:
-    harness.tune(sys.argv[1], {"x": uniform(0.0, 1.0)}, metric="loss", maximum=9, max_arg="epochs", method="asha",
+    harness.tune(sys.argv[1], {"x": uniform(0.0, 1.0)}, metric="loss", maximum=9, max_arg="epochs", method=sys.argv[4],
                  workers=2, budget=float(sys.argv[3]), out=sys.argv[2])
 except ValueError as error:
     if "another process" not in str(error):
@@ -794,9 +794,9 @@ except ValueError as error:
 """
 
 
-def tuning(folder: Path, budget: float = 4.0) -> subprocess.Popen[bytes]:
+def tuning(folder: Path, budget: float = 4.0, method: str = "asha") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", TUNE, str(SCRIPTS / "toy.py"), str(folder), str(budget)],
+        [sys.executable, "-c", TUNE, str(SCRIPTS / "toy.py"), str(folder), str(budget), method],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
 
@@ -817,18 +817,34 @@ def processes_of(folder: Path) -> list[int]:
     return alive
 
 
+def reports_in(folder: Path) -> int:
+    """How many reports stand in the journal."""
+    return sum("report" in line for line in read_lines(folder / JOURNAL))
+
+
 def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -> None:
-    """Kill a study at random moments, continue it each time, and look at what is left."""
+    """Kill a study at random moments, each after something new was said, continue it, and look at what is left.
+
+    Before the last kill something is finished.
+    """
     luck = random.Random(kills)
-    shortest, longest = 0.5, 1.6  # long enough to get past its imports most of the time, so that something new happens
-    budget = kills * longest  # so no kill comes when the study is over
+    method = "asha:grace=3"  # its first trial is finished after four jobs
+    budget = 3.0 + 1.8 * kills  # so no kill comes when the study is over
     before: set[tuple[int, int]] = set()
     for turn in range(kills):
-        program = tuning(folder, budget)
-        time.sleep(luck.uniform(shortest, longest))
+        known, last = reports_in(folder), turn == kills - 1
+        program = tuning(folder, budget, method)
+        patience = time.monotonic() + 30
+        while reports_in(folder) == known or (last and not finished(folder)):
+            assert not (folder / "studies").exists(), "the study was over before it was killed"
+            assert time.monotonic() < patience, "nothing new was said"
+            if program.poll() is not None:  # the journal was still held
+                program = tuning(folder, budget, method)
+            time.sleep(0.05)
+        time.sleep(luck.uniform(0.0, 0.4))
         program.send_signal(signals[turn % len(signals)])
         program.wait()
-        after = finished(folder) if (folder / JOURNAL).exists() else set()
+        after = finished(folder)
         assert before <= after, "a finished trial was lost"
         before = after
         patience = time.monotonic() + 5
@@ -836,7 +852,8 @@ def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -
             time.sleep(0.05)
         assert not left, "a process is left 5 s later"
         assert not (folder / "studies").exists(), "the study was over before it was killed"
-    assert tuning(folder, budget).wait() == 0
+    assert before, "nothing was finished before the last kill"
+    assert tuning(folder, budget, method).wait() == 0
     assert before <= finished(folder)
     (record,) = Store(folder / "studies").records().values()
     assert record.why == "budget"
