@@ -200,7 +200,7 @@ def test_a_follower_takes_what_happened_for_what_it_asked(tmp_path: Path) -> Non
     whole = journaled(tmp_path / "whole", "asha")
     path = shortened(tmp_path / "whole", 40, tmp_path / "cut")
     with Journal(path, study("asha").spec()) as journal:
-        follower = Follower(scheduler("asha", seed=1), journal)
+        follower = Follower(Hearing(scheduler("asha", seed=1)), journal)
         log = run(BENCHMARK, follower, Rehearsal(journal, BENCHMARK.workers, Interrupted), BUDGET, watch=journal.watch)
     assert log.error == ""
     assert log.events[:40] == whole.events[:40]
@@ -246,25 +246,32 @@ class Hearing:
         return decision
 
 
-@pytest.mark.parametrize(
-    ("method", "stricter"),
-    [
-        ("rs", "asha-stop"),
-        ("asha-stop", "asha-stop:eta=9"),
-        ("median:population=99", "median:population=1"),
-    ],
-)
-def test_a_follower_is_told_no_more_of_whom_it_would_have_stopped(tmp_path: Path, method: str, stricter: str) -> None:
-    whole = journaled(tmp_path / "whole", method)
+def followed(folder: Path, method: str, hearing: Hearing) -> set[int]:
+    """Let a scheduler follow a journal of a method to its end; gives who was stopped in the journal."""
+    whole = journaled(folder / "whole", method)
     events = [event for event in whole.events if not (isinstance(event, Ended) and event.reason is Reason.CUT)]
-    path = shortened(tmp_path / "whole", len(events), tmp_path / "cut")
-    hearing = Hearing(scheduler(stricter))
+    path = shortened(folder / "whole", len(events), folder / "cut")
     with Journal(path, study(method).spec()) as journal:
         follower = Follower(hearing, journal)
         log = run(BENCHMARK, follower, Rehearsal(journal, BENCHMARK.workers, Interrupted), BUDGET, watch=journal.watch)
     assert (log.error, log.why) == ("", "interrupted")
     assert log.events[: len(events)] == events
-    stopped = {event.trial for event in events if isinstance(event, Ended) and event.reason is Reason.STOPPED}
+    return {event.trial for event in events if isinstance(event, Ended) and event.reason is Reason.STOPPED}
+
+
+@pytest.mark.parametrize("method", [*METHODS, "dyhpo"])
+def test_who_follows_a_journal_of_its_own_decides_as_it_did(tmp_path: Path, method: str) -> None:
+    hearing = Hearing(scheduler(method))
+    assert followed(tmp_path, method, hearing) == hearing.stopped
+
+
+@pytest.mark.parametrize(
+    ("method", "stricter"),
+    [("rs", "asha-stop"), ("asha-stop", "asha-stop:eta=9"), ("median:population=99", "median:population=1")],
+)
+def test_a_follower_is_told_no_more_of_whom_it_would_have_stopped(tmp_path: Path, method: str, stricter: str) -> None:
+    hearing = Hearing(scheduler(stricter))
+    stopped = followed(tmp_path, method, hearing)
     assert hearing.stopped - stopped, "it would have stopped some that went on"
 
 
