@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from harness.journal import Journal
 from harness.loop import Ended, Reason, Started
+from harness.space import Config
 from harness.types import Decision, Event, Executor, Job, Report, Scheduler, Standing, Status
 
 
@@ -99,52 +100,82 @@ class Rehearsal:
 
 
 class Follower:
-    """A scheduler that decides as the journal says, whatever it would decide now, and is told all that happened.
+    """A scheduler that decides as the journal says, whatever it would decide now, and is told all that it may hear.
 
     It is for a scheduler whose numbers differ a little from those it had: a new trial takes the config that the
-    journal trained in place of the one that is asked for now.
+    journal trained in place of the one that is asked for now. Of a trial that the scheduler has not asked for, or has
+    paused or stopped where the journal went on, it is told nothing before it asks for that trial.
     """
 
     def __init__(self, scheduler: Scheduler, journal: Journal) -> None:
         self._scheduler = scheduler
         self._journal = journal
-        self._started: dict[int, Job] = {}
-        """The last job of each trial that the journal started."""
-        self._held: dict[int, Job] = {}
-        """Jobs that the scheduler asked for and the journal has not started: they are due when it ends."""
+        self._asked: dict[int, Job] = {}
+        """The jobs that the scheduler has asked for and whose end it has not heard of, by trial."""
+        self._unheard: dict[int, list[Report]] = {}
+        """What each trial said while the scheduler did not wait for it."""
+        self._decided: dict[int, Decision] = {}
+        """What the scheduler answered last on each trial."""
+        self._configs: dict[int, Config] = {}
+        """What each trial was started with."""
+        self._reached: dict[int, int] = {}
+        self._running: set[int] = set()
+        self._stopped: set[int] = set()
 
     def ask(self) -> Job | None:
         """The job of the journal; afterwards the scheduler's own, with the configs that trials really have."""
         stored = self._journal.following
-        if stored is None and self._held:
-            return self._held.pop(min(self._held))
-        job = self._asked()
-        if stored is None:
-            return job
-        if job is not None:
-            self._held[job.trial] = job
-        if not isinstance(stored, Started):
-            return None
-        self._held.pop(stored.job.trial, None)
-        self._started[stored.job.trial] = stored.job
-        return stored.job
+        if stored is not None or not any(map(self._is_due, self._asked)):
+            self._ask_on()
+        if stored is not None:
+            return self._started(stored.job) if isinstance(stored, Started) else None
+        due = [trial for trial in self._asked if self._is_due(trial)]
+        return self._started(self._asked[min(due)]) if due else None
 
-    def _asked(self) -> Job | None:
-        """What the scheduler asks for next that the journal has not started already."""
+    def _ask_on(self) -> None:
+        """Ask the scheduler until it wants what has not been done; what it asks for is caught up with first."""
         while (job := self._scheduler.ask()) is not None:
-            started = self._started.get(job.trial)
-            if started is None:
-                return job
-            if job.until > started.until:
-                return job._replace(config=started.config)
-        return None
+            self._asked[job.trial] = job
+            unheard = self._unheard.get(job.trial, [])
+            while unheard and job.trial in self._asked:
+                self._say(unheard.pop(0))
+            if self._is_due(job.trial):
+                return
+
+    def _is_due(self, trial: int) -> bool:
+        """Whether the scheduler waits for a trial that is to be started for it."""
+        job = self._asked.get(trial)
+        if job is None or trial in self._running or trial in self._stopped:
+            return False
+        return self._reached.get(trial, 0) < job.until
+
+    def _started(self, job: Job) -> Job:
+        self._running.add(job.trial)
+        return job._replace(config=self._configs.setdefault(job.trial, job.config))
 
     def tell(self, report: Report) -> Decision:
-        """Tell the scheduler, and answer as the journal says it answered."""
-        decision = self._scheduler.tell(report)
-        stored = self._journal.following
-        if stored is None:
-            return decision
-        if isinstance(stored, Ended) and stored.trial == report.trial:
-            return {Reason.PAUSED: Decision.PAUSE, Reason.STOPPED: Decision.STOP}.get(stored.reason, Decision.CONTINUE)
-        return Decision.CONTINUE
+        """Tell the scheduler, if it waits for the trial, and answer as the journal says it answered."""
+        trial, stored = report.trial, self._journal.following
+        self._reached[trial] = report.resource
+        if trial in self._asked:
+            decision = self._say(report)
+        else:
+            self._unheard.setdefault(trial, []).append(report)
+            decision = self._decided.get(trial, Decision.CONTINUE)
+        if isinstance(stored, Ended) and stored.trial == trial:
+            answers = {Reason.PAUSED: Decision.PAUSE, Reason.STOPPED: Decision.STOP}
+            decision = answers.get(stored.reason, Decision.CONTINUE)
+        elif stored is not None:
+            decision = Decision.CONTINUE
+        if decision is Decision.STOP:
+            self._stopped.add(trial)
+        if decision is not Decision.CONTINUE or report.status is not Status.RUNNING:
+            self._running.discard(trial)
+        return decision
+
+    def _say(self, report: Report) -> Decision:
+        """Tell the scheduler of a trial that it waits for."""
+        decision = self._decided[report.trial] = self._scheduler.tell(report)
+        if decision is not Decision.CONTINUE or report.status is not Status.RUNNING:
+            del self._asked[report.trial]
+        return decision

@@ -139,6 +139,26 @@ def test_ax_takes_several_objectives() -> None:
     assert checks.studied(parse_method("ax"), toy)[1] == ""
 
 
+SEVERAL = """
+import json
+from harness.foreign.ax import ax
+
+study = {"seed": 3, "space": {"x": {"type": "uniform", "lower": 0.0, "upper": 1.0}}, "objectives": [{}, {}]}
+optimiser, told = ax(study), []
+optimiser._client.complete_trial = lambda trial, losses: told.append(losses)
+optimiser.ask(0)
+optimiser.tell({"trial": 0, "losses": [1.0, 2.0], "status": "reached"})
+print(json.dumps(told))
+"""
+
+
+def test_ax_is_told_all_losses_in_their_order() -> None:
+    python, project = python_for("ax"), ORACLES.parents[1]
+    done = subprocess.run([python, "-c", SEVERAL], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [{"loss0": 1.0, "loss1": 2.0}]
+
+
 def test_numbers_stand_for_configs_there_and_back() -> None:
     space = EVERY_DOMAIN.to_json()
     firsts = numbers_of(space, {}, None)

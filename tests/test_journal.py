@@ -15,16 +15,17 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from toys import ending, run_study, toy_data
+from toys import Scripted, ending, run_study, toy_data
 from toys import study as toys_study
 from typer.testing import CliRunner
 
 from harness.__main__ import app
 from harness.command import Command
-from harness.compose import trainings
+from harness.compose import replays, trainings
 from harness.compose.recorded import Neighbours, Trained, Training
 from harness.compose.replays import replay_journal, what_if
 from harness.compose.studies import prepared
@@ -35,6 +36,7 @@ from harness.loop import Ended, Log, Reason, Started, run
 from harness.methods import parse_method
 from harness.playback import Recorded, decision_times
 from harness.rehearsal import Follower, Rehearsal
+from harness.schedulers.median import MedianStopping
 from harness.simulated import Simulated
 from harness.space import Space, choice, uniform
 from harness.store import Store
@@ -198,36 +200,171 @@ def test_a_follower_takes_what_happened_for_what_it_asked(tmp_path: Path) -> Non
     whole = journaled(tmp_path / "whole", "asha")
     path = shortened(tmp_path / "whole", 40, tmp_path / "cut")
     with Journal(path, study("asha").spec()) as journal:
-        follower = Follower(scheduler("asha", seed=1), journal)
+        follower = Follower(Hearing(scheduler("asha", seed=1)), journal)
         log = run(BENCHMARK, follower, Rehearsal(journal, BENCHMARK.workers, Interrupted), BUDGET, watch=journal.watch)
     assert log.error == ""
     assert log.events[:40] == whole.events[:40]
 
 
 def test_what_a_follower_asked_for_and_the_journal_did_not_start_comes_after_it(tmp_path: Path) -> None:
-    """The scheduler starts trials 0, 1, 2 and resumes 0; the journal had started 1 alone, with another config."""
-
-    class Scripted:
-        def __init__(self) -> None:
-            self.jobs = [Job(0, {"x": 0}, 1), Job(1, {"x": 1}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1}, 3)]
-
-        def ask(self) -> Job | None:
-            return self.jobs.pop(0) if self.jobs else None
-
-        def tell(self, report: Report) -> Decision:
-            return Decision.CONTINUE
-
+    """The scheduler starts trials 0, 1, 2 and resumes 1; the journal had started 1 alone, with another config."""
+    scripted = Scripted([Job(0, {"x": 0}, 1), Job(1, {"x": 1}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1}, 3)])
+    done = Report(1, 1, (0.0,), {}, 9e-9, Status.REACHED)
     with Journal(tmp_path / "journal", study("rs").spec()) as journal:
-        journal.events = [
-            Started(0, 0, Job(1, {"x": 1.5}, 1)), Event(9, 0, Report(1, 1, (0.0,), {}, 9e-9, Status.REACHED), {}),
-        ]  # fmt: skip
-        follower = Follower(Scripted(), journal)
+        journal.events = [Started(0, 0, Job(1, {"x": 1.5}, 1)), Event(9, 0, done, {})]
+        follower = Follower(scripted, journal)
         assert follower.ask() == Job(1, {"x": 1.5}, 1)
         journal.position = 1
         assert follower.ask() is None
         journal.position = 2
+        assert follower.tell(done) is Decision.CONTINUE and scripted.told == [done]
         after = [follower.ask() for _ in range(4)]
     assert after == [Job(0, {"x": 0}, 1), Job(2, {"x": 2}, 1), Job(1, {"x": 1.5}, 3), None]
+
+
+class Hearing:
+    """A scheduler that refuses to be told of a trial that it has not asked for, or that is over for it."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.asked: set[int] = set()
+        self.stopped: set[int] = set()
+
+    def ask(self) -> Job | None:
+        job = self.scheduler.ask()
+        if job is not None:
+            self.asked.add(job.trial)
+        return job
+
+    def tell(self, report: Report) -> Decision:
+        assert report.trial in self.asked, f"it does not wait for trial {report.trial}"
+        decision = self.scheduler.tell(report)
+        if decision is not Decision.CONTINUE or report.status is not Status.RUNNING:
+            self.asked.remove(report.trial)
+        if decision is Decision.STOP:
+            self.stopped.add(report.trial)
+        return decision
+
+
+def followed(folder: Path, method: str, hearing: Hearing) -> set[int]:
+    """Let a scheduler follow a journal of a method to its end; gives who was stopped in the journal."""
+    whole = journaled(folder / "whole", method)
+    events = [event for event in whole.events if not (isinstance(event, Ended) and event.reason is Reason.CUT)]
+    path = shortened(folder / "whole", len(events), folder / "cut")
+    with Journal(path, study(method).spec()) as journal:
+        follower = Follower(hearing, journal)
+        log = run(BENCHMARK, follower, Rehearsal(journal, BENCHMARK.workers, Interrupted), BUDGET, watch=journal.watch)
+    assert (log.error, log.why) == ("", "interrupted")
+    assert log.events[: len(events)] == events
+    return {event.trial for event in events if isinstance(event, Ended) and event.reason is Reason.STOPPED}
+
+
+@pytest.mark.parametrize("method", [*METHODS, "dyhpo"])
+def test_who_follows_a_journal_of_its_own_decides_as_it_did(tmp_path: Path, method: str) -> None:
+    hearing = Hearing(scheduler(method))
+    assert followed(tmp_path, method, hearing) == hearing.stopped
+
+
+@pytest.mark.parametrize(
+    ("method", "stricter"),
+    [("rs", "asha-stop"), ("asha-stop", "asha-stop:eta=9"), ("median:population=99", "median:population=1")],
+)
+def test_a_follower_is_told_no_more_of_whom_it_would_have_stopped(tmp_path: Path, method: str, stricter: str) -> None:
+    hearing = Hearing(scheduler(stricter))
+    stopped = followed(tmp_path, method, hearing)
+    assert hearing.stopped - stopped, "it would have stopped some that went on"
+
+
+def following(path: Path, scripted: Scripted, job: Job, reports: list[Report]) -> tuple[Follower, Journal]:
+    """A follower of a journal in which a job is started and says this, and that journal."""
+    journal = Journal(path, study("rs").spec())
+    said = [Event(9, 0, report, {}) for report in reports]
+    journal.events = [Started(0, 0, job), *said]
+    follower = Follower(scripted, journal)
+    assert follower.ask() == job
+    return follower, journal
+
+
+def running(trial: int, level: int) -> Report:
+    return Report(trial, level, (0.0,), {}, 9e-9, Status.RUNNING)
+
+
+def test_a_trial_that_a_follower_would_have_stopped_is_stopped_where_the_journal_ends(tmp_path: Path) -> None:
+    scripted = Scripted([Job(0, {"x": 0}, 9)], lambda report: Decision.STOP)
+    reports = [running(0, 1), running(0, 2)]
+    follower, journal = following(tmp_path / "journal", scripted, Job(0, {"x": 0}, 9), reports)
+    with journal:
+        journal.position = 2
+        assert follower.tell(reports[0]) is Decision.CONTINUE
+        journal.position = 3
+        assert follower.tell(reports[1]) is Decision.STOP
+        assert follower.ask() is None
+    assert scripted.told == reports[:1]
+
+
+def test_a_follower_hears_of_a_trial_that_it_would_have_paused_once_it_resumes_it(tmp_path: Path) -> None:
+    scripted = Scripted(
+        [Job(0, {"x": 0}, 9), Job(0, {"x": 0}, 9)],
+        lambda report: Decision.PAUSE if report.resource == 1 else Decision.CONTINUE,
+    )
+    reports = [running(0, 1), running(0, 2), running(0, 3)]
+    follower, journal = following(tmp_path / "journal", scripted, Job(0, {"x": 0}, 9), reports)
+    with journal:
+        for place, report in enumerate(reports[:2], 2):
+            journal.position = place
+            assert follower.tell(report) is Decision.CONTINUE
+        assert scripted.told == reports[:1]
+        assert follower.ask() is None and scripted.told == reports[:2]
+        journal.position = 4
+        assert follower.tell(reports[2]) is Decision.CONTINUE
+    assert scripted.told == reports
+
+
+def test_a_follower_resumes_what_was_paused_after_its_journal(tmp_path: Path) -> None:
+    """As a method that pauses has it: every job is one until the end."""
+    again = Job(0, {"x": 0}, 9)
+    scripted = Scripted([again, again], lambda report: Decision.PAUSE)
+    follower, journal = following(tmp_path / "journal", scripted, again, [running(0, 1)])
+    with journal:
+        journal.events.append(Ended(9, 0, 0, Reason.PAUSED))
+        journal.position = 2
+        assert follower.tell(running(0, 1)) is Decision.PAUSE
+        journal.position = 3
+        assert [follower.ask(), follower.ask()] == [again, None]
+
+
+def test_a_follower_hears_of_a_trial_that_it_had_not_asked_for_once_it_does(tmp_path: Path) -> None:
+    scripted = Scripted([Job(1, {"x": 1}, 1), Job(0, {"x": 0}, 1)])
+    done = Report(0, 1, (0.0,), {}, 9e-9, Status.REACHED)
+    follower, journal = following(tmp_path / "journal", scripted, Job(0, {"x": 0.5}, 1), [done])
+    with journal:
+        journal.position = 2
+        assert follower.tell(done) is Decision.CONTINUE and scripted.told == []
+        assert [follower.ask(), follower.ask()] == [Job(1, {"x": 1}, 1), None]
+    assert scripted.told == [done]
+
+
+def test_a_real_study_follows_its_journal_though_its_scheduler_would_stop_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, fidelity = Space({"x": uniform(0.0, 1.0)}), Fidelity("epoch", tuple(range(1, 10)))
+    benchmark = Benchmark("toy", space, (Objective("loss"),), fidelity, budget=2.5, workers=1)
+    command = Command((sys.executable, str(SCRIPTS / "toy.py")), "epochs")
+    first, _ = trainings.run_for_real(study("median", benchmark=benchmark), command, tmp_path, None)
+    before = [event for event in first.events if getattr(event, "reason", None) is not Reason.CUT]
+    assert max(event.report.resource for event in before if isinstance(event, Event)) > 1
+
+    def stops(self: MedianStopping, best: float, averages: object) -> bool:
+        return True
+
+    monkeypatch.setattr(MedianStopping, "_is_worse", stops)
+    raised = study("median", benchmark=replace(benchmark, budget=4.5))
+    log, _ = trainings.run_for_real(raised, command, tmp_path, None, follow_journal=True)
+    assert (log.error, log.why) == ("", "budget")
+    assert log.events[: len(before)] == before
+    after = [event for event in log.events[len(before) :] if isinstance(event, Ended)]
+    assert Reason.STOPPED in [event.reason for event in after]
+    assert Reason.REACHED not in [event.reason for event in after]
 
 
 def test_a_journal_of_another_study_is_refused_with_what_differs(tmp_path: Path) -> None:
@@ -443,19 +580,21 @@ def test_where_nothing_is_other_nothing_becomes_other(tmp_path: Path, method: st
         ({"method": "asha:eta=2"}, 2, "asha:eta=2"),
         ({"method": "rs"}, 2, "rs"),
         ({"warm": True}, 2, "asha"),
+        ({"budget": 90.0}, 2, "asha"),
     ],
 )
 def test_a_what_if_is_what_would_have_been(
-    tmp_path: Path, otherwise: dict[str, object], workers_then: int, method_then: str
+    tmp_path: Path, otherwise: dict[str, Any], workers_then: int, method_then: str
 ) -> None:
     """Where the table beside the journal is the truth, so is what is made of both."""
     path = journal_with_a_table(tmp_path)
-    imagined = what_if(path, lambda _: lambda _: None, **otherwise)  # type: ignore[arg-type]
-    benchmark = replace(BENCHMARK, workers=workers_then)
+    imagined = what_if(path, lambda _: lambda _: None, **otherwise)
+    budget = otherwise.get("budget", BENCHMARK.budget)
+    benchmark = replace(BENCHMARK, workers=workers_then, budget=budget)
     as_it_was = replace(study("asha"), method=parse_method(method_then).to_json(), benchmark=benchmark)
     opened, then = prepared(as_it_was, None)
     delays = replace(DELAYS, warm="warm" in otherwise)
-    truth = run(opened, then, Simulated(TABLE, workers_then, 0, delays), BUDGET)
+    truth = run(opened, then, Simulated(TABLE, workers_then, 0, delays), round(budget * NANOSECONDS))
     assert same_events(imagined.log, truth)
     trained = {(e.report.trial, e.report.resource) for e in read(path)[1].events if isinstance(e, Event)}
     configs = {e.job.trial: e.job.config for e in read(path)[1].events if isinstance(e, Started)}
@@ -467,6 +606,50 @@ def test_a_what_if_is_what_would_have_been(
     assert 0 < share < len(reports)
     assert f"{share} of {len(reports)} reports" in imagined.said and "the nearest rows of the table of" in imagined.said
     assert imagined.pace == pytest.approx(1)
+
+
+def test_a_what_if_with_another_seed_trains_what_that_seed_draws(tmp_path: Path) -> None:
+    imagined = what_if(journal_with_a_table(tmp_path, "rs"), lambda _: lambda _: None, seed=5)
+    started = [event.job.config for event in imagined.log.events if isinstance(event, Started)]
+    then = scheduler("rs", seed=5)
+    jobs = [then.ask() for _ in started]
+    assert len(started) > 5 and started == [job.config for job in jobs if job is not None]
+    assert imagined.trained == 0 < imagined.reports
+
+
+def test_what_was_not_trained_rests_on_the_surrogate_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands ten above the table, so whatever it answers shows; with another seed all configs are new."""
+    path, asked = journal_with_a_table(tmp_path), list[tuple[str, str]]()
+    above = Table(replace(TABLE.data, values=TABLE.data.values + 10))
+
+    def fitted(name: str, table_miss: str) -> Any:
+        asked.append((name, table_miss))
+        return SimpleNamespace(under=lambda benchmark: above.under(replace(benchmark, table_miss="snap")))
+
+    def losses(imagined: replays.WhatIf) -> list[float]:
+        return [event.report.losses[0] for event in imagined.log.events if isinstance(event, Event)]
+
+    assert max(losses(what_if(path, lambda _: lambda _: None, seed=5))) < 10
+    monkeypatch.setattr(replays, "model_of", fitted)
+    imagined = what_if(path, lambda _: lambda _: None, seed=5)
+    assert asked == [(str(tmp_path / "toy"), "surrogate")]
+    assert min(losses(imagined)) > 10
+    said = f"0 of {imagined.reports} reports (0%) rest on the journal, the other {imagined.reports} on the surrogate of"
+    assert imagined.said.startswith(f"{said} {tmp_path / 'toy'} (not judged)")
+
+
+def test_a_surrogate_that_cannot_be_trusted_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def distrusted(name: str, table_miss: str) -> Any:
+        if table_miss == "surrogate":
+            raise ValueError("fitted to another state of its table")
+        return TABLE
+
+    path = journal_with_a_table(tmp_path)
+    monkeypatch.setattr(replays, "model_of", distrusted)
+    with pytest.raises(ValueError, match="another state of its table"):
+        what_if(path, lambda _: lambda _: None, method="rs")
 
 
 def test_the_command_says_what_a_what_if_rests_on(tmp_path: Path) -> None:
@@ -610,7 +793,7 @@ from harness.space import Space, uniform
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C reaches it, however these tests were started
 try:
-    harness.tune(sys.argv[1], {"x": uniform(0.0, 1.0)}, metric="loss", maximum=9, max_arg="epochs", method="asha",
+    harness.tune(sys.argv[1], {"x": uniform(0.0, 1.0)}, metric="loss", maximum=9, max_arg="epochs", method=sys.argv[4],
                  workers=2, budget=float(sys.argv[3]), out=sys.argv[2])
 except ValueError as error:
     if "another process" not in str(error):
@@ -618,9 +801,9 @@ except ValueError as error:
 """
 
 
-def tuning(folder: Path, budget: float = 4.0) -> subprocess.Popen[bytes]:
+def tuning(folder: Path, budget: float = 4.0, method: str = "asha") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", TUNE, str(SCRIPTS / "toy.py"), str(folder), str(budget)],
+        [sys.executable, "-c", TUNE, str(SCRIPTS / "toy.py"), str(folder), str(budget), method],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
 
@@ -641,18 +824,34 @@ def processes_of(folder: Path) -> list[int]:
     return alive
 
 
+def reports_in(folder: Path) -> int:
+    """How many reports stand in the journal."""
+    return sum("report" in line for line in read_lines(folder / JOURNAL))
+
+
 def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -> None:
-    """Kill a study at random moments, continue it each time, and look at what is left."""
+    """Kill a study at random moments, each after something new was said, continue it, and look at what is left.
+
+    Before the last kill something is finished.
+    """
     luck = random.Random(kills)
-    shortest, longest = 0.5, 1.6  # long enough to get past its imports most of the time, so that something new happens
-    budget = kills * longest  # so no kill comes when the study is over
+    method = "asha:grace=3"  # its first trial is finished after four jobs
+    budget = 3.0 + 1.8 * kills  # so no kill comes when the study is over
     before: set[tuple[int, int]] = set()
     for turn in range(kills):
-        program = tuning(folder, budget)
-        time.sleep(luck.uniform(shortest, longest))
+        known, last = reports_in(folder), turn == kills - 1
+        program = tuning(folder, budget, method)
+        patience = time.monotonic() + 30
+        while reports_in(folder) == known or (last and not finished(folder)):
+            assert not (folder / "studies").exists(), "the study was over before it was killed"
+            assert time.monotonic() < patience, "nothing new was said"
+            if program.poll() is not None:  # the journal was still held
+                program = tuning(folder, budget, method)
+            time.sleep(0.05)
+        time.sleep(luck.uniform(0.0, 0.4))
         program.send_signal(signals[turn % len(signals)])
         program.wait()
-        after = finished(folder) if (folder / JOURNAL).exists() else set()
+        after = finished(folder)
         assert before <= after, "a finished trial was lost"
         before = after
         patience = time.monotonic() + 5
@@ -660,7 +859,8 @@ def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -
             time.sleep(0.05)
         assert not left, "a process is left 5 s later"
         assert not (folder / "studies").exists(), "the study was over before it was killed"
-    assert tuning(folder, budget).wait() == 0
+    assert before, "nothing was finished before the last kill"
+    assert tuning(folder, budget, method).wait() == 0
     assert before <= finished(folder)
     (record,) = Store(folder / "studies").records().values()
     assert record.why == "budget"

@@ -153,6 +153,20 @@ def test_several_objectives_are_optimised_together() -> None:
     assert checks.studied(parse_method("optuna-tpe"), toy)[1] == ""
 
 
+def test_several_objectives_are_told_in_their_order() -> None:
+    from harness.foreign import optuna as adapter
+
+    benchmark = replace(toy_benchmark(NUMBERS), objectives=SEVERAL)
+    study = {"seed": 3} | {part: benchmark.to_json()[part] for part in ("space", "objectives", "fidelity")}
+    optimiser = adapter.optuna_tpe(study)
+    optimiser.ask(0)
+    told = {"trial": 0, "resource": 9, "losses": [1.0, 2.0], "status": "reached"}
+    assert optimiser.tell(told) == "continue"
+    (trial,) = optimiser._study.trials
+    assert (trial.state.name, trial.values) == ("COMPLETE", [1.0, 2.0])
+    assert [direction.name for direction in optimiser._study.directions] == ["MINIMIZE", "MINIMIZE"]
+
+
 @pytest.mark.parametrize(
     ("text", "fields", "words"),
     [

@@ -45,7 +45,7 @@ from reports import (
 from reports.figures import anytime, learning_curves
 from reports.pairs import compare
 from reports.statistics.sign_flip import sign_flip
-from reports.summary import Summary, summarise
+from reports.summary import Summary, _mark_best, summarise
 from reports.terminal import terminal
 
 ROOT = Path(__file__).parents[1]
@@ -573,6 +573,20 @@ def test_the_best_and_those_not_told_apart_from_it_are_marked() -> None:
     best = result.table.set_index("arm")["best"]
     assert best["asha"]
     assert best["rs"] == (result.pairs["verdict"][0] != "better")
+
+
+@pytest.mark.parametrize(("verdict", "marked"), [("better", {"asha"}), ("not told apart", {"asha", "rs"})])
+def test_the_lead_is_marked_and_only_those_tested_against_it_and_not_told_apart(verdict: str, marked: set[str]) -> None:
+    """Of two with a lower loss one is in no pair, and the other in none that could be tested."""
+    losses = {"rs": 0.5, "asha": 0.3, "alone": 0.1, "untested": 0.2}
+    entries: list[dict[str, Any]] = [{"arm": arm, "loss": loss, "regret": loss} for arm, loss in losses.items()]
+    columns = ["first", "second", "holm", "verdict"]
+    rows = [("asha", "rs", 0.04, verdict), ("untested", "asha", np.nan, "not enough data")]
+    pairs = pd.DataFrame(rows, columns=columns)
+    _mark_best(entries, pairs, set(losses))
+    assert {entry["arm"] for entry in entries if entry["best"]} == marked
+    _mark_best(entries, pairs, {"asha"})
+    assert {entry["arm"] for entry in entries if entry["best"]} == {"asha"}, "rs has no loss of its own"
 
 
 def test_what_met_other_data_than_the_best_is_not_marked_with_it() -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -303,13 +304,16 @@ def test_samplers_see_the_highest_resource_that_enough_reached() -> None:
     assert np.isinf(losses).tolist() == [False, False, False, True]
 
 
-def test_a_report_of_a_trial_that_ended_early_counts_at_its_rung() -> None:
-    benchmark = two_objectives()
-    scheduler = build(parse_method("moasha"), benchmark, np.random.default_rng(0))
+def test_who_failed_or_ended_early_counts_at_its_rung_and_does_not_go_on() -> None:
+    """Two alone promote nobody; with the one that failed they are three, of whom the best goes on."""
+    scheduler: Any = build(parse_method("moasha"), two_objectives(), np.random.default_rng(0))
     jobs = [scheduler.ask() for _ in range(3)]
-    assert all(isinstance(job, Job) for job in jobs)
-    for trial in range(3):
-        status = Status.FAILED if trial == 0 else Status.REACHED
-        scheduler.tell(Report(trial, 1, (float(trial), 0.0), {}, 1.0, status))
-    job = scheduler.ask()
-    assert job is not None and job.trial == 3  # the best of three failed: nobody goes on
+    assert all(isinstance(job, Job) and job.until == 1 for job in jobs)
+    for trial in (1, 2):
+        scheduler.tell(Report(trial, 1, (float(trial), 0.0), {}, 1.0, Status.REACHED))
+    assert scheduler.ask().trial == 3
+    scheduler.tell(Report(0, 1, (math.inf, math.inf), {}, 1.0, Status.FAILED))
+    resumed = scheduler.ask()
+    assert (resumed.trial, resumed.until) == (1, 3)
+    scheduler.tell(Report(1, 2, (0.5, 0.0), {}, 1.0, Status.REACHED))
+    assert scheduler.rungs[1]._new == [((0.5, 0.0), 1, False)]

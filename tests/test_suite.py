@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
@@ -363,15 +364,31 @@ def test_where_the_resource_went_adds_up() -> None:
     assert overhead["seconds"].to_numpy() == pytest.approx(0.01 / 20)  # of the median study
 
 
+def ticks_of(axes: Axes) -> tuple[list[str], list[str]]:
+    """The words at the columns and at the rows."""
+    across, down = axes.get_xticklabels(), axes.get_yticklabels()
+    return [label.get_text() for label in across], [label.get_text() for label in down]
+
+
 def test_figures_show_what_they_are_given() -> None:
     axes = Figure().add_subplot()
     arms = unique(whole().studies["arm"])
-    heat_map.draw(whole().suite.scores.assign(failed=1), axes, arms=arms)
+    scores = whole().suite.scores
+    image = heat_map.draw(scores.assign(failed=1), axes, arms=arms)
     assert len(axes.patches) == 18  # each cell hatched
+    assert ticks_of(axes) == (arms, list(NAMES))
+    wanted = scores.set_index(["benchmark", "arm"])["score"]
+    shown = {(name, arm): image.get_array()[row, column] for row, name in enumerate(NAMES)
+             for column, arm in enumerate(arms)}  # fmt: skip
+    assert shown == wanted.to_dict()
     axes = Figure().add_subplot()
     image = pairwise.draw(whole().suite.pairs, axes, arms=arms)
     chance = image.get_array()
     assert np.allclose(chance + chance.T, 1, equal_nan=True)
+    assert ticks_of(axes) == (arms, arms)
+    for pair in whole().suite.pairs.to_dict("records"):
+        assert chance[arms.index(pair["first"]), arms.index(pair["second"])] == pair["improvement"]
+    assert chance[arms.index("slow"), arms.index("fast")] < 0.2
     axes = Figure().add_subplot()
     critical_difference.draw(whole().suite.ranks, axes, styles=style.styles(arms), cliques=[arms])
     assert {text.get_text() for text in axes.texts} >= {"1", "2", "3", f"fast  {whole().suite.ranks['rank'].min():.2f}"}

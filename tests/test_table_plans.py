@@ -458,25 +458,57 @@ def test_terms_of_time_are_read_and_refused(tmp_path: Path) -> None:
 # -- the command line --------------------------------------------------------------------------------------------------
 
 
-def lines_of_the_readme() -> list[str]:
+SMALL, WHOLE = Path("tables/mine"), Path("tables/wikitext2")
+PLAIN = {"workers": None, "share": (1, 1)}
+ASKED: dict[str, tuple[Any, ...]] = {
+    "transformer_wikitext2_small --configs 2 --out tables/mine":
+        ("tabulate", "transformer_wikitext2_small", SMALL, Step("iid", 2, 1), PLAIN),
+    "transformer_wikitext2 --budget 24h --workers 8 --out tables/wikitext2":
+        ("tabulate_within", "transformer_wikitext2", WHOLE, 24 * 3600.0, {"workers": 8}),
+    "transformer_wikitext2 --out tables/wikitext2 --configs 600":
+        ("tabulate", "transformer_wikitext2", WHOLE, Step("iid", 600, 1), PLAIN),
+    "transformer_wikitext2 --out tables/wikitext2 --configs 150 --seeds 3":
+        ("tabulate", "transformer_wikitext2", WHOLE, Step("iid", 150, 3), PLAIN),
+    "transformer_wikitext2 --out tables/wikitext2 --part near_best --configs 100":
+        ("tabulate", "transformer_wikitext2", WHOLE, Step("near_best", 100, 1), PLAIN),
+    "transformer_wikitext2 --out tables/wikitext2 --part best --configs 50 --seeds 5":
+        ("tabulate", "transformer_wikitext2", WHOLE, Step("best", 50, 5), PLAIN),
+    "transformer_wikitext2 --out tables/wikitext2 --part held_out --configs 60":
+        ("tabulate", "transformer_wikitext2", WHOLE, Step("held_out", 60, 1), PLAIN),
+    "transformer_wikitext2 --out tables/wikitext2 --part optimum --seeds 5":
+        ("tabulate", "transformer_wikitext2", WHOLE, Step("optimum", 1, 5), PLAIN),
+    "transformer_wikitext2 --configs 600 --share 1/2 --out tables/first":
+        ("tabulate", "transformer_wikitext2", Path("tables/first"), Step("iid", 600, 1), PLAIN | {"share": (1, 2)}),
+    "transformer_wikitext2 --configs 600 --share 2/2 --out tables/second":
+        ("tabulate", "transformer_wikitext2", Path("tables/second"), Step("iid", 600, 1), PLAIN | {"share": (2, 2)}),
+    "--merge tables/first tables/second --out tables/wikitext2":
+        ("merge", [Path("tables/first"), Path("tables/second")], WHOLE, {}),
+}  # fmt: skip
+"""What each line of the README asks of which function: its arguments, and its options but for those that are told."""
+
+
+def test_the_readme_tabulates_what_stands_here() -> None:
     text = (PROJECT / "README.md").read_text(encoding="utf-8")
-    return [*dict.fromkeys(re.findall(r"python -m harness (tabulate .*)", text))]
+    lines = re.findall(r"python -m harness tabulate (.*)", text)
+    assert {line.partition("#")[0].strip() for line in lines} == ASKED.keys()
 
 
-@pytest.mark.parametrize("line", lines_of_the_readme())
-def test_what_the_readme_tabulates_can_be_asked(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
+@pytest.mark.parametrize("line", ASKED)
+def test_what_the_readme_tabulates_is_what_is_asked(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
 
-    def answered(*given: Any, **options: Any) -> Any:
-        asked.append((given, options))
-        return merging.Merged(1, 2) if isinstance(given[0], list) else 3
+    def called(name: str) -> Any:
+        def answered(*given: Any, **options: Any) -> Any:
+            asked.append((name, *given, {key: value for key, value in options.items() if not callable(value)}))
+            return merging.Merged(1, 2) if name == "merge" else 3
+
+        return answered
 
     for module, name in ((tables, "tabulate"), (tables, "tabulate_within"), (merging, "merge"), (merging, "assemble")):
-        monkeypatch.setattr(module, name, answered)
-    words = line.partition("#")[0].split()
-    done = CliRunner().invoke(app, words, catch_exceptions=False)
+        monkeypatch.setattr(module, name, called(name))
+    done = CliRunner().invoke(app, ["tabulate", *line.split()], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert len(asked) == 1
+    assert asked == [ASKED[line]]
 
 
 @pytest.mark.parametrize(

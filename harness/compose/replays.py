@@ -106,7 +106,7 @@ def what_if(
     warm: whether workers keep their processes, else as in the journal.
 
     The scheduler keeps the label of the study, and with it its random numbers: what it samples as before it finds in
-    the journal. ValueError where nothing answers for what was not trained.
+    the journal. ValueError where nothing answers for what was not trained, or the surrogate cannot be trusted.
     """
     from harness.loop import run
     from harness.simulated import Simulated
@@ -163,6 +163,6 @@ def _beside(study: Study, trainings: Sequence[Training]) -> tuple[Curves, str]:
     try:
         model = model_of(name, SURROGATE).under(replace(study.benchmark, table_miss=SURROGATE))
         return model, f"the surrogate of {name} ({verdict(name) or 'not judged'})"
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:  # no surrogate is fitted
         model = model_of(name, "snap").under(replace(study.benchmark, table_miss="snap"))
         return model, f"the nearest rows of the table of {name}"
