@@ -488,7 +488,7 @@ class Local:
     def _give_up(self, run: _Run, reason: str) -> None:
         """End a study that went on, in which a trial that once reported cannot even begin again, nor any other report.
 
-        The trial is not to blame: somebody moved its data, or changed its environment. Its checkpoints are as they were.
+        The trial is not to blame: somebody moved its data, or changed its environment. It keeps its checkpoints.
         """
         self._set_aside(run.job.trial)
         run.over = True

@@ -703,7 +703,7 @@ def test_it_stands_under_other_declarations(learnt: Learnt) -> None:
     assert curve.visible[0] == curve.metrics[0]
     with pytest.raises(ValueError, match="has no metric 'speed'; it has loss, accuracy"):
         model.under(replace(data.benchmark, objectives=(Objective("speed"),)))
-    with pytest.raises(ValueError, match="the surrogate of .* has its own levels"):
+    with pytest.raises(ValueError, match=r"the surrogate of .* has its own levels"):
         model.under(replace(data.benchmark, fidelity=replace(data.benchmark.fidelity, levels=LEVELS[:2])))
 
 
