@@ -59,7 +59,7 @@ class Dehb:
             raise ValueError(f"dehb needs 0 < mutation <= 2 and 0 <= cross <= 1, given {mutation} and {cross}")
         levels = ladder(benchmark, grace, eta)
         plans = hyperband(levels, eta)
-        self._brackets = Brackets(plans, promoting=len(plans))
+        self._brackets = Brackets(plans, promoting=1)
         sizes = [max(step.size for plan in plans for step in plan if step.level == level) for level in levels]
         self.populations = {level: Subpopulation(size) for level, size in zip(levels, sizes, strict=True)}
         self._below = dict(zip(levels[1:], levels, strict=False))
