@@ -267,7 +267,7 @@ def test_who_follows_a_journal_of_its_own_decides_as_it_did(tmp_path: Path, meth
 
 @pytest.mark.parametrize(
     ("method", "stricter"),
-    [("rs", "asha-stop"), ("asha-stop", "asha-stop:eta=9"), ("median:population=99", "median:population=1")],
+    [("rs", "asha-stop"), ("asha-stop:eta=9", "asha-stop"), ("median:population=99", "median:population=1")],
 )
 def test_a_follower_is_told_no_more_of_whom_it_would_have_stopped(tmp_path: Path, method: str, stricter: str) -> None:
     hearing = Hearing(scheduler(stricter))

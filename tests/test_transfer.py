@@ -261,7 +261,7 @@ def test_what_was_good_before_is_tried_first() -> None:
 
 
 def test_the_study_itself_corrects_the_past() -> None:
-    """Where the optimum lies elsewhere than in the past, what is observed leads there."""
+    """Where the optimum lies at -3 and not at -2 as in the past, what is observed leads nearer to it than to that."""
     sampler = made("quantile-transfer", past())
     seen: list[float] = []
     for _ in range(30):
@@ -269,8 +269,8 @@ def test_the_study_itself_corrects_the_past() -> None:
         assert config is not None and isinstance(config["lr"], float)
         seen.append(math.log10(config["lr"]))
         sampler.observe(config, 9, (loss_of(config, 1.0),))
-    assert np.median(seen[:5]) > -2.6
-    assert np.median(seen[20:]) < -2.7
+    assert np.median(seen[:5]) > -2.5
+    assert np.median(seen[20:]) < -2.5
     assert min(seen, key=lambda place: abs(place + 3)) == pytest.approx(-3, abs=0.2)
 
 
