@@ -65,10 +65,11 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]], time: T
             place = (row, seeds.index(seed))
             curve = _numbers(run["curve"], benchmark.fidelity.unit)
             finite = np.isfinite([curve[objective.metric] for objective in benchmark.objectives]).all(axis=0)
-            length = len(finite) if finite.all() else int(np.argmin(finite)) + 1
+            lost = np.flatnonzero(~finite)
+            length = int(lost[0]) + 1 if len(lost) else len(curve[benchmark.fidelity.unit])
             lengths[place] = length
             values[place][:length] = np.column_stack([curve[metric][:length] for metric in metrics])
-            ends[place] = ENDS.index(End(run["end"]) if finite.all() else End.DIVERGED)
+            ends[place] = ENDS.index(End.DIVERGED if len(lost) else End(run["end"]))
     configs = tuple(dict(next(iter(by_seed.values()))["config"]) for by_seed in rows.values())
     whole = [run for run in measured if run["end"] != "failed"]
     alone = [run for run in whole if run["part"] == "timing"]
