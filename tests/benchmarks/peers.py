@@ -497,7 +497,10 @@ def _worse(grids: Mapping[tuple[str, str], Regrets], wanted: Mapping[tuple[str, 
                 rows.append([*pair, name, *means, str(one), verdict])
     head = ("ours", "theirs", "benchmark", "regret, ours", "theirs' regret", "difference [95 %]", "verdict")
     tried = sum(map(len, grids.values()))
-    said = f"Of {tried} such intervals about {tried * (1 - LEVEL) / 2:.0f} would stand here by luck alone."
+    said = (
+        f"Of {tried} such intervals about {tried * (1 - LEVEL) / 2:.0f} would stand here by luck alone. Why, as far as "
+        "it is known, stands in [worse.md](worse.md)."
+    )
     return ["## Where ours is worse on a benchmark", said, markdown(head, rows)] if rows else []
 
 
