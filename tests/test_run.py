@@ -364,6 +364,18 @@ def test_the_study_of_another_script_is_not_taken_for_its_own(tmp_path: Path) ->
     scripts.run(studies[1], tmp_path / "study", None)
 
 
+def test_a_journal_that_names_its_script_as_it_was_typed_is_still_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As journals of before: paths are whole now."""
+    script = declared(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with LineWriter(tmp_path / trainings.JOURNAL) as writer:
+        writer.append({"study": {**script.study.spec(), "source": "train.py"}})
+    log, _ = scripts.run(script, tmp_path, None)
+    assert "none has reported anything" in log.error
+
+
 def test_trials_without_a_journal_are_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "study" / "trials" / "0").mkdir(parents=True)
     for _ in range(2):

@@ -135,7 +135,7 @@ def run_for_real(
 
 def _check_same_script(folder: Path, before: str, now: str) -> None:
     """Refuse a folder with the study of another script; one that is no longer there was perhaps moved."""
-    if before != now and Path(before).is_file():
+    if Path(before).is_file() and Path(before).resolve() != Path(now).resolve():
         raise ValueError(f"{folder} holds a study of {before}, not of {now}: give another folder with --out")
 
 
