@@ -23,6 +23,7 @@ from harness.command import Command
 from harness.compose import studies, trainings, validation
 from harness.compose.declarations import comparison_of
 from harness.compose.replays import replay_journal
+from harness.lines import LineWriter, read_lines
 from harness.loop import run
 from harness.names import PROJECT
 from harness.simulated import Simulated
@@ -282,9 +283,17 @@ def test_a_validation_goes_on_where_it_was_interrupted(problem: str, tmp_path: P
         validated(problem, tmp_path / "out", **fields, say=ctrl_c)
     journal = tmp_path / "out" / "real" / "rs-0" / "journal.lines"
     first = journal.read_bytes()
+    before = list(read_lines(tmp_path / "out" / "probes.lines"))
+    (tmp_path / "out" / "probes.lines").unlink()
+    with LineWriter(tmp_path / "out" / "probes.lines") as probes:  # of a day when machines were not recorded
+        for line in before:
+            probes.append({name: value for name, value in line.items() if name != "machine"})
     heard: list[str] = []
     done = validated(problem, tmp_path / "out", **fields, say=heard.append)
     assert (done.failed, len(heard)) == ([], 2)
+    words = (tmp_path / "out" / "report" / "validation.md").read_text(encoding="utf-8")
+    here = before[0]["machine"]
+    assert f"- machine: not recorded: 1 of 2 studies; {here}: 1 of 2 studies\n" in words
     assert journal.read_bytes() == first
     assert len((tmp_path / "out" / "probes.lines").read_bytes().splitlines()) == 2
     said = numbers(tmp_path / "out")

@@ -10,6 +10,7 @@ as it is.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -120,7 +121,8 @@ def _real(study: Study, folder: Path, probe: float, probes: LineWriter) -> Recor
     known = begun(journal)
     if known is None or _goes_on(journal, study):
         taken = probed(study, probe)._asdict()
-        probes.append({"arm": study.arm, "seed": study.seed, **taken, "continues": known is not None})
+        of = {"arm": study.arm, "seed": study.seed, "machine": _machine()}
+        probes.append({**of, **taken, "continues": known is not None})
     log, record = trainings.run_real(study, place)
     if log.why is Why.INTERRUPTED:
         raise KeyboardInterrupt
@@ -222,15 +224,28 @@ def trained_by_probes(study: Study) -> tuple[Config, dict[int, float]]:
     return config, {level: (time - before) / NANOSECONDS + beside for level, time, before in steps}
 
 
-def _probes(folder: Path) -> dict[tuple[str, int], list[Probe]]:
-    """What was taken before each real study; several where it was interrupted and went on."""
+def _machine() -> str:
+    """The processor and the system of this machine, in words."""
+    from harness.tabulate import machine
+
+    here = machine()
+    return f"{here['processor']}, {here['cores']} cores, {here['system']}"
+
+
+def _probes(folder: Path) -> tuple[dict[tuple[str, int], list[Probe]], dict[tuple[str, int], str]]:
+    """What was taken before each real study, several where it was interrupted and went on; and on which machine."""
     from harness.lines import read_lines
 
     probes: dict[tuple[str, int], list[Probe]] = {}
+    machines: dict[tuple[str, int], str] = {}
     for line in read_lines(folder / PROBES):
-        before = probes.get((line["arm"], line["seed"]), []) if line["continues"] else []
-        probes[line["arm"], line["seed"]] = [*before, Probe(*(line[name] for name in Probe._fields))]
-    return probes
+        key = line["arm"], line["seed"]
+        probes[key] = [
+            *(probes.get(key, []) if line["continues"] else []),
+            Probe(*(line[name] for name in Probe._fields)),
+        ]
+        machines[key] = line.get("machine", "not recorded")
+    return probes, machines
 
 
 # -- simulated ------------------------------------------------------------------------------------------------------
@@ -276,7 +291,8 @@ def _report(
 ) -> Validated:
     from reports import validation
 
-    name, probes = comparison.benchmarks[0], _probes(folder)
+    name = comparison.benchmarks[0]
+    probes, machines = _probes(folder)
     arms = {arm.label: arm for arm in comparison.arms}
     twins = [study_of(comparison, arms[study.arm], name, study.seed) for study in studies]
     means = [Probe(*map(mean, zip(*probes[study.arm, study.seed], strict=True))) for study in studies]
@@ -298,7 +314,8 @@ def _report(
         [_world(of, order) for of in repeats],
         _facts(name, benchmark),
         benchmark.fidelity.continues,
-        _about(name, benchmark, means, comparison),
+        _about(name, benchmark, means, comparison)
+        | {"machine": _counted([machines[study.arm, study.seed] for study in studies])},
         _notes(len(studies), continued, len(failed)),
     )
     said = validation.write(folder / REPORT, found, command=command)
@@ -334,10 +351,6 @@ def _facts(name: str, benchmark: Benchmark) -> dict[str, Any]:
 
 
 def _about(name: str, benchmark: Benchmark, probes: Sequence[Probe], comparison: Comparison) -> dict[str, str]:
-    from harness.tabulate import machine
-
-    here = machine()
-
     def spread(values: Sequence[float], unit: str = "") -> str:
         return f"{min(values):.3f} to {max(values):.3f}, mean {mean(values):.3f}{unit}"
 
@@ -353,8 +366,15 @@ def _about(name: str, benchmark: Benchmark, probes: Sequence[Probe], comparison:
         "leaving as probed": spread([probe.leave for probe in probes], " s"),
         "delays as declared": ", ".join(f"{delay} {value:g} s" for delay, value in benchmark.delays.seconds.items())
         + ", a start-up once for each worker" * benchmark.delays.warm,
-        "machine": f"{here['processor']}, {here['cores']} cores, {here['system']}",
     }
+
+
+def _counted(machines: Sequence[str]) -> str:
+    """Each machine once, with how many of the studies ran there where there are several."""
+    counts = Counter(machines)
+    if len(counts) == 1:
+        return machines[0]
+    return "; ".join(f"{machine}: {count} of {len(machines)} studies" for machine, count in counts.items())
 
 
 def _notes(studies: int, continued: int, failed: int) -> list[str]:
