@@ -10,7 +10,7 @@ anything waits, all pipes are read on, so no other trial loses more than the wai
 What a script does wrong (dies, breaks the protocol, diverges) is a report of its failure, with a reason kept in
 `failures`; it ends the study only where nothing comes to a report. What goes wrong and fails nobody is in `warnings`:
 the scheduler does not hear of it, a person should. Processes and their ends are in `_trial_process`, what they may
-report in `_trial_reports`.
+report in `_trial_reports`, what they saved in `_trial_checkpoints`.
 
 A checkpoint is written before its report, so it may be ahead of what the loop has heard: where the study was
 interrupted, where a trial crashed between the two, where a trial begins with the checkpoints of another that runs. Such
@@ -21,22 +21,21 @@ newest is left out, then the one before it too, at last all of them. They are ke
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from selectors import DefaultSelector
 from time import monotonic_ns, sleep
 
+from harness._trial_checkpoints import TrialCheckpoints
 from harness._trial_process import TrialProcess, kill_marked, start_keeper
 from harness._trial_reports import Heard, Reports
 from harness.command import Command
 from harness.gpus import GPU_VARIABLE, visible_devices
-from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE, checkpoint_numbers, drop_newest_checkpoint
+from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE
 from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Standing, Status
 
 WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
@@ -150,7 +149,7 @@ class Local:
             trial = int(folder.name)
             self._processes[trial] = len(list(folder.glob("job-*.out")))
             if trial in standing.stopped or trial not in {**standing.reached, **standing.running}:
-                self._discard_checkpoints(trial)
+                self._checkpoints(trial).discard()
             elif trial not in standing.running:
                 self._perhaps_ahead.add(trial)
         for trial, (job, worker, told) in standing.running.items():
@@ -198,9 +197,9 @@ class Local:
                 "wrong"
             )
         checkpoints = self._checkpoints(job.trial)
-        if not checkpoints.exists():
-            checkpoints.mkdir(parents=True)
-            if job.parent is not None and not _copy_checkpoints(self._checkpoints(job.parent), checkpoints):
+        if not checkpoints.folder.exists():
+            checkpoints.folder.mkdir(parents=True)
+            if job.parent is not None and not checkpoints.copy_from(self._checkpoints(job.parent)):
                 self._warn(job.trial, f"started anew: the checkpoints of its parent, trial {job.parent}, are gone")
             if job.parent in self._runs or job.parent in self._perhaps_ahead:
                 self._perhaps_ahead.add(job.trial)
@@ -242,7 +241,7 @@ class Local:
         """Free the worker of a trial, if it has one, for good, and delete its checkpoint."""
         if trial in self._runs:
             self._release(self._runs[trial], "stop")
-        self._discard_checkpoints(trial)
+        self._checkpoints(trial).discard()
         self._touched = self._clock()
 
     def close(self) -> None:
@@ -273,7 +272,7 @@ class Local:
 
     def _begin(self, job: Job, worker: int, now: int, *, ahead: bool) -> _Run:
         """A job on a worker, with a process; ahead: whether its checkpoint may be ahead of what the loop has heard."""
-        anew = ahead and not self._set_aside(job.trial)
+        anew = ahead and not self._checkpoints(job.trial).set_aside()
         run = self._runs[job.trial] = _Run(job, worker, now, self._launch(job, worker), self._reports(job))
         run.ahead, run.anew = ahead, anew
         return run
@@ -281,7 +280,7 @@ class Local:
     def _launch(self, job: Job, worker: int) -> TrialProcess:
         self._processes[job.trial] += 1
         number = self._processes[job.trial]
-        environment = {**os.environ, **ONE_THREAD, CHECKPOINT_VARIABLE: str(self._checkpoints(job.trial))}
+        environment = {**os.environ, **ONE_THREAD, CHECKPOINT_VARIABLE: str(self._checkpoints(job.trial).folder)}
         # A script finds the package that runs it, wherever it lies.
         own = str(Path(__file__).resolve().parents[1])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
@@ -309,40 +308,8 @@ class Local:
     def _reports(self, job: Job) -> Reports:
         return Reports(self._benchmark, job, lambda text: self._warn(job.trial, text))
 
-    def _checkpoints(self, trial: int) -> Path:
-        return self._trials / str(trial) / "checkpoints"
-
-    def _before(self, trial: int) -> Path:
-        """Where checkpoints stand as they were set aside, until a process has gone on from one of them."""
-        return self._trials / str(trial) / "checkpoints-before"
-
-    def _set_aside(self, trial: int) -> bool:
-        """Keep the checkpoints as they are, or as they were where those of another attempt are set aside still.
-
-        Says whether there are any.
-        """
-        checkpoints, before = self._checkpoints(trial), self._before(trial)
-        if before.exists():
-            shutil.rmtree(checkpoints, ignore_errors=True)
-            before.rename(checkpoints)
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        making = before.with_suffix(".tmp")
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.copytree(checkpoints, making, copy_function=_link)
-        making.rename(before)
-        return any(before.iterdir())
-
-    def _forget_aside(self, trial: int) -> None:
-        """Drop what was set aside; half of it, after a kill, would be taken for all of it."""
-        making = self._before(trial).with_suffix(".tmp")
-        shutil.rmtree(making, ignore_errors=True)
-        with suppress(FileNotFoundError):
-            self._before(trial).rename(making)
-        shutil.rmtree(making, ignore_errors=True)
-
-    def _discard_checkpoints(self, trial: int) -> None:
-        self._forget_aside(trial)
-        shutil.rmtree(self._checkpoints(trial), ignore_errors=True)
+    def _checkpoints(self, trial: int) -> TrialCheckpoints:
+        return TrialCheckpoints(self._trials / str(trial))
 
     def _release(self, run: _Run, answer: str) -> None:
         """Let a process leave, drop what it still says, and free its worker."""
@@ -419,7 +386,7 @@ class Local:
                 self._silent = None
                 if run.ahead:
                     run.ahead = False
-                    self._forget_aside(run.job.trial)
+                    self._checkpoints(run.job.trial).forget_aside()
             if heard is not None:
                 return heard
             if line is not None:
@@ -457,7 +424,7 @@ class Local:
             self._give_up(run, reason)
             return None
         if self._crashes[trial] == self._retries:
-            self._forget_aside(trial)
+            self._checkpoints(trial).forget_aside()
             return self._failure(run, reason)
         self._crashes[trial] += 1
         self._warn(trial, f"started again: {reason}")
@@ -467,30 +434,28 @@ class Local:
 
     def _blame_checkpoints(self, run: _Run) -> None:
         """Should its next process say nothing either, leave out checkpoints; those of a script's own make stay."""
-        trial = run.job.trial
-        self._set_aside(trial)
-        run.ahead = bool(checkpoint_numbers(self._checkpoints(trial)))
+        checkpoints = self._checkpoints(run.job.trial)
+        checkpoints.set_aside()
+        run.ahead = checkpoints.numbered
         run.anew, run.left_out = False, 0
         if not run.ahead:
-            self._forget_aside(trial)
+            checkpoints.forget_aside()
 
     def _leave_out_one_more(self, run: _Run, reason: str) -> None:
         """Of the checkpoints as they were set aside leave out one more of the newest, or all where one was left."""
-        trial, checkpoints = run.job.trial, self._checkpoints(run.job.trial)
-        self._set_aside(trial)
+        checkpoints = self._checkpoints(run.job.trial)
+        checkpoints.set_aside()
         run.left_out += 1
-        run.anew = not all(drop_newest_checkpoint(checkpoints) for _ in range(run.left_out))
+        run.anew = not checkpoints.leave_out(run.left_out)
         if run.anew:
-            self._warn(trial, f"trained again from its start, its checkpoint being of no use: {reason}")
-            shutil.rmtree(checkpoints)
-            checkpoints.mkdir()
+            self._warn(run.job.trial, f"trained again from its start, its checkpoint being of no use: {reason}")
 
     def _give_up(self, run: _Run, reason: str) -> None:
         """End a study that went on, in which a trial that once reported cannot even begin again, nor any other report.
 
         The trial is not to blame: somebody moved its data, or changed its environment. It keeps its checkpoints.
         """
-        self._set_aside(run.job.trial)
+        self._checkpoints(run.job.trial).set_aside()
         run.over = True
         self._given_up = (
             f"trial {run.job.trial} reports nothing, from its checkpoints or from its start, though it once did, and "
@@ -541,23 +506,3 @@ def check_new(folder: Path) -> None:
     trials = folder.resolve() / "trials"
     if trials.exists() and any(trials.iterdir()):
         raise ValueError(f"{trials} holds the trials of another study: give a new folder")
-
-
-def _link(source: str, target: str) -> None:
-    """Give a file a second name, for a checkpoint is replaced, not written over; a copy where that cannot be."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def _copy_checkpoints(parent: Path, child: Path) -> bool:
-    """Copy what a parent trial has saved, which may run on meanwhile and replace its files; says whether it could."""
-    for _ in range(10):
-        with suppress(shutil.Error, FileNotFoundError):
-            shutil.copytree(parent, child, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.tmp-*"))
-            return True
-        # A half of two states is worse than nothing.
-        shutil.rmtree(child)
-        child.mkdir()
-    return False

@@ -212,15 +212,6 @@ def load_checkpoint(directory: Path) -> dict[str, Any] | None:
     return None
 
 
-def drop_newest_checkpoint(directory: Path) -> bool:
-    """Remove the newest checkpoint, where there is one before it to go on from; whether there was."""
-    numbers = checkpoint_numbers(directory)
-    if len(numbers) < 2:
-        return False
-    (directory / CHECKPOINT_NAME.format(number=numbers[0])).unlink()
-    return True
-
-
 def _check_seal(path: Path) -> None:
     """Refuse a file that does not end with the digest of all that comes before it."""
     digest, left = hashlib.sha256(), path.stat().st_size - SEAL_LENGTH

@@ -65,8 +65,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "harness.loop": GROUND,
     "harness.simulated": GROUND,
     "harness.local": (
-        *GROUND, "harness._trial_process", "harness._trial_reports", "harness.command", "harness.gpus",
+        *GROUND, "harness._trial_checkpoints", "harness._trial_process", "harness._trial_reports",
+        "harness.command", "harness.gpus",
     ),
+    "harness._trial_checkpoints": ("harness.report",),
     "harness._trial_reports": GROUND,
     "harness.command": GROUND,
     "harness.gpus": (),

@@ -33,9 +33,9 @@ class BoConstrained:
     """Bayesian optimisation with inequality constraints (Gardner et al. 2014, ICML, section 3).
 
     Improvement is sought over the lowest posterior mean of the configs that proved feasible; trials under way are
-    believed to come out at the mean. Scored are all free rows of a table, else `candidates` configs, half of them near
-    the best. initial: configs from `sampler` that report before the models are asked. ValueError for a benchmark
-    without constraints, with one on its test metric, or with several objectives.
+    believed to come out at the mean. Scored are all free rows of a table, 4,096 drawn anew where there are more, else
+    `candidates` configs, half of them near the best. initial: configs from `sampler` that report before the models are
+    asked. ValueError for a benchmark without constraints, with one on its test metric, or with several objectives.
     """
 
     def __init__(

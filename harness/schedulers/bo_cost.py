@@ -30,9 +30,9 @@ class BoCost:
 
     The logarithm of the seconds has a Gaussian process of its own, apart from that of the loss: the whole training's,
     as Syne Tune's coarse-grained variant, not an epoch's. Improvement is sought over the lowest posterior mean; trials
-    under way are believed to come out at the mean. Scored are all free rows of a table, else `candidates` configs, half
-    of them near the best. initial: configs from `sampler` that report before the models are asked. ValueError for
-    several objectives.
+    under way are believed to come out at the mean. Scored are all free rows of a table, 4,096 drawn anew where there
+    are more, else `candidates` configs, half of them near the best. initial: configs from `sampler` that report before
+    the models are asked. ValueError for several objectives.
     """
 
     def __init__(
