@@ -80,7 +80,11 @@ def run(
     study = script.study
     objective = study.benchmark.objectives[0]
     if not objective.maximize and re.search(MORE_IS_BETTER, objective.metric, re.IGNORECASE):
-        typer.echo(f"{objective.metric} is minimised: if more of it is better, say --maximize", err=True)
+        typer.echo(
+            f"{objective.metric} is minimised: if more of it is better, say --maximize (with another --out: that is "
+            "another study)",
+            err=True,
+        )
     folder = out or Path("results") / re.sub(r"[^\w.+-]+", "-", f"run-{study.benchmark.name}-{study.arm}-{seed}")
     hours = "GPU-hours" if scripts.has_gpus() else "worker-hours"
     with watching(study.benchmark, f"{study.arm} on {study.benchmark.name}", hours) as view:
@@ -91,21 +95,30 @@ def run(
     seconds, share = scripts.start_up(script, log)
     if share > WORTH_SAVING:
         typer.echo(
-            f"to start a process took {seconds:.1f} s, {share:.0%} of the workers' time in all: --warm keeps processes "
-            "and what they have imported"
+            f"to start a process took {seconds:.1f} s, {share:.0%} of the workers' time in all: --warm (with another "
+            "--out) keeps processes and what they have imported"
         )
     best = [] if log.error else trainings.found(study.benchmark, log)
     if best:
-        _show_found(script, log, best, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
+        try:
+            _show_found(script, log, best, folder, retrain if log.why != "interrupted" else 0, retrain_seeds)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; the same command continues", err=True)
+            raise typer.Exit(INTERRUPTED) from None
     elif not log.error:
-        hint = "" if record.failures or patience else "; if it hangs, --patience 1m ends it"
+        hint = "" if record.failures else "; a larger --budget goes on"
+        hint += "" if record.failures or patience else "; if the script hangs, --patience 1m ends it"
         typer.echo(f"no trial has come to a {objective.metric}: there is no best config{hint}", err=True)
     typer.echo(f"study, outputs and checkpoints: {folder}")
     if log.why == "interrupted":
         typer.echo("interrupted; the same command continues", err=True)
         raise typer.Exit(INTERRUPTED)
     if log.error:
-        typer.echo("what it has is kept: once that is mended, the same command goes on", err=True)
+        typer.echo(
+            "what it has is kept: once the script is mended, the same command goes on; another command, with another "
+            "--metric for instance, needs another --out",
+            err=True,
+        )
     if not best:
         raise typer.Exit(SOME_FAILED)
 

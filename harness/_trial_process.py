@@ -259,6 +259,11 @@ class TrialProcess:
         self._output.close()
         self.due, self.gone, self.resting = None, True, False
 
+    @property
+    def left_well(self) -> bool:
+        """Whether it is gone with exit code 0."""
+        return self._code == 0
+
     def how_it_ended(self) -> str:
         """Why it is gone, with the last lines that it printed."""
         if self._code is None:
@@ -297,7 +302,10 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 class CappedFile:
-    """A file that keeps the first and the last MiB of what is written to it; the last is there once it is closed."""
+    """A file that keeps the first and the last MiB of what is written to it; the last is there once it is closed.
+
+    Where the disk takes no more, the file ends there: no training is lost for what it prints.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115
@@ -315,8 +323,9 @@ class CappedFile:
             del self._tail[:-OUTPUT_LIMIT]
 
     def _write_all(self, chunk: bytes) -> None:
-        while chunk:
-            chunk = chunk[self._file.write(chunk) :]
+        with suppress(OSError):
+            while chunk:
+                chunk = chunk[self._file.write(chunk) :]
 
     def last_lines(self) -> str:
         """The last lines as text that is safe to print, whatever the bytes are; of a line the last 500 characters."""

@@ -48,7 +48,7 @@ class Reports:
         if line == self._said:
             return None
         fidelity, until, first = self._benchmark.fidelity, self._job.until, not self.any
-        metrics = decode_metrics(line.decode("ascii"))
+        metrics = decode_metrics(line.decode())
         level = self._level(metrics, known)
         self._said = line
         if not fidelity.continues:

@@ -27,12 +27,13 @@ class Journal:
     """A file of events that only grows; made, or read back and continued where it ends.
 
     spec: all that the study depends on; only its budget may be another one than that of the study in the file, which
-    then goes on with it, also where it was over, and its method of another version, as long as that decides alike.
+    then goes on with it, also where it was over, and its method of another version, as long as that decides alike;
+    script: a digest of what is trained, noted where it changes, for a script may be mended while its study goes on.
     ValueError where the file is no journal, is of another study or one that has used more than that budget, or where
     another process is writing it.
     """
 
-    def __init__(self, path: Path, spec: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, spec: Mapping[str, Any], script: str = "") -> None:
         self.path = path
         self.events: list[Happening] = []
         self.failures: dict[int, str] = {}
@@ -42,27 +43,33 @@ class Journal:
         """How many events of the journal the loop has recorded anew."""
         self.goes_on = False
         """Whether it was there before."""
+        self.script_changed = False
+        """Whether what is trained is not what it was."""
         self._budget: float | None = None
         """Another budget, which does not stand in the file yet: not before the study has come so far again."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = LineWriter(path)
         try:
-            self._take_up(spec)
+            self._take_up(spec, script)
         except BaseException:
             self._writer.close()
             raise
 
-    def _take_up(self, spec: Mapping[str, Any]) -> None:
+    def _take_up(self, spec: Mapping[str, Any], script: str) -> None:
         """Read back what there is, or begin with the study's ingredients."""
         lines = read_lines(self.path)
         head = next(lines, None)
         if head is None:
-            self._writer.append({"study": dict(spec)})
+            self._writer.append({"study": dict(spec), "script": script})
             return
         stored, self.log = _take(lines, _study_of(head, self.path), self.events, self.failures)
         if key_of(stored) != key_of(spec):
             self._give_budget(stored, spec)
         self.goes_on = True
+        noted = [line["script"] for line in read_lines(self.path) if "script" in line]
+        self.script_changed = bool(noted) and noted[-1] != script
+        if noted[-1:] != [script] and self.log is None:
+            self._writer.append({"script": script})
 
     def _give_budget(self, stored: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         """Give the study in the file the budget of `spec`; ValueError where that is another study, or has used more."""
@@ -204,7 +211,7 @@ def _take(
     benchmark, study = Benchmark.from_json(spec["benchmark"]), dict(spec)
     end: Mapping[str, Any] | None = None
     for line in lines:
-        if _warning(line) is not None:
+        if _warning(line) is not None or "script" in line:
             continue
         if "budget" in line:
             study, end = with_budget(study, line["budget"]), None

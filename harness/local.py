@@ -39,11 +39,17 @@ from harness.report import CHECKPOINT_VARIABLE, PIPE_VARIABLE
 from harness.types import NANOSECONDS, Benchmark, Event, Job, Report, Standing, Status
 
 WARM_WORKER = (sys.executable, "-m", "harness._warm_worker")
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+UNLESS_SAID = {
+    **{name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")},
+    "PYTHONUNBUFFERED": "1",
+}
+"""What the environment of a script says where the user's does not: one thread a worker, and each print as it is made,
+so that what was printed last stands last, also of a script that is killed."""
 FEW_MILLISECONDS = 10_000_000
 LONGEST_WAIT = 60 * NANOSECONDS
-FIRST_FAILURES = 10
-"""So many trials, two on each worker, may fail before anything was reported; then the script cannot be right."""
+FIRST_FAILURES, LATER_FAILURES = (10, 2), (30, 3)
+"""So many trials in a row, so many of them on each worker, may fail without a report between them: before anything was
+reported, when the script cannot be right, and later, when something is full, or gone."""
 REASON_LIMIT = 500
 
 
@@ -115,6 +121,7 @@ class Local:
         self._resting: dict[int, TrialProcess] = {}
         """Warm processes that wait for a job, by worker."""
         self._devices = visible_devices(os.environ)
+        self._workers = workers
         self._free = list(range(workers - 1, -1, -1))
         self._runs: dict[int, _Run] = {}
         self._ready: deque[_Run] = deque()
@@ -122,8 +129,10 @@ class Local:
         self._reached: dict[int, int] = dict(standing.reached) if standing else {}
         self._processes: Counter[int] = Counter()
         self._crashes: Counter[int] = Counter()
-        self._silent: Counter[int] | None = Counter(dict.fromkeys(self._free, 0))
-        """How many trials failed here on each worker; None as soon as one has reported."""
+        self._silent = self._nobody()
+        """How many trials failed here on each worker since any reported."""
+        self._heard_any = False
+        """Whether any has reported here."""
         self._since = "" if standing is None else " since the study went on"
         self._given_up = ""
         """Why the study cannot go on, where it cannot."""
@@ -190,8 +199,10 @@ class Local:
         self._settle()
         if self._given_up:
             raise ValueError(self._given_up)
-        if self._silent is not None and self._silent.total() >= FIRST_FAILURES and min(self._silent.values()) >= 2:
-            failed = self._silent.total()
+        in_all, on_each = LATER_FAILURES if self._heard_any else FIRST_FAILURES
+        if (failed := self._silent.total()) >= in_all and min(self._silent.values()) >= on_each:
+            if self._heard_any:
+                raise ValueError(f"{failed} trials in a row failed without a report: is a disk full, or their data gone?")
             raise ValueError(
                 f"{failed} trials failed, and none has reported anything{self._since}: the script, or its call, is "
                 "wrong"
@@ -280,10 +291,10 @@ class Local:
     def _launch(self, job: Job, worker: int) -> TrialProcess:
         self._processes[job.trial] += 1
         number = self._processes[job.trial]
-        environment = {**os.environ, **ONE_THREAD, CHECKPOINT_VARIABLE: str(self._checkpoints(job.trial).folder)}
-        # A script finds the package that runs it, wherever it lies.
+        environment = {**UNLESS_SAID, **os.environ, CHECKPOINT_VARIABLE: str(self._checkpoints(job.trial).folder)}
+        # A script finds the package that runs it, wherever it lies, and first what it finds by hand.
         own = str(Path(__file__).resolve().parents[1])
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), own)))
         if self._devices:
             environment[GPU_VARIABLE] = self._devices[worker % len(self._devices)]
         arguments = self._command.arguments(job.config, self._benchmark.space.constants, job.until)
@@ -304,6 +315,9 @@ class Local:
         if self._warm:
             process.work(line)
         return process
+
+    def _nobody(self) -> Counter[int]:
+        return Counter(dict.fromkeys(range(self._workers), 0))
 
     def _reports(self, job: Job) -> Reports:
         return Reports(self._benchmark, job, lambda text: self._warn(job.trial, text))
@@ -383,7 +397,7 @@ class Local:
                     return None
                 line = heard = None
             if line is not None:
-                self._silent = None
+                self._silent, self._heard_any = self._nobody(), True
                 if run.ahead:
                     run.ahead = False
                     self._checkpoints(run.job.trial).forget_aside()
@@ -415,12 +429,15 @@ class Local:
             stands = f"left at {fidelity.unit} {known} of {job.until}"
         else:
             stands = "ended without a report" if fidelity.continues else f"left before {fidelity.unit} {job.until}"
-        reason = f"{stands}: {run.process.how_it_ended()}"
+        ended = run.process.how_it_ended()
+        if run.process.left_well:
+            stands += ", though a job ends with its last report"
+        reason = f"{stands}: {ended}"
         if run.ahead and not run.anew:
             self._leave_out_one_more(run, reason)
             self._launch_again(run)
             return None
-        if run.ahead and known and self._since and self._silent is not None:
+        if run.ahead and known and self._since and not self._heard_any:
             self._give_up(run, reason)
             return None
         if self._crashes[trial] == self._retries:
@@ -485,7 +502,7 @@ class Local:
         cost, run.told = (now - run.told) / NANOSECONDS, now
         trial = run.job.trial
         self._reached[trial] = heard.resource
-        if self._silent is not None:
+        if heard.status is Status.FAILED and not run.reports.any:
             self._silent[run.worker] += 1
         if heard.status is Status.RUNNING:
             self._current = run

@@ -81,10 +81,10 @@ class Unfolding:
         """How many events come from a journal still: they were told when they happened."""
         self._reasons: set[str] = set()
 
-    def takes_up(self, events: int, seconds: float, over: bool) -> None:
+    def takes_up(self, events: int, seconds: float, over: bool, changed: bool) -> None:
         """Say that a journal's events come first; they are not printed again."""
         self._to_come = math.inf if over else events
-        self._say(_taken_up(events, seconds, over))
+        self._say(_taken_up(events, seconds, over, changed))
 
     def failed(self, trial: int, reason: str) -> None:
         """Print why a trial has failed, unless another failed so before."""
@@ -189,9 +189,9 @@ class LiveStudy:
         self._spent = 0.0
         self._taken_up = self._failure = ""
 
-    def takes_up(self, events: int, seconds: float, over: bool) -> None:
+    def takes_up(self, events: int, seconds: float, over: bool, changed: bool) -> None:
         """Say that a journal's events came first."""
-        self._taken_up = _taken_up(events, seconds, over)
+        self._taken_up = _taken_up(events, seconds, over, changed)
 
     def failed(self, trial: int, reason: str) -> None:
         """Show why the last trial failed that did."""
@@ -298,10 +298,13 @@ def kind_of(text: str) -> str:
     return re.sub(r"(?<!exit code )(?<!by signal )(?<!\d)\d+(\.\d+)?(e[+-]?\d+)?", "", text)
 
 
-def _taken_up(events: int, seconds: float, over: bool) -> str:
+def _taken_up(events: int, seconds: float, over: bool, changed: bool) -> str:
+    said = f"this study goes on from its journal: {events} events, up to {seconds:.1f} s"
     if over:
-        return "this study is over, as its journal tells it"
-    return f"this study goes on from its journal: {events} events, up to {seconds:.1f} s"
+        said = "this study is over, as its journal tells it"
+    if changed:
+        said += "; the script, or its call, has changed, and what was trained before stands (another --out begins anew)"
+    return said
 
 
 def _duration(seconds: float) -> str:

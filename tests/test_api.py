@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,17 @@ def train(nesterov, kind, epochs, report):
     assert given.nesterov in (True, False) and isinstance(given.kind, str) and isinstance(epochs, int)
     for epoch in range(1, epochs + 1):
         report(epoch=epoch, loss=1.0 + given.nesterov)
+"""
+UNGUARDED = """
+import harness
+from harness.space import uniform
+
+def train(x, report):
+    report(epoch=1, loss=x)
+
+if {guard}:
+    found = harness.tune(train, {{"x": uniform(0.0, 1.0)}}, metric="loss", maximum=1, method="rs", budget=5, out="out")
+    print(sorted(found.config))
 """
 SPACE = {"lr": loguniform(1e-3, 1.0)}
 
@@ -161,3 +173,18 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = ("numpy", "pandas", "torch", "matplotlib", "pyarrow", "scipy")
     code = f"import sys, harness; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("guard", ["True", '__name__ == "__main__"'])
+def test_a_file_that_tunes_its_own_function_needs_a_guard_and_is_told_so(tmp_path: Path, guard: str) -> None:
+    """Without one each trial would tune anew, and its trials too."""
+    (tmp_path / "mine.py").write_text(UNGUARDED.format(guard=guard), encoding="utf-8")
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, text=True, capture_output=True, timeout=100, check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    if guard == "True":
+        assert done.returncode == 1 and 'call it below if __name__ == "__main__":' in done.stderr
+    else:
+        assert (done.returncode, done.stdout) == (0, "['x']\n"), done.stderr

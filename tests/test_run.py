@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -91,6 +92,7 @@ def test_a_space_is_read_with_conditions_priors_and_constants(tmp_path: Path) ->
         ('[space]\nlr = {type = "uniform", lower = "1", upper = 2}', "lower of 'lr' must be a number, given '1'"),
         ('[space]\nlr = {type = "uniform", lower = 3, upper = 2}', "bounds must be finite and rise"),
         ('[space]\nlr = {type = "choice", values = "ab"}', "values of 'lr' must be a list"),
+        ('[space]\nlayers = {type = "choice", values = [[64], [128]]}', "must be numbers, texts, true or false"),
         ("[space]\nlr = [1, 2]", "neither a constant nor a domain"),
         ('[space]\n"l r" = 1', "cannot name a hyperparameter"),
         ('[space]\nlr = {type = "uniform", lower = 1, upper = 2, prior = 1}', "prior of 'lr' is written"),
@@ -407,7 +409,7 @@ def test_where_no_trial_came_to_a_loss_the_command_fails(tmp_path: Path) -> None
     assert done.returncode == 3 and "no trial has come to a loss: there is no best config\n" in done.stderr
     (tmp_path / "train.py").write_text("import time\ntime.sleep(60)\n")
     done = harness(*call, "--budget", "1s", "--out", "hangs", cwd=tmp_path)
-    assert done.returncode == 3 and "no best config; if it hangs, --patience 1m ends it" in done.stderr
+    assert done.returncode == 3 and "no best config; a larger --budget goes on; if the script hangs" in done.stderr
 
 
 def test_reports_without_sense_are_one_reason_whatever_was_printed_before(capsys: pytest.CaptureFixture[str]) -> None:
@@ -437,6 +439,39 @@ def test_an_interrupted_study_says_where_it_goes_on(tmp_path: Path) -> None:
     over = harness(*call, "--warm", "--out", "out", cwd=tmp_path).stdout
     assert over.startswith("this study is over") and " worker " not in over
     assert over.splitlines()[-1] == done.stdout.splitlines()[-1] and "the best of those trained furthest" in over
+
+
+def test_a_script_that_was_changed_since_is_told(tmp_path: Path) -> None:
+    """Once: what the study goes on with is noted in its journal. One that is over has nothing to go on with."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    script, changed = tmp_path / "train.py", "the script, or its call, has changed"
+    script.write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
+    call = ("run", "train.py", "--space", "space.toml", "--metric", "loss", "--max", "1", "--out", "out", "--warm")
+    assert changed not in harness(*call, "--budget", "1s", cwd=tmp_path).stdout
+    script.write_text("from harness import Reporter\nReporter()(epoch=1, loss=2.0)\n")
+    for budget, told in (("1s", True), ("2s", True), ("3s", False)):
+        done = harness(*call, "--budget", budget, cwd=tmp_path)
+        assert done.returncode == 0 and (changed in done.stdout) == told, (budget, done.stdout, done.stderr)
+
+
+def test_ctrl_c_ends_a_study_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "train.py").write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
+    call = ("run", "train.py", "--space", "space.toml", "--metric", "loss", "--max", "1", "--out", "out", "--warm")
+    # However these tests were started, Ctrl-C reaches it.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import harness.__main__ as it"
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}; it.main()", *call, "--budget", "100s"], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        assert "best so far" in running.stdout.readline() + running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130 and "interrupted; the same command continues" in err
+    again = harness(*call, "--budget", "3s", cwd=tmp_path)
+    assert again.returncode == 0 and again.stdout.startswith("this study goes on from its journal"), again.stderr
 
 
 def test_a_benchmark_ends_with_the_best_trained_again_and_how_to_train_the_winner(tmp_path: Path) -> None:
@@ -578,7 +613,7 @@ def test_kinds_of_texts_differ_in_more_than_numbers() -> None:
 def test_where_nothing_was_reported_the_rungs_name_nobody(tmp_path: Path) -> None:
     benchmark = declared(tmp_path).study.benchmark
     for view in (Unfolding(benchmark), LiveStudy(benchmark, "asha on train", "GPU-hours")):
-        view.takes_up(3, 1.5, over=False)
+        view.takes_up(3, 1.5, over=False, changed=False)
         view.failed(0, "ended without a report: exit code 1")
         for event in (Started(0, 0, Job(0, {"lr": 0.1, "optimizer": "sgd"}, 1)), Ended(9, 0, 0, Reason.FAILED)):
             view.show(event)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from harness import catalog
@@ -454,3 +455,13 @@ def test_the_published_journals_give_the_page_and_replay_exactly(tmp_path: Path)
     for arm in ("rs", "asha"):
         _, difference = replay_journal(tmp_path / validation.STUDIES / f"{arm}-0", lambda _: lambda _: None)
         assert difference == ""
+
+
+@pytest.mark.slow
+def test_every_published_journal_replays_exactly(tmp_path: Path) -> None:
+    journals = PROJECT / "reports" / "published" / "validation" / "journals.tar.xz"
+    subprocess.run([sys.executable, "-m", "tarfile", "-e", journals, tmp_path], check=True)
+    folders = sorted((tmp_path / validation.STUDIES).iterdir())
+    with threadpool_limits(1):
+        apart = {place.name: replay_journal(place, lambda _: lambda _: None)[1] for place in folders}
+    assert len(apart) >= 36 and set(apart.values()) == {""}, apart

@@ -87,6 +87,8 @@ def _check_entry(name: str, entry: Any, names: Sequence[str]) -> None:
         wanted = list if field == "values" else bool if field == "cast_int" else (int, float)
         if field in fields and (not isinstance(value, wanted) or (field != "cast_int" and isinstance(value, bool))):
             raise ValueError(f"{field} of {name!r} must be {_SPELLED.get(field, 'a number')}, given {value!r}")
+        if field == "values" and not all(isinstance(one, int | float | str | bool) for one in value):
+            raise ValueError(f"values of {name!r} must be numbers, texts, true or false, given {value!r}")
     _check_beside(name, entry, names)
     if missing := [f for f, p in fields.items() if f not in entry and p.default is inspect.Parameter.empty]:
         raise ValueError(f"hyperparameter {name!r} of type {kind!r} needs {' and '.join(missing)}; given {entry}")
@@ -308,32 +310,33 @@ def retrain(
     from harness.lines import LineWriter
 
     folder.mkdir(parents=True, exist_ok=True)
-    metric = script.study.benchmark.objectives[0].metric
+    metric, digest = script.study.benchmark.objectives[0].metric, trainings.digest_of(script.study, script.command)
     with LineWriter(folder / AGAIN) as kept:
 
         def end(one: Found, seed: int, value: float | None, reason: str) -> None:
-            kept.append({"config": dict(one.config), "seed": seed, "value": value})
+            kept.append({"config": dict(one.config), "seed": seed, "value": value, "script": digest})
             came = f"failed: {reason}" if value is None else f"{metric} {value:.6g}"
             say(f"again with seed {seed}: trial {one.trial}, {came}")
 
         for seed in seeds:
-            known = _trained_again(folder)
+            known = _trained_again(folder, digest)
             missing = [one for one in best if (_text(one.config), seed) not in known]
             if missing and (error := _train_again(script, missing, seed, folder, end)):
                 say(f"again with seed {seed}: {error}")
-    values = _trained_again(folder)
+    values = _trained_again(folder, digest)
     again = [Again(one, tuple(values.get((_text(one.config), seed), math.nan) for seed in seeds)) for one in best]
     sign = -1 if script.study.benchmark.objectives[0].maximize else 1
     return sorted(again, key=lambda one: (math.isnan(one.mean), sign * one.mean))
 
 
-def _trained_again(folder: Path) -> dict[tuple[str, int], float]:
-    """By config and seed, the metric of what was trained again so far; NaN where it failed."""
+def _trained_again(folder: Path, digest: str) -> dict[tuple[str, int], float]:
+    """By config and seed, the metric of what the script as it is was trained to so far; NaN where it failed."""
     from harness.lines import read_lines
 
     values: dict[tuple[str, int], float] = {}
     for line in read_lines(folder / AGAIN):
-        values[_text(line["config"]), line["seed"]] = math.nan if line["value"] is None else line["value"]
+        if line.get("script", digest) == digest:
+            values[_text(line["config"]), line["seed"]] = math.nan if line["value"] is None else line["value"]
     return values
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,8 +39,11 @@ class View(Protocol):
         """A trial has just failed, for this reason."""
         ...
 
-    def takes_up(self, events: int, seconds: float, over: bool) -> None:
-        """The folder has a journal of the study, with so many events, up to some time; over: nothing is left to do."""
+    def takes_up(self, events: int, seconds: float, over: bool, changed: bool) -> None:
+        """The folder has a journal of the study, with so many events, up to some time.
+
+        over: nothing is left to do; changed: the script, or how it is called, is not what it was.
+        """
         ...
 
 
@@ -108,10 +113,10 @@ def run_for_real(
                 view.failed(event.report.trial, failed)
             view.show(event)
 
-    with Journal(folder / JOURNAL, study.spec()) as journal:
+    with Journal(folder / JOURNAL, study.spec(), digest_of(study, command)) as journal:
         if view is not None and journal.goes_on:
-            reached = journal.events[-1].time if journal.events else 0
-            view.takes_up(len(journal.events), reached / NANOSECONDS, over=journal.log is not None)
+            reached, over = journal.events[-1].time if journal.events else 0, journal.log is not None
+            view.takes_up(len(journal.events), reached / NANOSECONDS, over=over, changed=journal.script_changed)
         if journal.log is None:
             log = run(
                 benchmark,
@@ -131,6 +136,14 @@ def run_for_real(
     if journal.log is not None:
         _publish(finished, folder)
     return log, finished
+
+
+def digest_of(study: Study, command: Command) -> str:
+    """What tells whether a script, and how it is called, is what it was; a benchmark's comes with the benchmark."""
+    script = Path(study.source)
+    text = script.read_bytes() if script.is_file() else b""
+    call = json.dumps([command.max_arg, command.as_json])
+    return hashlib.blake2b(call.encode() + text, digest_size=16).hexdigest()
 
 
 def _check_same_script(folder: Path, before: str, now: str) -> None:
@@ -199,10 +212,16 @@ def tune(
 
     warm: whether a worker keeps its process, and what that has imported, from trial to trial.
     """
+    from harness.report import PIPE_VARIABLE
     from harness.space import Space
     from harness.study import Study
     from harness.types import Benchmark, Delays, Fidelity, Objective
 
+    if PIPE_VARIABLE in os.environ:
+        raise RuntimeError(
+            "tune was called inside of a trial, where the file of a tuned function is run again: call it below "
+            'if __name__ == "__main__":'
+        )
     command, name, source = _call_of(script, max_arg)
     benchmark = Benchmark(
         name=name,
