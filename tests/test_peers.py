@@ -76,6 +76,18 @@ def test_every_pair_is_one_of_ours_with_one_of_theirs_and_meets_in_a_part_that_i
     assert foreign - named == {"nevergrad"}  # whose algorithm is none of ours
 
 
+def test_tables_smaller_than_a_first_rung_count_for_nobody_who_fills_rungs(peers: ModuleType) -> None:
+    declared_here = tomllib.loads((PLAN / "pairs.toml").read_text())["uncounted"]
+    uncounted = peers.Uncounted(*(frozenset(declared_here[what]) for what in ("arms", "families")))
+    assert uncounted.arms <= {label for plain in declared().values() for label in plain["arms"]}
+    assert uncounted.families < {family_of(name) for name in suites()["multi-fidelity/test"]}
+    plan = peers.Plan([], [], {}, {}, uncounted)
+    seeds = {"lcdb_3": 20, "llama_lr": 20, "lcbench_3945": 20}
+    for arm in uncounted.arms:
+        assert plan.counted(seeds, "rs", arm) == plan.counted(seeds, arm, "rs") == {"lcbench_3945": 20}
+    assert plan.counted(seeds, "rs", "asha") == seeds
+
+
 def test_the_plan_has_the_size_that_was_promised() -> None:
     test = [name for suite in ("multi-fidelity", "single-fidelity") for name in suites()[f"{suite}/test"]]
     assert len(test) >= 20 and len(set(map(family_of, test))) >= 5

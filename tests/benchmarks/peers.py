@@ -38,7 +38,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,7 @@ Name = tuple[str, str]
 Facts = dict[str, dict[str, Any]]
 Regrets = Mapping[str, pd.DataFrame]
 """Of each benchmark the normalised regrets at the budget: a row a seed, a column an arm."""
+Of = TypeVar("Of")
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
@@ -95,22 +96,37 @@ class Part(NamedTuple):
         return Store(results / self.path.stem / STUDIES)
 
 
+class Uncounted(NamedTuple):
+    """Arms and families of tables on which their studies do not count in a mean."""
+
+    arms: frozenset[str] = frozenset()
+    families: frozenset[str] = frozenset()
+
+
 class Plan(NamedTuple):
     """What shall be compared.
 
     pairs: of ours and theirs; parts: in their order; firsts: of each arm on each benchmark one study of those that are
-    wanted; facts: what is known of each benchmark.
+    wanted; facts: what is known of each benchmark; changed: of ours, after a look at what came of them here.
     """
 
     pairs: list[tuple[str, str]]
     parts: list[Part]
     firsts: dict[Name, Study]
     facts: Facts
+    uncounted: Uncounted = Uncounted()
+    changed: tuple[str, ...] = ()
+
+    def counted(self, by_benchmark: Mapping[str, Of], *arms: str) -> dict[str, Of]:
+        """Of what is told by benchmark, that which counts in a mean of these arms."""
+        small = self.uncounted.families if self.uncounted.arms & set(arms) else frozenset[str]()
+        return {name: of for name, of in by_benchmark.items() if family_of(name) not in small}
 
 
 def plan_of(folder: Path) -> Plan:
     """The plan in a folder; SystemExit where its parts contradict each other, or a benchmark has no regret."""
-    declared: dict[str, list[str]] = tomllib.loads((folder / "pairs.toml").read_text(encoding="utf-8"))["pairs"]
+    declared: dict[str, Any] = tomllib.loads((folder / "pairs.toml").read_text(encoding="utf-8"))
+    uncounted = Uncounted(*(frozenset(declared.get("uncounted", {}).get(what, ())) for what in Uncounted._fields))
     parts: list[Part] = []
     facts: Facts = {}
     firsts: dict[Name, Study] = {}
@@ -123,7 +139,8 @@ def plan_of(folder: Path) -> Plan:
                 raise SystemExit(f"{path} wants {study.arm} on {study.benchmark.name} otherwise than a part before it")
     if without := [name for name, known in facts.items() if scale(known) is None]:
         raise SystemExit(f"no optimum and median are known, so there is no regret, on {', '.join(without)}")
-    return Plan([(ours, theirs) for ours, others in declared.items() for theirs in others], parts, firsts, facts)
+    pairs = [(ours, theirs) for ours, others in declared["pairs"].items() for theirs in others]
+    return Plan(pairs, parts, firsts, facts, uncounted, tuple(declared.get("changed", ())))
 
 
 def _name(study: Study) -> Name:
@@ -418,7 +435,14 @@ def text(plan: Plan, now: Mapping[Name, Kept]) -> str:
         "studies are still missing, and the verdict is one `so far`: who looks again and again is wrong more often "
         "than an interval says. No interval is corrected for how many there are.",
         "## The same algorithm, ours and theirs",
-        markdown(PAIR, [row_of(now, *pair, grids[pair], wanted[pair]) for pair in plan.pairs]),
+        *_said_beside(plan),
+        markdown(
+            PAIR,
+            [
+                row_of(now, *pair, plan.counted(grids[pair], *pair), plan.counted(wanted[pair], *pair))
+                for pair in plan.pairs
+            ],
+        ),
         "## The same by family",
         _by_family(grids),
         *_worse(grids, wanted),
@@ -431,6 +455,23 @@ def text(plan: Plan, now: Mapping[Name, Kept]) -> str:
         markdown(("arm", "installed", "cannot run on"), _installed(now, foreign)),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _said_beside(plan: Plan) -> list[str]:
+    """What must be known to read the table of pairs."""
+    said: list[str] = []
+    if plan.changed:
+        named = ", ".join(f"`{arm}`" for arm in plan.changed)
+        said.append(
+            f"After a look at earlier results here, as chosen on the development halves, ours were changed: {named}."
+        )
+    if plan.uncounted.arms:
+        arms, families = (", ".join(f"`{name}`" for name in sorted(names)) for names in plan.uncounted)
+        said.append(
+            f"In the means of {arms} the tables of {families} do not count, which have fewer rows than a first rung: "
+            "how a program shares too few rows among its rungs would be compared there. They stand under the families."
+        )
+    return [" ".join(said)] if said else []
 
 
 def row_of(now: Mapping[Name, Kept], ours: str, theirs: str, grids: Regrets, wanted: Mapping[str, int]) -> list[str]:
@@ -515,9 +556,12 @@ def _best(plan: Plan, now: Mapping[Name, Kept], regrets: Regrets, suite: str, fo
     test = {name: regrets[name] for name in half if name in regrets}
     for other in (theirs, *sorted(foreign - {theirs})):
         wanted = {name: seeds for name, seeds in _wanted(plan, now, ours, other).items() if name in half}
-        if grids := met(test, ours, other):
-            rows.append(row_of(now, ours, other, grids, wanted))
+        if grids := plan.counted(met(test, ours, other), ours, other):
+            rows.append(row_of(now, ours, other, grids, plan.counted(wanted, ours, other)))
     said = f"By the mean regret on the development half: {ours}, and of theirs {theirs}, in the first line."
+    development = {arm for arm, name in plan.firsts if name in suites()[f"{suite}/development"]}
+    if slow := sorted(foreign - development):
+        said += f" Too slow to be chosen there, but beside it here: {', '.join(slow)}."
     return [title, said, markdown(PAIR, rows)]
 
 
