@@ -7,6 +7,7 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from toys import toy_data
 
 from harness.comparison import Arm, Comparison
 from harness.compose.comparisons import compare, facts_of
@@ -24,8 +26,10 @@ from harness.compose.lookups import frames
 from harness.compose.studies import study_of
 from harness.compose.suites import family_of, suites
 from harness.methods import parse_method
+from harness.randomness import stream
 from harness.store import Store
-from reports.summary import observed
+from reports.summary import observed, summarise
+from surrogates.table import save
 
 PROJECT = Path(__file__).resolve().parents[1]
 PLAN = PROJECT / "reports" / "published" / "peers" / "plan"
@@ -73,7 +77,9 @@ def test_every_pair_is_one_of_ours_with_one_of_theirs_and_meets_in_a_part_that_i
     named = {label for others in pairs.values() for label in others}
     foreign = {label for plain in judged.values() for label, fields in plain["arms"].items()
                if parse_method(method_of(label, fields)).scheduler.kind == "foreign"}  # fmt: skip
-    assert foreign - named == {"nevergrad"}  # whose algorithm is none of ours
+    # Whose algorithm is none of ours, also of several objectives.
+    others = {"optuna-tpe-objectives", "optuna-gp-objectives", "nevergrad-objectives", "ax-objectives"}
+    assert foreign - named == {"nevergrad", *others}
 
 
 def test_tables_smaller_than_a_first_rung_count_for_nobody_who_fills_rungs(peers: ModuleType) -> None:
@@ -88,7 +94,7 @@ def test_tables_smaller_than_a_first_rung_count_for_nobody_who_fills_rungs(peers
     assert plan.counted(seeds, "rs", "asha") == seeds
 
 
-def test_the_plan_has_the_size_that_was_promised() -> None:
+def test_the_plan_has_the_size_that_was_promised(peers: ModuleType) -> None:
     test = [name for suite in ("multi-fidelity", "single-fidelity") for name in suites()[f"{suite}/test"]]
     assert len(test) >= 20 and len(set(map(family_of, test))) >= 5
     parts = declared()
@@ -97,7 +103,7 @@ def test_the_plan_has_the_size_that_was_promised() -> None:
         if "development" in name:
             continue
         if plain["seeds"] == 20:
-            assert set(plain["benchmarks"]) <= {"multi-fidelity/test", "single-fidelity/test"}
+            assert set(plain["benchmarks"]) <= {f"{suite}/test" for suite in peers.SUITES}
             assert set(plain["arms"]) <= development
         else:  # what needs more than 30 seconds a study
             assert plain["seeds"] == 5 and len(plain["benchmarks"]) == 8
@@ -186,6 +192,30 @@ def test_regrets_are_those_of_a_comparison_and_each_study_is_run_once(
     del kept["other", "branin"].ends[4]
     page = peers.text(peers.plan_of(plan), kept)
     assert "| rs | other | 2 | 5 to 6 of 6 |" in page and "| so far: " in page
+
+
+def test_of_several_objectives_it_is_told_what_of_the_front_was_not_held(peers: ModuleType, tmp_path: Path) -> None:
+    """As a comparison's report has it, beside studies of one objective on the same table."""
+    data = toy_data(rows=24, seeds=1)
+    speed = 10 * stream("speed").random((24, 1, 1)) + np.zeros(data.seconds.shape)
+    values = np.concatenate([data.values, speed[..., None]], axis=-1)
+    save(replace(data, metrics=(*data.metrics, "speed"), values=values), tmp_path / "toy")
+    folder, head = tmp_path / "plan", f'benchmarks = ["{tmp_path / "toy"}"]\nseeds = 3\n'
+    two = '[benchmark]\nobjectives = [{metric = "loss"}, {metric = "speed", maximize = true}]\n'
+    folder.mkdir()
+    (folder / "pairs.toml").write_text("[pairs]\n")
+    (folder / "1-one.toml").write_text(f"{head}[arms.rs]\n")
+    (folder / "2-two.toml").write_text(f"{head}{two}[arms.two]\nmethod = 'rs'\n")
+    whole = peers.plan_of(folder)
+    peers.run(whole, tmp_path / "results", tmp_path / "studies.jsonl", tmp_path / "suites.md", 1)
+    kept = peers.read(tmp_path / "studies.jsonl")
+    for number, (arm, column) in enumerate((("rs", "regret"), ("two", "hypervolume"))):
+        comparison = comparison_of(comparison_from_toml(whole.parts[number].path))
+        records = whole.parts[number].store(tmp_path / "results").records().values()
+        (row,) = summarise(*frames(records), facts_of(comparison, {})).table.to_dict("records")
+        told = np.mean([end.regret for end in kept[arm, "toy"].ends.values()])
+        assert told == pytest.approx(row[column] if column == "regret" else 1 - row[column], abs=1e-7)
+        assert 0 < told < 1
 
 
 def test_what_was_kept_is_never_run_again_though_the_results_are_lost(

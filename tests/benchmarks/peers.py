@@ -21,7 +21,8 @@ versions that its file in `harness/foreign` asks for, they count on the page all
 back, the command without `--run` gathers what a part has come to in the midst of it.
 
 Endpoint: the normalised regret of the incumbent at the budget, as a comparison's report has it (0 the best of the
-benchmark, 1 its median random config; failures count as that). A pair's difference, ours less theirs, is taken at each
+benchmark, 1 its median random config; failures count as that); of several objectives the share of the front's
+hypervolume that was not held at the budget (failures hold nothing). A pair's difference, ours less theirs, is taken at each
 seed; its mean over the benchmarks weighs them alike, its interval is for these benchmarks (t, with the degrees of
 freedom of Welch and Satterthwaite). `no worse` where the 95 % interval ends below the margin, `worse` where it begins
 above 0, both where it lies between: worse, but by less than matters. Until all seeds that are wanted are there, a
@@ -50,6 +51,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from harness.comparison import carry_out, missing
 from harness.compose.comparisons import facts_of
 from harness.compose.declarations import comparison_from_toml, comparison_of
+from harness.compose import lookups
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import model_of, prepared, run_simulated, studies_of
 from harness.compose.suites import family_of, suites
@@ -61,14 +63,17 @@ from harness.store import Store
 from harness.study import Record, Study
 from harness.terminal import ComparisonProgress
 from harness.types import refuses
+from reports import fronts
 from reports.incumbent import trajectories
 from reports.intervals import LEVEL, ROUNDING, t_quantile
 from reports.outcomes import FAILED, MISSING, outcomes
 from reports.regret import scale
 
 MARGIN = 0.02
-SUITES = ("multi-fidelity", "single-fidelity")
+SUITES = ("multi-fidelity", "single-fidelity", "multi-objective")
 """In which the best of ours and of theirs are chosen on the development half and compared on the test half."""
+SEVERAL = "multi-objective"
+"""The suite of several objectives, of which the arms are others than those of the others."""
 SEEDS, TOGETHER = 5, 64
 """Of a part so many seeds are run before the page is written; of so many studies the events are in memory together."""
 KEPT = "studies.jsonl"
@@ -166,7 +171,7 @@ def is_here(study: Study) -> bool:
 
 
 class End(NamedTuple):
-    """What came of a study: the normalised regret at the budget, real seconds, whether it failed."""
+    """What came of a study: the regret at the budget (see above), real seconds, whether it failed."""
 
     regret: float
     seconds: float
@@ -263,13 +268,23 @@ def _lacks(now: Mapping[Name, Kept], study: Study) -> bool:
 
 def _ends(records: Iterable[Record], facts: Facts) -> Iterator[tuple[Name, int, End]]:
     """What came of each study that was not interrupted, a few of them in memory at a time."""
-    coming, tops = iter(records), {name: int(max(known["levels"])) for name, known in facts.items()}
+    coming = iter(records)
     while some := list(islice(coming, TOGETHER)):
-        studies, events = frames(some)
-        for row in outcomes(studies, trajectories(events, tops), facts).itertuples():
-            if row.state != MISSING:
-                end = End(round(float(row.regret), 8), round(float(row.real_seconds), 3), row.state == FAILED)
-                yield (str(row.arm), str(row.benchmark)), int(row.seed), end
+        for several in (False, True):
+            if alike := [one for one in some if (len(one.spec["benchmark"]["objectives"]) > 1) == several]:
+                yield from _ends_of(alike, facts, several)
+
+
+def _ends_of(records: Sequence[Record], facts: Facts, several: bool) -> Iterator[tuple[Name, int, End]]:
+    """What came of some studies, all of several objectives or none of them."""
+    studies, events = lookups.frames(records) if several else frames(records)
+    ended = outcomes(studies, trajectories(events, {name: int(max(of["levels"])) for name, of in facts.items()}), facts)
+    if several:
+        ended = ended.assign(regret=1 - fronts.at_the_budget(ended, fronts.held(events), facts))
+    for row in ended.itertuples():
+        if row.state != MISSING:
+            end = End(round(float(row.regret), 8), round(float(row.real_seconds), 3), row.state == FAILED)
+            yield (str(row.arm), str(row.benchmark)), int(row.seed), end
 
 
 # -- running -----------------------------------------------------------------------------------------------------------
@@ -429,7 +444,8 @@ def text(plan: Plan, now: Mapping[Name, Kept]) -> str:
         "# Ours beside the optimisers of others, on the suites",
         "Made by `python tests/benchmarks/peers.py --run` from the [plan](plan/pairs.toml), which states question and "
         f"conditions; what came of each study stands in [{KEPT}]({KEPT}). Regret: at the budget, 0 the best of the "
-        "benchmark, 1 its median random config. Difference: ours less theirs at the same seed, the mean over the "
+        "benchmark, 1 its median random config; of several objectives the share of the front's hypervolume that was "
+        "not held. Difference: ours less theirs at the same seed, the mean over the "
         f"benchmarks of the suites' test halves. `no worse` is claimed by a margin of {MARGIN:g}. Where there are 5 "
         "seeds, an arm needs more than 30 seconds a study; where fewer benchmarks or seeds than wanted (`10 of 20`), "
         "studies are still missing, and the verdict is one `so far`: who looks again and again is wrong more often "
@@ -548,6 +564,12 @@ def _worse(grids: Mapping[tuple[str, str], Regrets], wanted: Mapping[tuple[str, 
 def _best(plan: Plan, now: Mapping[Name, Kept], regrets: Regrets, suite: str, foreign: set[str]) -> list[str]:
     """The best of ours in a suite beside all of theirs, the best of them first."""
     title = f"## The best of ours and of theirs: {suite}"
+    several = {arm for (arm, _), one in plan.firsts.items() if len(one.benchmark.objectives) > 1}
+    regrets = {
+        name: grid[[arm for arm in grid.columns if (arm in several) == (suite == SEVERAL)]]
+        for name, grid in regrets.items()
+    }
+    foreign = {arm for arm in foreign if (arm in several) == (suite == SEVERAL)}
     chosen = best(regrets, suite, foreign)
     if chosen is None:
         return [title, "Not chosen yet: studies on the development half are missing."]
