@@ -109,7 +109,8 @@ def nearest() -> None:
 
 def predicted() -> None:
     """Surrogates fitted to our own tables."""
-    for name in ("transformer_wikitext2_small", "transformer_wikitext2_adamw"):
+    for fitted in sorted((ROOT / "surrogates" / "data").glob("*/surrogate.json")):
+        name = fitted.parent.name
         model = model_of(name, "surrogate")
         asked = model.benchmark.space.sample(np.random.default_rng(0), ASKED)
         say(f"a curve predicted for {name}, us", times(lambda config: model.curve(config, 0), asked), 1e3, "200")  # noqa: B023
