@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -102,11 +103,23 @@ def test_alone_that_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_program_that_fails_at_once_ends_a_comparison_before_it_begins(tmp_path: Path) -> None:
-    given = ("--methods", "rs,cat=foreign:command=/bin/cat", "--seeds", "1", "--out", tmp_path / "out")
+def test_a_program_that_fails_at_once_fails_its_studies_and_the_others_run(tmp_path: Path) -> None:
+    methods = ("--methods", "rs,cat=foreign:command=/bin/cat", "--benchmarks", "synthetic_curves")
+    given = (*methods, "--seeds", "1", "--budget", "60s", "--out", tmp_path / "out")
+    done = harness("compare", *given, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "failed: cat on synthetic_curves, seed 0: /bin/cat answered " in " ".join(done.stderr.split())
+    told = harness("report", tmp_path / "out", "--json", cwd=tmp_path)
+    rows = json.loads(told.stdout)["table"]
+    assert {(row["arm"], row["done"], row["failed"]) for row in rows} == {("rs", 1, 0), ("cat", 0, 1)}
+
+
+def test_a_program_that_is_none_ends_a_comparison_before_it_begins(tmp_path: Path) -> None:
+    given = ("--methods", "rs,none=foreign:command=./nowhere", "--seeds", "1", "--out", tmp_path / "out")
     done = harness("compare", *given, cwd=tmp_path)
     assert done.returncode == 2 and not (tmp_path / "out").exists()
-    assert done.stderr.startswith("harness: /bin/cat answered ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("harness: arm 'none': ./nowhere cannot be started: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_cannot_be_fetched_is_refused(tmp_path: Path) -> None:

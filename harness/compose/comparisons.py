@@ -164,8 +164,10 @@ def refusals(studies: Sequence[Study], store: Store) -> dict[tuple[str, str], st
 
     Each arm of which a study is missing is built once, so that an option without sense is bad usage and not forty
     failed studies: ValueError for that, and for a benchmark on which no arm can run.
+    A foreign program that breaks off here is not refused: its studies are run, fail as it did, and hold its last words.
     """
     from harness.comparison import missing
+    from harness.foreign._process import ForeignError
     from harness.types import refuses
 
     first = {(study.source, study.arm): study for study in reversed(studies)}
@@ -177,6 +179,8 @@ def refusals(studies: Sequence[Study], store: Store) -> dict[tuple[str, str], st
         model = model_of(name, study.benchmark.table_miss).under(study.benchmark)
         try:
             prepared(study, model)
+        except ForeignError:
+            continue
         except ValueError as error:
             if not refuses(error, study.benchmark):
                 raise ValueError(f"arm {arm!r}: {error}") from error
