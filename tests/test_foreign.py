@@ -28,7 +28,7 @@ from harness.study import Study, record
 from harness.toys import Toy, toy_benchmark
 from harness.trace import check_trace
 from harness.types import NANOSECONDS, Benchmark, End, Scheduler
-from reports.tables import errors
+from reports.tables import errors, notes
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SHELL = SCRIPTS / "foreign.sh"
@@ -336,6 +336,9 @@ def test_a_comparison_over_processes_runs_programs_and_shows_who_failed(tmp_path
     again = comparisons.compare(wanted, tmp_path / "out", command="compare", jobs=2)
     assert again.outcomes == []
     (tmp_path / "good.py").write_text((tmp_path / "good.py").read_text() + "\n# changed")
+    summary, _ = comparisons.report(tmp_path / "out", brief=True)
+    assert summary.table["missing"].tolist() == [0, 0, 0]
+    assert "good was run with other files of its program than there are here." in notes(summary)
     assert comparisons.compare(wanted, tmp_path / "out", command="compare", jobs=1).stale == {
         f"good on synthetic_curves, seed {seed}": "method.program changed" for seed in (0, 1)
     }

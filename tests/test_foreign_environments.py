@@ -17,6 +17,7 @@ from harness.compose import comparisons, fetching
 from harness.foreign import _environment, _scheduler
 from harness.plug_ins import find_plug_in, optimisers
 from harness.store import Store
+from reports.tables import notes
 
 PROJECT = Path(__file__).resolve().parents[1]
 OPTIMISERS = optimisers()
@@ -120,6 +121,29 @@ def test_a_program_that_is_none_ends_a_comparison_before_it_begins(tmp_path: Pat
     assert done.returncode == 2 and not (tmp_path / "out").exists()
     assert done.stderr.startswith("harness: arm 'none': ./nowhere cannot be started: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_report_keeps_what_was_run_with_other_versions_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
+    arms = (Arm("rs", "rs"), Arm("optuna-tpe", "optuna-tpe"))
+    wanted = Comparison(arms, ("synthetic_curves",), (0, 1), {"budget": 60.0})
+    installed = {"numpy": "1.26.4", "optuna": "5.0.0"}
+    monkeypatch.setattr(_environment, "versions", lambda *_: installed)
+    comparisons.compare(wanted, tmp_path, command="compare", jobs=1)
+    assert not any("than there are here" in note for note in notes(comparisons.report(tmp_path, brief=True)[0]))
+    said = "optuna-tpe was run with numpy 1.26.4, optuna 5.0.0: other versions than there are here."
+    for now in ({"numpy": "2.4.6", "optuna": "5.0.0"}, {}):
+        monkeypatch.setattr(_environment, "versions", lambda *_, now=now: now)
+        monkeypatch.setattr(_scheduler, "python_of", lambda *_: None)
+        summary, drawn = comparisons.report(tmp_path, brief=True)
+        assert summary.table.set_index("arm")["done"].to_dict() == {"rs": 2, "optuna-tpe": 2}
+        assert said in notes(summary) and said in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+        assert drawn == bool(now)  # the page is the same whatever there is here instead
+    monkeypatch.setattr(_environment, "versions", lambda *_: installed | {"optuna": "4.0.0"})
+    again = comparisons.compare(wanted, tmp_path, command="compare", jobs=1)
+    assert (again.wanted, again.outcomes) == (2, [])  # to a comparison they are other studies, here of no library
 
 
 def test_what_cannot_be_fetched_is_refused(tmp_path: Path) -> None:
