@@ -13,7 +13,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -23,7 +22,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 from urllib.request import Request, urlopen
 
-from surrogates._converted import cache, checked
+from harness.cache import cache, working
+from surrogates._converted import checked
 
 SECONDS, BLOCK = 60, 1 << 20
 """How long a publisher may keep silent, and how much is read at once."""
@@ -138,9 +138,7 @@ class _Entry(NamedTuple):
 @contextmanager
 def unpacked(archive: Path, published: Published) -> Generator[Path]:
     """A temporary folder with what a family needs of an archive; ValueError where that is not to be trusted."""
-    cache().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache()) as made:
-        target = Path(made)
+    with working(cache() / "unpacked") as target:
         missing = {f"{published.folder}/{member}": target / member for member in published.members}
         try:
             for entry in _checked(archive, _entries(archive)):
