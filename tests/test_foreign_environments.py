@@ -146,6 +146,16 @@ def test_a_report_keeps_what_was_run_with_other_versions_and_says_so(
     assert (again.wanted, again.outcomes) == (2, [])  # to a comparison they are other studies, here of no library
 
 
+def test_on_a_python_that_a_library_does_not_run_on_nothing_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORETUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
+    with pytest.raises(ValueError, match=r"hebo needs Python <3\.12, this is 3\.12\.1: run `fetch hebo` once with"):
+        fetching.bring("hebo")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_what_cannot_be_fetched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         fetching.bring("optuna", tmp_path / "nowhere")

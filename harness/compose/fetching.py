@@ -79,9 +79,9 @@ def make_environment(name: str, source: Path | None = None) -> dict[str, str]:
 
     if source is not None and not source.is_dir():
         raise FileNotFoundError(f"there is no folder {source}: --from names where the distributions of {name!r} lie")
-    requirements = optimisers()[name].requirements
-    _environment.make(name, requirements, source)
-    return _environment.versions(name, requirements)
+    optimiser = optimisers()[name]
+    _environment.make(name, optimiser.requirements, source, optimiser.python)
+    return _environment.versions(name, optimiser.requirements)
 
 
 def bring(what: str, source: Path | None = None) -> dict[str, str]:
