@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,15 +22,29 @@ def cache() -> Path:
 def published(name: str) -> Generator[Path]:
     """An empty folder to work in; it becomes `name` in the cache when all went well, else it is removed."""
     target = cache() / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    making.chmod(0o755)
-    old = making.with_name(f"{making.name}-old")
-    try:
+    with working(target) as folder:
+        making = folder / "new"
+        making.mkdir()
         yield making
         if target.exists():
-            target.rename(old)
+            target.rename(folder / "old")
         making.rename(target)
+
+
+@contextmanager
+def working(target: Path) -> Generator[Path]:
+    """An empty folder beside `target` for what becomes it, removed in the end.
+
+    Its name tells machine and process: what a killed one left is removed by the next that works on this target.
+    """
+    own = f".{target.name}-{socket.gethostname()}-"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f"{own}*"):
+        process = left.name.removeprefix(own).partition("-")[0]
+        if not Path("/proc", process).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-", dir=target.parent))
+    try:
+        yield folder
     finally:
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)

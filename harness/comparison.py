@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.store import Store
-from harness.study import Record, Study, differences, identity, key_of
+from harness.study import Record, Study, as_installed, differences, identity, key_of
 
 MOST_IN_A_BATCH = 8
 """Studies that a process runs before it publishes them: what a kill can cost, and what Ctrl-C waits for."""
@@ -152,6 +152,22 @@ def missing(studies: Sequence[Study], store: Store) -> list[Study]:
     """
     there = store.digests()
     return [study for study in studies if study.key not in there]
+
+
+def as_stored(studies: Sequence[Study], store: Store) -> list[Study]:
+    """The studies, those that were run only where something else was installed as the store has them."""
+    there = store.digests()
+    if all(study.key in there for study in studies):
+        return list(studies)
+    methods: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
+    for spec in store.specs().values():
+        methods.setdefault((spec["arm"], spec["benchmark"]["name"], spec["seed"]), []).append(spec["method"])
+    found: list[Study] = []
+    for study in studies:
+        named = methods.get((study.arm, study.benchmark.name, study.seed), [])
+        known = (one for one in (study, *(as_installed(study, method) for method in named)) if one.key in there)
+        found.append(next(known, study))
+    return found
 
 
 def stale(studies: Sequence[Study], store: Store) -> dict[str, str]:

@@ -22,7 +22,7 @@ from harness.names import ROOT, UnknownName
 
 CITATION = r"\([^()]*[A-Z][a-z]+[^()]* (?:19|20)\d\d, [^()]+\)"
 """How the first paragraph of a method's docstring names its source: `(Authors 2018, JMLR 18:185, Algorithm 1)`."""
-SAID_OF_ITSELF = ("__all__", "VERSION", "REQUIREMENTS", "LICENCE", "CITATION")
+SAID_OF_ITSELF = ("__all__", "VERSION", "REQUIREMENTS", "PYTHON", "LICENCE", "CITATION")
 
 
 @dataclass(frozen=True)
@@ -192,12 +192,16 @@ def plug_ins() -> dict[str, PlugIn]:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """A foreign optimiser that can be fetched: its methods, what they need, its licence and citation."""
+    """A foreign optimiser that can be fetched: its methods, what they need, its licence and citation.
+
+    python: the versions of Python that it runs on, such as `<3.12`; empty where it runs on any of ours.
+    """
 
     methods: tuple[str, ...]
     requirements: tuple[str, ...]
     licence: str
     citation: str
+    python: str
 
 
 def optimisers() -> dict[str, Optimiser]:
@@ -207,7 +211,9 @@ def optimisers() -> dict[str, Optimiser]:
         if plug_in.requirements and plug_in.optimiser not in found:
             _, said = _parsed(plug_in.path)
             names = tuple(name.replace("_", "-") for name in said["__all__"])
-            found[plug_in.optimiser] = Optimiser(names, plug_in.requirements, said["LICENCE"], said["CITATION"])
+            found[plug_in.optimiser] = Optimiser(
+                names, plug_in.requirements, said["LICENCE"], said["CITATION"], said.get("PYTHON", "")
+            )
     return found
 
 

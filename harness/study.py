@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,8 @@ SIMULATION_VERSION = 1
 """Raised when the same study would give other events."""
 
 KINDS = ("started", "report", "ended", "recommended")
+INSTALLED = ("versions", "program")
+"""What a method says of what is installed: the versions of its library, or a hash of the files of its program."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,11 @@ def identity(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _of_any_version(method: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in method.items() if name not in ("version", "versions")}
     return told | {"sampler": _of_any_version(told["sampler"])} if "sampler" in told else told
+
+
+def as_installed(study: Study, method: Mapping[str, Any]) -> Study:
+    """A study as it is where what another method states of its library, or of its program, is installed."""
+    return replace(study, method={**study.method, **{part: method[part] for part in INSTALLED if part in method}})
 
 
 def with_budget(spec: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def write(
     digest: str,
     rule: str = DEFAULT_RULE,
     declared: Sequence[str] = (),
-    unread: Sequence[str] = (),
+    remarks: Sequence[str] = (),
     static: bool = False,
     brief: bool = False,
     columns: int = 2,
@@ -87,12 +87,12 @@ def write(
     """Write the report of a comparison and return its summary.
 
     command: the line that makes the comparison; made_by: the one that makes the report; digest: of the inputs, for
-    `publishing.up_to_date`; declared: what was before the studies ran, in words; unread: what of the store could not be
-    read, in words; static: with pictures and without scripts; brief: so and without pages of benchmarks and studies,
-    each figure and table in one form; columns: of a paper, 1 or 2, that pictures are as wide as; survived: what became
-    of its statements under other settings, where that is known. Raises what `summarise` does.
+    `publishing.up_to_date`; declared: what was before the studies ran, in words; remarks: what must be said of what the
+    store holds, in words; static: with pictures and without scripts; brief: so and without pages of benchmarks and
+    studies, each figure and table in one form; columns: of a paper, 1 or 2, that pictures are as wide as; survived:
+    what became of its statements under other settings, where that is known. Raises what `summarise` does.
     """
-    summary = summarise(studies, events, facts, rule, declared, unread=unread)
+    summary = summarise(studies, events, facts, rule, declared, remarks=remarks)
     names, arms = benchmarks(summary), unique(summary.studies["arm"])
     room = None if static or brief else Room.of(len(names) * len(arms))
     shown = [] if brief else study_page.shown(summary, events)

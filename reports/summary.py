@@ -52,8 +52,8 @@ class Summary:
     facts: Facts
     declared: Sequence[str] = ()
     """What was declared before the studies ran, in words."""
-    unread: Sequence[str] = ()
-    """What of the store could not be read, in words."""
+    remarks: Sequence[str] = ()
+    """What must be said of what the store holds, in words."""
     hypervolumes: Mapping[Key, fronts.Held] = field(default_factory=dict[Key, fronts.Held])
     """Of the studies with several objectives: see `fronts`."""
     silent: Sequence[str] = ()
@@ -110,13 +110,13 @@ def summarise(
     rule: str = DEFAULT_RULE,
     declared: Sequence[str] = (),
     *,
-    unread: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> Summary:
     """Compute all numbers of a report from the frames of studies and events.
 
     studies: a row each; in `finals`, where that was looked up, what the configs of its trials end with; facts: of each
-    benchmark; `levels` must be there, all else may be missing; declared: what was before the studies ran, and unread:
-    what of the store could not be read, in words.
+    benchmark; `levels` must be there, all else may be missing; declared: what was before the studies ran, and remarks:
+    what must be said of what the store holds, in words.
     Raises ValueError where there is no study or one is given twice, the rule is unknown, or a benchmark has no levels.
     """
     seen, hypervolumes = observed(studies, events, facts, rule), fronts.held(events)
@@ -139,7 +139,7 @@ def summarise(
         trajectories=seen.trajectories,
         facts=facts,
         declared=declared,
-        unread=unread,
+        remarks=remarks,
         hypervolumes=hypervolumes,
         silent=silent(events, rule),
     )

@@ -159,7 +159,7 @@ def notes(summary: Summary) -> list[str]:
             f"{text.plural(len(failed), 'failed study')} counted as the median random config." if len(failed) else "",
             f"{uncounted} of them without a number: no median is known." if uncounted else "",
             f"{text.plural(missing, 'study')} missing." if missing else "",
-            *summary.unread,
+            *summary.remarks,
             *(
                 f"{arm} on {benchmark} not applicable: {why}."
                 for benchmark in benchmarks(summary)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogates import _converted
+from surrogates._publishers import Published
 
 
 class PublishedJson(NamedTuple):
@@ -27,6 +28,10 @@ class PublishedJson(NamedTuple):
                 f"from {self.source}"
             )
         return found
+
+    def published(self) -> Published:
+        """What of an archive the family is made from; there is none to download."""
+        return Published((), members=(self.name,))
 
     def read(self, source: Path) -> Any:
         """The content of the file, or of the one in a folder; ValueError where it is not the published one."""

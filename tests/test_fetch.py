@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,7 @@ from harness.compose import fetching
 from surrogates import _converted
 from surrogates.families import fcnet, taskset
 
+PROJECT = Path(__file__).resolve().parents[1]
 DATA = pytest.mark.skipif(_converted.shared_data("taskset") is None, reason="FORETUNE_DATA holds no taskset")
 
 
@@ -92,3 +98,23 @@ def test_a_conversion_that_is_interrupted_leaves_nothing(cache: Path) -> None:
         (making / "half").write_text("half")
         raise KeyboardInterrupt
     assert list(cache.iterdir()) == []
+
+
+KILLED = """
+import os, signal
+from harness.cache import published
+with published("family") as making:
+    (making / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_fetch_left_is_removed_by_the_next_which_touches_none_under_way(cache: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=PROJECT, check=False)
+    (left,) = cache.iterdir()
+    assert done.returncode == -signal.SIGKILL and left.name.startswith(".family-") and (left / "new" / "half").exists()
+    other = cache / f".family-{socket.gethostname()}-{os.getpid()}-other"  # its process lives
+    other.mkdir()
+    with published("family") as making:
+        assert set(cache.iterdir()) == {other, making.parent}
+    assert {path.name for path in cache.iterdir()} == {other.name, "family"}

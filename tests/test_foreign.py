@@ -28,6 +28,7 @@ from harness.study import Study, record
 from harness.toys import Toy, toy_benchmark
 from harness.trace import check_trace
 from harness.types import NANOSECONDS, Benchmark, End, Scheduler
+from reports.tables import errors, notes
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SHELL = SCRIPTS / "foreign.sh"
@@ -260,7 +261,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_program_that_is_none_cannot_be_started(tmp_path: Path) -> None:
-    with pytest.raises(ForeignError, match=r"nowhere cannot be started: .*No such file"):
+    with pytest.raises(ValueError, match=r"nowhere cannot be started: .*No such file"):
         play(str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match=r"foreign:command=\./my_optimiser"):
         play("")
@@ -335,9 +336,36 @@ def test_a_comparison_over_processes_runs_programs_and_shows_who_failed(tmp_path
     again = comparisons.compare(wanted, tmp_path / "out", command="compare", jobs=2)
     assert again.outcomes == []
     (tmp_path / "good.py").write_text((tmp_path / "good.py").read_text() + "\n# changed")
+    summary, _ = comparisons.report(tmp_path / "out", brief=True)
+    assert summary.table["missing"].tolist() == [0, 0, 0]
+    assert "good was run with other files of its program than there are here." in notes(summary)
     assert comparisons.compare(wanted, tmp_path / "out", command="compare", jobs=1).stale == {
         f"good on synthetic_curves, seed {seed}": "method.program changed" for seed in (0, 1)
     }
+    assert not processes_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ready", "patience", "words"),
+    [
+        ("sys.exit(4)", 60, "left with exit code 4"),
+        ("time.sleep(60)", 0.5, "has not answered for 0.5 seconds"),
+        ("'hello'", 60, "answered 'hello', expected one JSON object a line"),
+    ],
+)
+def test_who_breaks_off_before_the_first_question_fails_and_takes_nothing_from_the_others(
+    tmp_path: Path, ready: str, patience: float, words: str
+) -> None:
+    bad = program(tmp_path / "bad.py", ready=ready)
+    wanted = comparison("rs", f"bad=foreign:patience={patience}:command={bad}")
+    done = comparisons.compare(wanted, tmp_path / "out", command="compare", jobs=1)
+    assert {outcome.arm: outcome.error == "" for outcome in done.outcomes} == {"rs": True, "bad": False}
+    assert len(done.failed) == 2 and all(words in outcome.error.splitlines()[-1] for outcome in done.failed)
+    summary, _ = comparisons.report(tmp_path / "out", brief=True)
+    assert summary.table.set_index("arm")["failed"].to_dict() == {"rs": 0, "bad": 2}
+    (said,) = errors(summary)
+    assert said.startswith("bad on synthetic_curves, seeds 0, 1: ") and words in said
+    assert comparisons.compare(wanted, tmp_path / "out", command="compare", jobs=1).outcomes == []
     assert not processes_of(tmp_path)
 
 

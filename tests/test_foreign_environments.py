@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from harness.compose import comparisons, fetching
 from harness.foreign import _environment, _scheduler
 from harness.plug_ins import find_plug_in, optimisers
 from harness.store import Store
+from reports.tables import notes
 
 PROJECT = Path(__file__).resolve().parents[1]
 OPTIMISERS = optimisers()
@@ -102,11 +104,56 @@ def test_alone_that_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_program_that_fails_at_once_ends_a_comparison_before_it_begins(tmp_path: Path) -> None:
-    given = ("--methods", "rs,cat=foreign:command=/bin/cat", "--seeds", "1", "--out", tmp_path / "out")
+def test_a_program_that_fails_at_once_fails_its_studies_and_the_others_run(tmp_path: Path) -> None:
+    methods = ("--methods", "rs,cat=foreign:command=/bin/cat", "--benchmarks", "synthetic_curves")
+    given = (*methods, "--seeds", "1", "--budget", "60s", "--out", tmp_path / "out")
+    done = harness("compare", *given, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "failed: cat on synthetic_curves, seed 0: /bin/cat answered " in " ".join(done.stderr.split())
+    told = harness("report", tmp_path / "out", "--json", cwd=tmp_path)
+    rows = json.loads(told.stdout)["table"]
+    assert {(row["arm"], row["done"], row["failed"]) for row in rows} == {("rs", 1, 0), ("cat", 0, 1)}
+
+
+def test_a_program_that_is_none_ends_a_comparison_before_it_begins(tmp_path: Path) -> None:
+    given = ("--methods", "rs,none=foreign:command=./nowhere", "--seeds", "1", "--out", tmp_path / "out")
     done = harness("compare", *given, cwd=tmp_path)
     assert done.returncode == 2 and not (tmp_path / "out").exists()
-    assert done.stderr.startswith("harness: /bin/cat answered ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("harness: arm 'none': ./nowhere cannot be started: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_report_keeps_what_was_run_with_other_versions_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
+    arms = (Arm("rs", "rs"), Arm("optuna-tpe", "optuna-tpe"))
+    wanted = Comparison(arms, ("synthetic_curves",), (0, 1), {"budget": 60.0})
+    installed = {"numpy": "1.26.4", "optuna": "5.0.0"}
+    monkeypatch.setattr(_environment, "versions", lambda *_: installed)
+    comparisons.compare(wanted, tmp_path, command="compare", jobs=1)
+    assert not any("than there are here" in note for note in notes(comparisons.report(tmp_path, brief=True)[0]))
+    said = "optuna-tpe was run with numpy 1.26.4, optuna 5.0.0: other versions than there are here."
+    for now in ({"numpy": "2.4.6", "optuna": "5.0.0"}, {}):
+        monkeypatch.setattr(_environment, "versions", lambda *_, now=now: now)
+        monkeypatch.setattr(_scheduler, "python_of", lambda *_: None)
+        summary, drawn = comparisons.report(tmp_path, brief=True)
+        assert summary.table.set_index("arm")["done"].to_dict() == {"rs": 2, "optuna-tpe": 2}
+        assert said in notes(summary) and said in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+        assert drawn == bool(now)  # the page is the same whatever there is here instead
+    monkeypatch.setattr(_environment, "versions", lambda *_: installed | {"optuna": "4.0.0"})
+    again = comparisons.compare(wanted, tmp_path, command="compare", jobs=1)
+    assert (again.wanted, again.outcomes) == (2, [])  # to a comparison they are other studies, here of no library
+
+
+def test_on_a_python_that_a_library_does_not_run_on_nothing_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORETUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
+    with pytest.raises(ValueError, match=r"hebo needs Python <3\.12, this is 3\.12\.1: run `fetch hebo` once with"):
+        fetching.bring("hebo")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_what_cannot_be_fetched_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, made
+from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, made, our_loop
 
 from harness import checks
 from harness.foreign._environment import python_of
@@ -42,6 +42,8 @@ CASES = {
     "neps-priorband": (),
 }
 """Methods, and what the script of their library's own loop is told besides the seed."""
+OF_EVERY_DOMAIN = [text for text in CASES if text.startswith("syne-tune")]
+"""Those whose script tries the space of every domain, and says at which level each trial ended."""
 
 
 def python_for(text: str) -> Path:
@@ -74,10 +76,18 @@ def our_jobs(text: str, space: Space, scale: float = 1) -> list[Any]:
     return [[dict(event.job.config), event.job.until] for event in log.events if isinstance(event, Started)]
 
 
-@pytest.mark.parametrize("text", CASES)
+@pytest.mark.parametrize("text", [text for text in CASES if text not in OF_EVERY_DOMAIN])
 def test_the_first_twenty_configs_are_those_of_its_own_loop(text: str) -> None:
     theirs = their_jobs(text)
     assert len(theirs) >= 20 and our_jobs(text, NUMBERS)[:20] == theirs[:20]
+
+
+@pytest.mark.parametrize("text", OF_EVERY_DOMAIN)
+def test_the_first_twenty_of_every_domain_end_where_they_do_in_its_own_loop(text: str) -> None:
+    theirs = their_jobs(text)[:20]
+    ours = our_loop(Toy(toy_benchmark(EVERY_DOMAIN, workers=1)), text, 20)[:20]
+    assert len(theirs) == 20 and [[dict(config), level] for config, level in ours] == theirs
+    assert (text == "syne-tune-asha") == any(level < 9 for _, level in theirs)
 
 
 def test_who_takes_priors_is_given_them() -> None:

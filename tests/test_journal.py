@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from test_foreign import program
 from toys import Scripted, ending, run_study, toy_data
 from toys import study as toys_study
 from typer.testing import CliRunner
@@ -829,13 +830,12 @@ def reports_in(folder: Path) -> int:
     return sum("report" in line for line in read_lines(folder / JOURNAL))
 
 
-def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -> None:
+def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals], method: str = "asha:grace=3") -> None:
     """Kill a study at random moments, each after something new was said, continue it, and look at what is left.
 
-    Before the last kill something is finished.
+    Before the last kill something is finished: of `asha:grace=3` the first trial is after four jobs.
     """
     luck = random.Random(kills)
-    method = "asha:grace=3"  # its first trial is finished after four jobs
     budget = 3.0 + 1.8 * kills  # so no kill comes when the study is over
     before: set[tuple[int, int]] = set()
     for turn in range(kills):
@@ -871,6 +871,23 @@ def kill_and_continue(folder: Path, kills: int, signals: list[signal.Signals]) -
 
 def test_a_killed_study_goes_on(tmp_path: Path) -> None:
     kill_and_continue(tmp_path / "out", 3, [signal.SIGKILL, signal.SIGINT])
+
+
+def test_a_killed_study_of_a_foreign_program_goes_on_as_that_decides(tmp_path: Path) -> None:
+    stops = 'told["resource"] == 3 and told["losses"][0] > 0.9'
+    command = program(
+        tmp_path / "program.py",
+        ask='{"config": {"x": request["ask"] * 0.31 % 1}}',
+        tell=f'{{"decision": "stop" if {stops} else "continue"}}',
+    )
+    kill_and_continue(tmp_path / "out", 3, [signal.SIGKILL, signal.SIGINT], f"foreign:command={command}")
+    log = read(tmp_path / "out" / JOURNAL)[1]
+    configs = [event.job.config for event in log.events if isinstance(event, Started)]
+    assert configs == [{"x": trial * 0.31 % 1} for trial in range(len(configs))]
+    ended = {event.trial: event.reason for event in log.events if isinstance(event, Ended)}
+    worse = {trial for trial, config in enumerate(configs) if config["x"] + 1 / 3 > 0.9}
+    stopped, cut = ({t for t, of in ended.items() if of is reason} for reason in (Reason.STOPPED, Reason.CUT))
+    assert stopped and stopped == worse - cut
 
 
 @pytest.mark.slow

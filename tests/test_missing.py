@@ -96,7 +96,7 @@ def test_a_segment_that_is_damaged_beside_its_keys_is_named_and_its_study_missin
     segment.unlink()
     assert len(comparisons.compare(wanted, tmp_path, command="compare", jobs=1).outcomes) == 1
     again, drawn = comparisons.report(tmp_path, brief=True)
-    assert drawn and again.table["missing"].sum() == 0 and not again.unread
+    assert drawn and again.table["missing"].sum() == 0 and not again.remarks
 
 
 def damage(segment: Path, column: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import stat
 import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -230,6 +232,18 @@ def test_of_an_archive_what_is_needed_is_unpacked_for_the_conversion(
         fetching.fetch("taskset", source)
         assert files(cache) == {"taskset/a.pkl": CONTENT}
         assert [path.name for path in cache.iterdir()] == ["taskset"]
+
+
+@pytest.mark.parametrize("name", PACK)
+@pytest.mark.parametrize("family", ["taskset", "nmt_transformer", "llama_lr", "nbnlp", "lcbench"])
+def test_in_an_archive_that_is_not_a_publishers_the_files_may_lie_anywhere(
+    tmp_path: Path, cache: Path, name: str, family: str
+) -> None:
+    needed = list(import_module(f"surrogates.families.{family}").PUBLISHED.needed())
+    archive = PACK[name](tmp_path / name, [(f"some/where/{file}", b"another one", "file") for file in needed])
+    with pytest.raises(ValueError, match=rf"unpacked.*/{re.escape(needed[0])}: expected the SHA-256"):
+        fetching.fetch(family, archive)
+    assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", PACK)

@@ -21,6 +21,16 @@ def commands() -> list[str]:
     return [line for line in lines if not line.startswith(INSTALLS)]
 
 
+def write_files(folder: Path) -> None:
+    """Write the files that the README shows, by the name in their first line; its CSV has none."""
+    for kind, block in BLOCKS:
+        named = re.search(r"^# (\w+\.(?:py|sh|toml))$", block, re.M)
+        if named or kind == "csv":
+            path = folder / (named[1] if named else "runs.csv")
+            path.write_text(block, encoding="utf-8")
+            path.chmod(0o755)
+
+
 def call(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run one line in `folder`, its `python` being ours and the project importable."""
     words = line.split()
@@ -33,8 +43,7 @@ def call(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_simulated_commands_run(tmp_path: Path) -> None:
-    toml = next(block for kind, block in BLOCKS if kind == "toml")
-    (tmp_path / "arms.toml").write_text(toml)
+    write_files(tmp_path)
     # The README's first command, which CI runs itself, leaves these results.
     first = call("python -m harness compare", tmp_path)
     assert first.returncode == 0, first.stderr
@@ -49,10 +58,7 @@ def test_the_simulated_commands_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_real_commands_run(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    for _, block in BLOCKS:
-        if named := re.search(r"^# (\w+\.(?:py|sh|toml))$", block, re.M):
-            (tmp_path / named[1]).write_text(block, encoding="utf-8")
-            (tmp_path / named[1]).chmod(0o755)
+    write_files(tmp_path)
     for line in commands():
         if any(real in line for real in FOR_REAL):
             done = call(line, tmp_path)

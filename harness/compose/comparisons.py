@@ -25,6 +25,7 @@ from harness.compose.studies import (
     studies_of,
 )
 from harness.compose.suites import family_of
+from harness.methods import parse_method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,10 +152,18 @@ def _decided(comparison: Comparison, outcomes: pd.DataFrame, looks: list[dict[st
     return looks[-1]["enough"] is not False
 
 
-def wanted(comparison: Comparison, store: Store) -> tuple[list[Study], dict[tuple[str, str], str]]:
-    """The studies that a comparison wants, and which arms it has refused, and why: see `refusals`."""
+def wanted(
+    comparison: Comparison, store: Store, *, as_there: bool = False
+) -> tuple[list[Study], dict[tuple[str, str], str]]:
+    """The studies that a comparison wants, and which arms it has refused, and why: see `refusals`.
+
+    as_there: of a study that was run only where something else was installed, that one.
+    """
+    from harness.comparison import as_stored
+
     decision_time(comparison.decision_time)
     studies = studies_of(comparison)
+    studies = as_stored(studies, store) if as_there else studies
     refused = refusals(studies, store)
     return [study for study in studies if (study.source, study.arm) not in refused], refused
 
@@ -164,8 +173,10 @@ def refusals(studies: Sequence[Study], store: Store) -> dict[tuple[str, str], st
 
     Each arm of which a study is missing is built once, so that an option without sense is bad usage and not forty
     failed studies: ValueError for that, and for a benchmark on which no arm can run.
+    A foreign program that breaks off here is not refused: its studies are run, fail as it did, and hold its last words.
     """
     from harness.comparison import missing
+    from harness.foreign._process import ForeignError
     from harness.types import refuses
 
     first = {(study.source, study.arm): study for study in reversed(studies)}
@@ -177,6 +188,8 @@ def refusals(studies: Sequence[Study], store: Store) -> dict[tuple[str, str], st
         model = model_of(name, study.benchmark.table_miss).under(study.benchmark)
         try:
             prepared(study, model)
+        except ForeignError:
+            continue
         except ValueError as error:
             if not refuses(error, study.benchmark):
                 raise ValueError(f"arm {arm!r}: {error}") from error
@@ -263,7 +276,7 @@ def report(
     known = declared(folder)
     comparison, said = known.comparison, known.said()
     store = Store(folder / STUDIES)
-    studies_wanted, refused = wanted(comparison, store)
+    studies_wanted, refused = wanted(comparison, store, as_there=True)
     keys = [study.key for study in studies_wanted]
     there = store.digests()
     digests = {key: there[key] for key in keys if key in there}
@@ -273,7 +286,8 @@ def report(
     known_lengths = store.lengths()
     lengths = {key: known_lengths[key] for key in digests if key in known_lengths}  # a segment may break in any column
     seen, events = frames(store.each(lengths), lengths, comparison.endpoint.rule)
-    unread = [
+    elsewhere = _elsewhere(comparison, studies_wanted)
+    remarks = elsewhere + [
         f"{name} cannot be read ({why}): what it alone holds is missing, and `compare` runs it again once that file is "
         "gone."
         for name, why in store.broken.items()
@@ -282,19 +296,31 @@ def report(
     made_by = ["python", "-m", "harness", "report", str(folder), *(["--out", str(out)] if out else [])]
     made_by += [option for option, given in (("--static", static), ("--brief", brief)) if given]
     made_by += [] if columns == 2 else ["--columns", str(columns)]
-    told = [said, survived and survived.digest, made_by]
+    told = [said, survived and survived.digest, made_by, *elsewhere]
     inputs = json.dumps([digests, keys, facts, known.command, store.broken, *told])
     digest = hashlib.blake2b(inputs.encode(), digest_size=16).hexdigest()
     studies = with_missing(seen, studies_wanted)
     place, rule = out or folder / REPORT, comparison.endpoint.rule
     if publishing.up_to_date(place, digest):
-        return summarise(studies, events, facts, rule, said, unread=unread), False
+        return summarise(studies, events, facts, rule, said, remarks=remarks), False
     written = page.write(
         place, studies, events, facts,
         title=title_of(comparison), command=known.command, made_by=shlex.join(made_by), digest=digest, rule=rule,
-        declared=said, unread=unread, static=static, brief=brief, columns=columns, survived=survived,
+        declared=said, remarks=remarks, static=static, brief=brief, columns=columns, survived=survived,
     )  # fmt: skip
     return written, True
+
+
+def _elsewhere(comparison: Comparison, studies: Sequence[Study]) -> list[str]:
+    """What must be said of arms that were run where something else was installed."""
+    here = {arm.label: parse_method(arm.method).to_json() for arm in comparison.arms}
+    said: dict[str, None] = {}
+    for study in studies:
+        if study.method != here[study.arm]:
+            versions = ", ".join(f"{name} {version}" for name, version in study.method.get("versions", {}).items())
+            what = f"{versions}: other versions" if versions else "other files of its program"
+            said[f"{study.arm} was run with {what} than there are here."] = None
+    return list(said)
 
 
 def title_of(comparison: Comparison) -> str:

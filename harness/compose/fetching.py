@@ -54,18 +54,18 @@ def _found(module: ModuleType, family: str, source: Path | None) -> Generator[Pa
     """What a family can be converted from."""
     from surrogates import _publishers
 
-    publisher: _publishers.Published | None = getattr(module, "PUBLISHED", None)
+    publisher: _publishers.Published = module.PUBLISHED
     with ExitStack() as stack:
         try:
             found = source or module.find()
         except FileNotFoundError as absent:
-            if publisher is None:
+            if not publisher.files:
                 raise
             try:
                 found = stack.enter_context(_publishers.downloaded(publisher, family))
             except FileNotFoundError as error:
                 raise FileNotFoundError(f"{absent}; {error}") from None
-        if publisher is not None and _publishers.is_archive(found):
+        if _publishers.is_archive(found):
             found = stack.enter_context(_publishers.unpacked(found, publisher))
         yield found
 
@@ -79,9 +79,9 @@ def make_environment(name: str, source: Path | None = None) -> dict[str, str]:
 
     if source is not None and not source.is_dir():
         raise FileNotFoundError(f"there is no folder {source}: --from names where the distributions of {name!r} lie")
-    requirements = optimisers()[name].requirements
-    _environment.make(name, requirements, source)
-    return _environment.versions(name, requirements)
+    optimiser = optimisers()[name]
+    _environment.make(name, optimiser.requirements, source, optimiser.python)
+    return _environment.versions(name, optimiser.requirements)
 
 
 def bring(what: str, source: Path | None = None) -> dict[str, str]:

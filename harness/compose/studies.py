@@ -183,8 +183,10 @@ def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None
 
     curves: what answers for the configs in place of the benchmark's own data. ValueError where that data is no longer
     what the study was declared with: its record would stand under the name of another.
+    A foreign program that breaks off before it was asked anything has failed the study, which is then without events.
     """
-    from harness.loop import run
+    from harness.foreign._process import ForeignError
+    from harness.loop import Log, Why, run
     from harness.simulated import Simulated
     from harness.types import NANOSECONDS
 
@@ -192,7 +194,10 @@ def simulate(study: Study, watch: Watch | None = None, curves: CurveModel | None
     if curves is None and model.digest != study.data:
         raise ValueError(f"the data of {study.benchmark.name!r} has changed since this was declared: run it again")
     began = perf_counter()
-    benchmark, scheduler = prepared(study, model)
+    try:
+        benchmark, scheduler = prepared(study, model)
+    except ForeignError as error:
+        return Log(why=Why.ERROR, error=str(error)), perf_counter() - began
     with no_garbage_collection():
         log = run(
             benchmark,

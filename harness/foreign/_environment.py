@@ -6,6 +6,7 @@ installed becomes part of a study's identity, so that studies of another version
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import venv
@@ -15,6 +16,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from harness.cache import cache as cache_folder
 from harness.cache import published
@@ -46,11 +48,18 @@ def versions(optimiser: str, requirements: Sequence[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def make(optimiser: str, requirements: Sequence[str], source: Path | None = None) -> Path:
+def make(optimiser: str, requirements: Sequence[str], source: Path | None = None, python: str = "") -> Path:
     """Make the environment of an optimiser with pip; ValueError with pip's last words where that fails.
 
-    source: a folder of distributions to install from, instead of the package index.
+    source: a folder of distributions to install from, instead of the package index; python: the versions of Python that
+    it runs on, such as `<3.12`: ValueError on another one.
     """
+    own = platform.python_version()
+    if python and not SpecifierSet(python).contains(own, prereleases=True):
+        raise ValueError(
+            f"{optimiser} needs Python {python}, this is {own}: run `fetch {optimiser}` once with such a one, and the "
+            "environment that it makes serves every other"
+        )
     where = ["--no-index", "--find-links", str(source)] if source else []
     with published(f"environments/{optimiser}") as making:
         venv.create(making)

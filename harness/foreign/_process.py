@@ -39,7 +39,7 @@ class Program:
 
     name: what errors call it; argv: how it is started; variables: of its environment, None takes one away;
     folder: whether it works in an empty folder of its own, for the files that libraries leave.
-    ForeignError where it cannot be started.
+    ValueError where it cannot be started.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Program:
         except (OSError, ValueError) as error:  # no such program, a NUL in a word
             self.closed = True
             self._give_back()
-            raise ForeignError(f"{name} cannot be started: {error}") from None
+            raise ValueError(f"{name} cannot be started: {error}") from None
         assert self._popen.stdin and self._popen.stdout
         self._requests, self._answers = self._popen.stdin.fileno(), self._popen.stdout.fileno()
         self._poll, self._room = select.poll(), select.poll()

@@ -27,6 +27,8 @@ REQUIREMENTS = (
     "GPy==1.13.2", "HEBO==0.3.6",
 )  # fmt: skip
 """It needs a numpy before 1.25; without the others pip looks for minutes for releases that go with that."""
+PYTHON = "<3.12"
+"""Such a numpy has no releases for later ones."""
 LICENCE = "MIT"
 CITATION = "Cowen-Rivers et al. 2022, HEBO: pushing the limits of sample-efficient hyperparameter optimisation, JAIR 74"
 

@@ -9,12 +9,13 @@ Beside `runs.csv`, one line a run or a level of a run, lies `runs.toml`:
     seconds = "seconds"                    # since the start of the run, or a number: so many a level, as a model
     seed = "seed"                          # left out: one run a config
     missing = "refuse"                     # or "early": a run that lacks its last levels ended there by plan;
-                                           # or "diverged": it diverged there, as where its objective is nan
+                                           # or "diverged": it diverged there, as where an objective is nan
     workers = 4                            # and budget = 3600.0; left out: forty median trainings
     [space]
     lr = { type = "loguniform", lower = 1e-4, upper = 1.0 }
 
-An empty cell of a hyperparameter means that it is inactive. Other columns and empty lines are passed over.
+An empty cell of a hyperparameter means that it is inactive. A metric that is no objective must be there at every level
+that is. Other columns and empty lines are passed over.
 """
 
 from __future__ import annotations
@@ -143,6 +144,45 @@ def _number(where: str, column: str, text: str) -> float:
         raise ValueError(f"{where}: expected a number in {column}, found {text!r}") from None
 
 
+def _ended(
+    where: str,
+    run: Mapping[int, tuple[list[float], float]],
+    levels: tuple[int, ...],
+    metrics: tuple[str, ...],
+    *,
+    objectives: int,
+    policy: str,
+) -> tuple[End, int]:
+    """How a run ends, and after how many levels; ValueError for what is missing and not covered by the policy.
+
+    objectives: so many of the metrics, the first ones, decide whether it diverged.
+    """
+    uncovered = f"and missing = {policy!r} does not cover that"
+    for place, level in enumerate(levels):
+        later = [other for other in levels[place + 1 :] if other in run]
+        if level not in run:
+            if policy == "refuse" or later:
+                raise ValueError(f"{where}: it has no line at level {level}, {uncovered}")
+            return End(policy), place
+        absent = [column for column, value in enumerate(run[level][0]) if math.isnan(value)]
+        lost = [column for column in absent if column < objectives]
+        if lost:
+            again = [other for other in later if not all(math.isnan(run[other][0][column]) for column in lost)]
+            what = f"{where}: {metrics[lost[0]]} is missing at level {level}"
+            if policy != "diverged":
+                raise ValueError(f"{what}, {uncovered}")
+            if again:
+                raise ValueError(f"{what} but a number at level {again[0]}: who has diverged has no more of them")
+            return End.DIVERGED, place + 1
+        if absent:
+            metric = metrics[absent[0]]
+            raise ValueError(
+                f"{where}: {metric} is missing at level {level}, where no objective is: a table holds every metric "
+                f"at every level; fill these cells, or leave {metric} out of `metrics`"
+            )
+    return End.COMPLETE, len(levels)
+
+
 def _arranged(
     path: Path,
     declared: Mapping[str, Any],
@@ -162,19 +202,9 @@ def _arranged(
     for (key, seed), run in runs.items():
         row, replicate = rows[key], seeds.index(seed)
         where = f"{path}, config {configs[key]}, seed {seed}"
-        end = End.COMPLETE
-        for place, level in enumerate(levels):
-            broken = level in run and any(math.isnan(value) for value in run[level][0])
-            if level not in run or broken:
-                gap = not broken and any(later in run for later in levels[place + 1 :])
-                if policy == "refuse" or gap or (policy == "early" and broken):
-                    what = "a metric is missing" if broken else "it has no line"
-                    raise ValueError(f"{where}: {what} at level {level}, and missing = {policy!r} does not cover that")
-                end = End(policy)
-            if level in run:
-                values[row, replicate, place], seconds[row, replicate, place] = run[level]
-            if end is not End.COMPLETE:
-                break
+        end, length = _ended(where, run, levels, metrics, objectives=len(declared["objectives"]), policy=policy)
+        for place, level in enumerate(levels[:length]):
+            values[row, replicate, place], seconds[row, replicate, place] = run[level]
         ends[row, replicate] = ENDS.index(end)
     workers = declared.get("workers", 4)
     median = float(np.nanmedian(np.nanmax(seconds[ends >= 0], axis=1)))

@@ -42,6 +42,7 @@ FILE = PublishedJson(
     "8d6796fb5c538b6954c9a4fd509ec6ca7ff814241122579a6ad4c6dedea2de9e",
     "fabian-sp/lr-scheduling@8ace3a32",
 )
+PUBLISHED = FILE.published()
 DATA, MODEL = "slimpajama", "llama_norm"
 """The runs that are taken: on other data losses cannot be compared, and of other models there are seven."""
 EVERY, LONGEST = 200, 62400

@@ -33,6 +33,7 @@ FILE = PublishedJson(
     "3ec73048df2689d8b898cac090b3a26c782e4e8766f879800f39231d952c70b4",
     "fmsnew/nas-bench-nlp-release@a6d90a3b",
 )
+PUBLISHED = FILE.published()
 EPOCHS, SECONDS, TRAININGS, WORKERS = 50, 20705.0, 40, 4
 """SECONDS: the median of the trainings that came to their end."""
 METRICS = {"val_loss": "val", "train_loss": "train", "test_loss": "test"}

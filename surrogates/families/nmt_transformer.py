@@ -34,6 +34,7 @@ FILE = PublishedJson(
     "c5eeadf232ddb37b3bdccacdd42d3fa401279412413ee37a67462993afe6a87f",
     "Este1le/hpo_nmt@7bd0a402",
 )
+PUBLISHED = FILE.published()
 UPDATES, WORDS = 2000, 4096
 """Of a checkpoint, and of an update."""
 OPERATIONS, OPERATIONS_PER_SECOND, SECONDS_AN_UPDATE = 6, 5e12, 0.05

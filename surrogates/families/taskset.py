@@ -14,6 +14,7 @@ import numpy as np
 from harness.space import Space, loguniform, reverse_loguniform
 from harness.types import Benchmark, CurveModel, End, Fidelity, Objective
 from surrogates import _converted
+from surrogates._publishers import Published
 from surrogates.table import ENDS
 
 LICENCE = "Apache-2.0"
@@ -24,6 +25,7 @@ FILES = {
     "imdb_patch32_LSTM128_bs128": "2cc13330f28d0bfd25ca6be3b80c296000d235007bb94e5c595c39cf412e658e",
     "imdb_patch32_VRNN64_tanh_avg_bs128": "ae1cbb280db9c9b7f53be091b2d4ea24ccde589c498997cc9008bf5681687f4a",
 }
+PUBLISHED = Published((), members=tuple(f"{name}.npz" for name in FILES))
 METRICS = ("valid_loss", "train_loss", "test_loss")
 POINTS, TRAININGS, WORKERS = 51, 40, 4
 

@@ -60,7 +60,7 @@ from harness.foreign._process import ForeignError
 from harness.frames import frames
 from harness.plug_ins import PlugIn, find_plug_in
 from harness.store import Store
-from harness.study import Record, Study
+from harness.study import Record, Study, as_installed
 from harness.terminal import ComparisonProgress
 from harness.types import refuses
 from reports import fronts
@@ -194,8 +194,8 @@ class Kept(NamedTuple):
 
 def identity(study: Study, versions: Mapping[str, str] | None = None) -> str:
     """The hash of all that a study depends on but the seed; versions: of its library, else as installed."""
-    method = study.method if versions is None else {**study.method, "versions": dict(versions)}
-    return replace(study, method=method, seed=0).key
+    ran = study if versions is None else as_installed(study, {"versions": dict(versions)})
+    return replace(ran, seed=0).key
 
 
 def fits(study: Study, versions: Mapping[str, str]) -> bool:
