@@ -22,8 +22,8 @@ back, the command without `--run` gathers what a part has come to in the midst o
 
 Endpoint: the normalised regret of the incumbent at the budget, as a comparison's report has it (0 the best of the
 benchmark, 1 its median random config; failures count as that); of several objectives the share of the front's
-hypervolume that was not held at the budget (failures hold nothing). A pair's difference, ours less theirs, is taken at each
-seed; its mean over the benchmarks weighs them alike, its interval is for these benchmarks (t, with the degrees of
+hypervolume that was not held at the budget (failures hold nothing). A pair's difference, ours less theirs, is taken at
+each seed; its mean over the benchmarks weighs them alike, its interval is for these benchmarks (t, with the degrees of
 freedom of Welch and Satterthwaite). `no worse` where the 95 % interval ends below the margin, `worse` where it begins
 above 0, both where it lies between: worse, but by less than matters. Until all seeds that are wanted are there, a
 verdict is one `so far`.
