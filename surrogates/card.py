@@ -162,13 +162,18 @@ def _agreement(levels: Sequence[int], predicted: Predicted, model: Surrogate) ->
 
 
 def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:
-    """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table."""
+    """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table.
+
+    The larger of both is judged. Where the first was not measured that is not known, unless the second is bad enough.
+    """
     known = np.isfinite(learned.seconds).all(axis=1)
     missed = np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known]))
     surrogate = round(float(missed), LEFT_DIGITS)
     fit = dict(data.made.get("time", {}))
     table = fit.get("median_error")
-    return {"median_error": max(surrogate, table or 0.0), "surrogate": surrogate, "table": table, "fit": fit}
+    unknown = table is None and lines.TIME.judged(surrogate) == lines.TRUSTED
+    larger = None if unknown else max(surrogate, table or 0.0)
+    return {"median_error": larger, "surrogate": surrogate, "table": table, "fit": fit}
 
 
 def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,7 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert abs(plain["diverged"]["difference"]) < 0.05
     assert plain["final"]["neither diverged nor on a plateau"]["spearman"] > 0.95
     assert plain["time"]["surrogate"] < 0.02 and plain["time"]["table"] is None
+    assert plain["time"]["median_error"] is None, "nobody measured what a level takes"
     assert plain["configs"] == {"iid": 90} and plain["seeds"] == {"3": 90} and plain["levels"] == 5
     assert plain["coverage"]["share"] == pytest.approx(0.9, abs=0.1)
     assert plain["coverage"]["unseen"] == pytest.approx(0.9, abs=0.1)
@@ -147,6 +149,7 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert all(fewer[-1][name] == lines[name]["value"] for name in PREDICTED)
     assert fewer[0][PREDICTED[0]] < fewer[-1][PREDICTED[0]]
     assert lines["coverage of the 90 % band"]["bounds"] == [0.85, 0.95]
+    assert lines["median error of the time of a level"]["verdict"] == USABLE
     singles = plain["held_out"]
     assert len(singles) == 90 and sum(gone for *_, gone in singles) == pytest.approx(90 * true, abs=8)
     alive = np.array([one[:2] for one in singles if not one[2]], dtype=float)
@@ -156,6 +159,21 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     verdicts = [line["verdict"] for line in plain["lines"]]
     assert [line["line"] for line in plain["lines"]] == [line.name for line in LINES]
     assert plain["verdict"] == verdict(verdicts) != TRUSTED, "the optimum was not trained again"
+
+
+@pytest.mark.parametrize(
+    ("table", "surrogate", "judged", "word"),
+    [(0.02, 0.01, 0.02, TRUSTED), (None, 0.01, None, USABLE), (None, 0.1, 0.1, USABLE), (None, 0.4, 0.4, DOUBTFUL)],
+)
+def test_a_time_that_nobody_measured_is_usable_at_best(
+    table: float | None, surrogate: float, judged: float | None, word: str
+) -> None:
+    data: Any = SimpleNamespace(made={"time": {"median_error": table}})
+    learned: Any = SimpleNamespace(seconds=np.zeros((5, 3)))
+    held_out: Any = SimpleNamespace(seconds=np.full((5, 3), math.exp(surrogate)))
+    found = card._time(data, learned, held_out)
+    assert found["median_error"] == pytest.approx(judged) and found["table"] == table
+    assert lines.TIME.judged(found["median_error"]) == word
 
 
 def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
