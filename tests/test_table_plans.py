@@ -438,6 +438,60 @@ def test_a_table_is_assembled_from_those_of_its_levels(tmp_path: Path, monkeypat
         merging.assemble("toy", tmp_path / "toy")
 
 
+def test_what_is_the_same_in_all_runs_is_so_where_one_ended_at_its_first_level() -> None:
+    """A number that never changes along a run is stored once, but as a list where the run has one level."""
+    tables_of: dict[int, TableData] = {}
+    for width, gone in ((16, None), (32, 7)):
+        benchmark = toy_benchmark(name=f"ladder_w{width}", space=SPACE, test_metric=None)
+        lines = entries(benchmark, lambda *_: 1.0, 12)
+        for line, run in zip(lines, runs.plan(toy_benchmark(space=SPACE), 12, 1), strict=True):
+            line["config"] = run.config
+            line["curve"]["parameters"] = 100.0 * width
+            if line["index"] == gone:
+                line["end"] = "diverged"
+                line["curve"] = {
+                    name: column[:1] if isinstance(column, list) else [column]
+                    for name, column in line["curve"].items()
+                }
+        tables_of[width] = measured.table_of(benchmark, lines)
+    for width, one in tables_of.items():
+        assert one.metrics == ("loss",) and one.made["constants"] == {"parameters": 100.0 * width}
+    fidelity = Fidelity("width", (16, 32), continues=False)
+    ladder = toy_benchmark(name="ladder", space=SPACE, fidelity=fidelity, test_metric=None)
+    data = measured.assembled(ladder, tables_of)
+    assert len(data.configs) == 12 and data.lengths()[7, 0] == 2
+    assert np.flatnonzero(data.ends[:, 0] == table.ENDS.index(table.End.DIVERGED)).tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"epoch": [1.0, 2.0, 4.0]}, "reported epoch 1, 2, 4: a run reports its levels, 1, 2, 3, 4, from the first on"),
+        ({"epoch": [1.0, 2.0, 2.0]}, "reported epoch 1, 2, 2: .* none left out and none twice"),
+        ({"epoch": 1.0}, "reported epoch 1, 1, 1: "),
+        ({"epoch": [2.0, 3.0, 4.0]}, "reported epoch 2, 3, 4: "),
+        ({"accuracy": None}, "reported no accuracy, which objectives of 'toy' or other runs have"),
+        ({"loss": None}, "reported no loss, which objectives"),
+        ({"epoch": None}, "reported no epoch, which objectives"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_that_lacks_a_metric_or_a_level_is_refused_by_its_name(
+    changed: dict[str, Any], words: str, first: bool
+) -> None:
+    benchmark = toy_benchmark(space=SPACE, test_metric=None)
+    lines = entries(benchmark, lambda *_: 1.0, 5)
+    for line in lines:
+        line["curve"]["accuracy"] = [0.1, 0.2, 0.3, 0.4]
+    odd = lines[0 if first else 3]
+    odd["end"] = "diverged"
+    odd["curve"] = {name: column[:3] if isinstance(column, list) else column for name, column in odd["curve"].items()}
+    assert len(measured.table_of(benchmark, lines).configs) == 5
+    odd["curve"] = {name: column for name, column in (odd["curve"] | changed).items() if column is not None}
+    with pytest.raises(ValueError, match=f"iid {0 if first else 3}, seed 1, {words}"):
+        measured.table_of(benchmark, lines)
+
+
 def test_a_table_that_was_not_made_of_runs_is_not_measured_over(tmp_path: Path) -> None:
     data = level_table(16, [*range(10)], diverged=3)
     table.save(data, tmp_path)
