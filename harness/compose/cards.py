@@ -34,7 +34,7 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
 
     place = folder or _folder(name)
     data = table.load_data(place)
-    known = declared.read(place)
+    known = declared.read(place, data.benchmark.name)
     fitted, learned, held_out = fitting.fit(data, known)
     surrogate.save(fitted, data.learned().digest(), place)
     for remembers in (model_of, data_digest, _model, catalog.benchmarks):
