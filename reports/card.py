@@ -17,7 +17,7 @@ from reports.table import Table
 Card = Mapping[str, Any]
 
 COLOURS = {"trusted": "green", "usable": "yellow", "not for conclusions": "red"}
-UNKNOWN = "–"
+UNKNOWN, NOT_STATED = "–", "not stated"
 SHOWN_LEVELS = 6
 
 
@@ -117,7 +117,8 @@ def sentences(card: Card) -> list[str]:
     noise, time, optimum = card["noise"], card["time"], card["optimum"]
     said = [
         f"Configs: {parts}; seeds: {seeds}; {card['levels']} levels.",
-        *(f"{one[0].upper()}{one[1:]}." for one in (card["provenance"], card["licence"]) if one),
+        *(f"{how[0].upper()}{how[1:]}." for how in (card["provenance"],) if how),
+        f"Data: {card.get('source') or NOT_STATED}. Licence: {card['licence'] or NOT_STATED}.",
         f"Model: {card['regressor']}, chosen by its error on held-out configs among {', '.join(card['candidates'])}.",
         f"Seconds: the table's differ by {_share(time['table'])} (median) from what was measured "
         f"({time['fit'].get('measured', 'not known how')}), the surrogate's from the table's by "
@@ -190,9 +191,12 @@ def _of_table(card: Card) -> list[RenderableType]:
 
 
 def _origin(card: Card) -> list[str]:
-    """Where a table comes from, a sentence each; what is not stated is said to be not stated."""
-    named = (("Source", "provenance"), ("Licence", "licence"), ("Cite", "citation"))
-    return [f"{word}: {card[field] or 'not stated'}." for word, field in named]
+    """Where a table comes from, a sentence each; what is not stated is said to be not stated.
+
+    Only a table of ours says apart what it was trained on.
+    """
+    named = (("Source", "provenance"), ("Data", "source"), ("Licence", "licence"), ("Cite", "citation"))
+    return [f"{word}: {card[field] or NOT_STATED}." for word, field in named if field in card]
 
 
 def _held(card: Card) -> list[str]:
@@ -227,7 +231,7 @@ def _held(card: Card) -> list[str]:
     each = "" if seconds["median"] is None else f"a whole training takes {_number(seconds['median'])} s (median); "
     trainings = f", enough for {_number(seconds['trainings'])} of them" if "trainings" in seconds else ""
     said.append(
-        f"Seconds: {seconds['how'] or 'not stated'}; {each}"
+        f"Seconds: {seconds['how'] or NOT_STATED}; {each}"
         f"the budget is {_number(card['budget'])} s for {card['workers']} workers{trainings}."
     )
     return said

@@ -33,6 +33,7 @@ from harness.known_answers import expected_minimum
 from harness.loop import Started
 from harness.space import Space, choice, ordinal
 from harness.types import Benchmark, End, Fidelity, Objective
+from real_benchmarks import transformer_wikitext2
 from reports.card import spread, terminal
 from surrogates import card, fitting, surrogate, table_card
 from surrogates._converted import Grid
@@ -490,11 +491,26 @@ def test_methods_choose_among_the_same_rows_on_the_table_and_on_the_one_drawn() 
 
 def test_the_published_card_stays_as_it_is() -> None:
     folder = Path(card.__file__).parent / "data" / "transformer_wikitext2_small"
-    plain = described("transformer_wikitext2_small")
-    assert plain == json.loads((folder / card.FILE).read_text())
+    plain, stored = described("transformer_wikitext2_small"), json.loads((folder / card.FILE).read_text())
+    assert plain == stored | {"source": transformer_wikitext2.SOURCE, "licence": transformer_wikitext2.LICENCE}
     assert verdict_of("transformer_wikitext2_small") == plain["verdict"]
     assert plain["lines"][0]["line"] in shown(plain)
     assert verdict_of("branin") is None
+
+
+def test_a_table_of_ours_says_what_it_was_trained_on_wherever_it_lies(tmp_path: Path) -> None:
+    name, script = "transformer_wikitext2_arch", transformer_wikitext2
+    plain = described_in(tmp_path / "ours", toy_data(name=name))
+    assert (plain["source"], plain["licence"]) == (script.SOURCE, script.LICENCE)
+    assert f"Data: {script.SOURCE}. Licence: {script.LICENCE}." in shown(plain)
+    plain = described_in(tmp_path / "with its own", replace(toy_data(name=name), made={"licence": "MIT"}))
+    assert (plain["source"], plain["licence"]) == (script.SOURCE, "MIT")
+    plain = described_in(tmp_path / "toy", toy_data())
+    assert (plain["source"], plain["licence"]) == (None, None)
+    assert "Data: not stated. Licence: not stated." in shown(plain)
+    stored = json.loads(CARDS[0].read_text(encoding="utf-8"))
+    assert "Data: not stated. Licence: not stated." in shown(stored), "a card alone does not know it"
+    assert f"Data: {script.SOURCE}. Licence: {script.LICENCE}." in shown(described(stored["benchmark"]))
 
 
 CARDS = sorted(Path(card.__file__).parent.glob(f"data/*/{card.FILE}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
-from harness.compose.cards import described
+from harness.compose.cards import described, stated
 from harness.compose.studies import SURROGATE, model_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from surrogates.surrogate import Surrogate
     from surrogates.table import TableData
 
-FORM = 2
+FORM = 3
 """Counts the forms of the page; one of another form is drawn again."""
 CELLS, POINTS = 24, 48
 """Of each side of a surface, and of a line."""
@@ -62,7 +62,7 @@ def _inputs(name: str) -> list[Any]:
     plain = [json.loads(file.read_text(encoding="utf-8")) if file.exists() else {} for file in files]
     known = declared.place_of(entry.table, plain[0]["benchmark"]["name"])
     said = {} if known is None else json.loads(known.read_text(encoding="utf-8"))
-    return [entry.benchmark.name, plain[0]["digest"], plain[1].get("digest"), plain[2], said]
+    return [entry.benchmark.name, plain[0]["digest"], plain[1].get("digest"), plain[2], said, stated(entry.table, {})]
 
 
 def member(name: str) -> Member:
