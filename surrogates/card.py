@@ -21,7 +21,7 @@ from surrogates.declared import Declared
 from surrogates.prepared import LEFT_DIGITS, Prepared, mean_over
 from surrogates.quality import coverage, lines
 from surrogates.quality.importance import importance
-from surrogates.quality.prediction import LEARNING, QUARTER, Predicted, spearman
+from surrogates.quality.prediction import ALL, LEARNING, QUARTER, TENTH, Predicted, of_kept_out, spearman
 from surrogates.surrogate import Surrogate
 from surrogates.table import IID, TableData
 
@@ -61,7 +61,7 @@ def card(
             time["median_error"],
         )
     )
-    folds = model.fitted.made["folds"]
+    folds, kept_out = model.fitted.made["folds"], of_kept_out(data, declared, model)
     plain = {
         "benchmark": data.benchmark.name,
         "surrogate": model.digest,
@@ -73,8 +73,10 @@ def card(
         **_origin(data),
         "final": final,
         "held_out": predicted.singles(),
+        **({} if kept_out is None else {"kept out": kept_out}),
         "with fewer configs": predicted.with_fewer(learned, regressor, len(learned.x) * (1 - 1 / folds)),
-        "each level": predicted.each_level(levels),
+        "each level": predicted.each_level(levels, LEARNING),
+        "each level, other sets": {name: predicted.each_level(levels, name) for name in (ALL, TENTH)},
         "coverage": covered | {"unseen": coverage.of_unseen_configs(learned, held_out, model)},
         "diverged": diverged,
         "levels agree with the last": _agreement(levels, predicted, model),
@@ -179,7 +181,8 @@ def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, An
 def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
     """What the surrogate's optimum promised and, where it was trained again, what it held.
 
-    Regret is in units of the gap from the median of the i.i.d. configs to the best config that was measured.
+    Regret is in units of the gap from the median of the i.i.d. configs to the best config that was measured. Where the
+    table was assembled from others it has no runs of its own, and no optimum can be trained for it.
     """
     facts = model.fitted.facts
     config, final = facts["optimum_config"], np.nanmean(data.final_losses(), axis=1)
@@ -189,6 +192,7 @@ def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
         "held": None,
         "regret": None,
         "seeds": 0,
+        "possible": "tables" not in data.made,
     }
     iid = np.array([part == IID for part in data.parts])
     for row, part in enumerate(data.parts):

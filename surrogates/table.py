@@ -31,8 +31,10 @@ from surrogates._under import check_under
 
 Array = NDArray[np.float64]
 ENDS = (End.COMPLETE, End.EARLY, End.DIVERGED)
-IID, KEPT_OUT = "iid", ("held_out", "optimum")
-"""Parts of a plan: independent configs of the space; those that no surrogate may learn from."""
+IID, HELD_OUT = "iid", "held_out"
+"""Parts of a plan: both are independent configs of the space."""
+KEPT_OUT = (HELD_OUT, "optimum")
+"""The parts that teach no surrogate."""
 ROUNDING = 1.5 * 2**32
 """Adding this to a coordinate and taking it away again rounds to whole steps of 2^-20. The nearest row is sought among
 such coordinates: then squared distances are whole multiples of 2^-40, and few enough to be exact in whatever order a

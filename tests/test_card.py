@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import r2_score, root_mean_squared_error
-from test_surrogates import EDGE, GP, fit, made, quick
+from test_surrogates import EDGE, GP, fit, made, mean_alone, quick
 from toys import ending, toy_data
 
 from harness import catalog
@@ -188,8 +188,37 @@ def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
     again.values[-1, :, -1, 0] = 0.4
     final = again.final_losses().mean(axis=1)
     found = card._optimum(again, model)
-    assert found["held"] == pytest.approx(0.4) and found["seeds"] == 3
+    assert found["held"] == pytest.approx(0.4) and found["seeds"] == 3 and found["possible"]
     assert found["regret"] == pytest.approx((0.4 - np.nanmin(final)) / (np.nanmedian(final[:89]) - np.nanmin(final)))
+
+
+def test_each_level_is_judged_over_all_and_over_the_best_too(drawn: Made) -> None:
+    plain, _ = drawn
+    others = plain["each level, other sets"]
+    assert list(others) == ["all that did not diverge", "best tenth"]
+    for name, rows in (*others.items(), ("neither diverged nor on a plateau", plain["each level"])):
+        assert [row["level"] for row in rows] == [1, 2, 3, 5, 8]
+        assert rows[-1] == {"level": 8} | plain["final"][name]
+    older = {name: value for name, value in plain.items() if name != "each level, other sets"}
+    assert "The same at each level, best tenth" in shown(plain)
+    assert "The same at each level, best tenth" not in shown(older)
+
+
+def test_configs_that_taught_nothing_judge_what_was_fitted(drawn: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = replace(made(rows=60, edge=2.0), parts=("iid",) * 40 + ("held_out",) * 20)
+    final = data.final_losses().mean(axis=1)
+    known = Declared(plateau=float(np.median(final[40:])))
+    quick(monkeypatch, "five nearest")
+    monkeypatch.setattr(card, "DRAWN", 100)
+    monkeypatch.setattr(importance, "POINTS", 3)
+    fitted, learned, held_out = fitting.fit(data, known)
+    model = Surrogate(data.benchmark, fitted, "digest")
+    plain = card.card(data, known, learned, held_out, model, ranking=None)
+    kept = [row for row in range(40, 60) if final[row] <= known.plateau]
+    guess = mean_alone(model).final_losses([data.configs[row] for row in kept])
+    assert plain["kept out"] == pytest.approx(prediction.errors(final[kept], guess))
+    assert "Kept out of the fit: the final losses of 10 more independent configs" in shown(plain)
+    assert "kept out" not in drawn[0] and "Kept out" not in shown(drawn[0])
 
 
 def test_a_card_is_read_back_and_shown(drawn: Made, tmp_path: Path) -> None:
@@ -221,8 +250,39 @@ def test_a_table_with_one_seed_and_no_failure_has_a_card(monkeypatch: pytest.Mon
     plain = card.card(data, Declared(), learned, held_out, Surrogate(data.benchmark, fitted, "d"), ranking=None)
     assert plain["coverage"]["share"] is None and plain["noise"]["seed_spread"] is None
     assert plain["diverged"] == {"true": 0.0, "predicted": 0.0, "difference": 0.0, "held_out": 0.0}
-    assert terminal(plain)
+    assert "Noise: no config has a second seed here, so nobody knows" in shown(plain)
     assert fit(data, None, "nearest").fitted.mean.chance is None
+
+
+def test_an_optimum_that_nobody_can_train_is_said_to_be_unknown(drawn: Made) -> None:
+    plain, model = drawn
+    data = replace(made(rows=90, seeds=3), made={"tables": {"ladder_w16": "digest"}})
+    found = card._optimum(data, model)
+    assert not found["possible"] and plain["optimum"]["possible"]
+    assert "has not been trained again yet" in shown(plain)
+    assert "a table that was assembled from others is not measured itself" in shown(plain | {"optimum": found})
+
+
+def test_a_card_says_what_its_lines_stand_on() -> None:
+    found = {"fit": "seconds of an epoch = a + b / batch_size, from processor time", "measured": "12 runs"}
+    numbers = {"a": 0.361639, "b": 1.59412455, "residual_spread": 0.0109, "median_error": 0.01}
+    taus = {"x": [1.0, None, 0.5, 0.0, None], "y": [None] * 5}
+    ranking = {"methods": ["rs", "asha"], "seeds": 3, "budgets": [1.0, 2.0, 3.0, 4.0, 5.0], "taus": taus}
+    plain = json.loads(CARDS[0].read_text(encoding="utf-8")) | {
+        "diverged": {"true": 0.039, "predicted": 0.042, "difference": 0.003, "held_out": 0.04},
+        "time": {"median_error": 0.01, "surrogate": 0.0, "table": 0.01, "fit": found | numbers},
+        "ranking": ranking | {"tau": {"x": 0.5, "y": None}},
+    }
+    text = shown(plain)
+    for said in (
+        "Diverged: 3.9 % of the runs of independent configs, 4.2 % of those that it draws.",
+        "a fit, seconds of an epoch = a + b / batch_size, from processor time: a = 0.362, b = 1.59; what was measured "
+        "scatters around it by 1.1 %.",
+        "x: 1, –, 0.5, 0, –, mean 0.5 over 3 of 5 budgets; y: –, –, –, –, –, mean – over 0 of 5 budgets.",
+    ):
+        assert said in text
+    assembled = {"fit": "at each width its own", "measured": "12 runs at each width", "median_error": 0.01}
+    assert "a fit, at each width its own. Noise:" in shown(plain | {"time": plain["time"] | {"fit": assembled}})
 
 
 # -- tables without a surrogate ----------------------------------------------------------------------------------------
