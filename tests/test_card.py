@@ -24,7 +24,8 @@ from toys import ending, toy_data
 
 from harness import catalog
 from harness.cache import published
-from harness.compose import cards
+from harness.comparison import Arm, Comparison
+from harness.compose import cards, comparisons
 from harness.compose.cards import described
 from harness.compose.cards import verdict as verdict_of
 from harness.compose.declarations import single_study
@@ -34,7 +35,9 @@ from harness.loop import Started
 from harness.space import Space, choice, ordinal
 from harness.types import Benchmark, End, Fidelity, Objective
 from real_benchmarks import transformer_wikitext2
+from reports import drawing
 from reports.card import spread, terminal
+from reports.terminal import terminal as terminal_of
 from surrogates import card, fitting, surrogate, table_card
 from surrogates._converted import Grid
 from surrogates.declared import Declared
@@ -463,6 +466,78 @@ def test_a_study_is_not_answered_by_data_that_came_after_it(tmp_path: Path) -> N
         simulate(study)
 
 
+def test_the_verdict_stands_in_every_form_of_a_report_of_studies_on_a_surrogate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "FORMATS", {"svg": drawing.FORMATS["svg"]})
+    name = "transformer_wikitext2_small"
+    said = f"The surrogate of {name} is {verdict_of(name)}: `describe {name}` says why."
+    for miss, stands in (("surrogate", True), ("restrict", False)):
+        comparison = Comparison((Arm("rs", "rs"),), (name,), (0, 1), {"table_miss": miss, "budget": 40.0})
+        comparisons.compare(comparison, tmp_path / miss, command="compare", jobs=1)
+        summary, _ = comparisons.report(tmp_path / miss, brief=True)
+        assert summary.facts[name]["verdict"] == (said if stands else None)
+        files = [tmp_path / miss / comparisons.REPORT / file for file in ("index.html", "summary.md")]
+        for text in (printed(terminal_of(summary)), *(file.read_text(encoding="utf-8") for file in files)):
+            assert (said in text) == ("The surrogate of" in text) == stands
+
+
+def test_a_surrogate_that_nobody_judged_is_said_to_be_none_to_rely_on(tmp_path: Path) -> None:
+    save(toy_data(), tmp_path)
+    benchmark = toy_data(table_miss="surrogate").benchmark
+    said = comparisons.said_of(str(tmp_path), benchmark)
+    assert said == f"The surrogate of {tmp_path} has not been judged: `fit {tmp_path}` makes its card."
+    assert comparisons.said_of(str(tmp_path), replace(benchmark, table_miss="snap")) is None
+
+
+FIXED = '''
+"""Trains given configs and nothing else."""
+from harness.types import Decision, Job
+__all__ = ["Fixed"]
+
+class Fixed:
+    """Trains given configs and nothing else."""
+    def __init__(self, benchmark, rng, *, sampler):
+        self.left, self.until = list(enumerate(CONFIGS)), benchmark.fidelity.maximum
+    def ask(self):
+        return Job(*self.left.pop(0), self.until) if self.left else None
+    def tell(self, report):
+        return Decision.CONTINUE
+'''
+
+
+def test_how_many_configs_lie_where_a_surrogate_guesses_is_counted_of_each_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A surrogate of the narrow configs, a method that stays at measured ones, and one that goes out half the time."""
+    monkeypatch.setattr(drawing, "FORMATS", {"svg": drawing.FORMATS["svg"]})
+    data = made(rows=200)
+    rows = [row for row, config in enumerate(data.configs) if float(config["width"]) < 0.3]
+    data = replace(
+        data, configs=tuple(data.configs[row] for row in rows), parts=("iid",) * len(rows), values=data.values[rows],
+        seconds=data.seconds[rows], ends=data.ends[rows],
+    )  # fmt: skip
+    model = fit(data)
+    folder = tmp_path / "narrow"
+    save(data, folder)
+    surrogate.save(model.fitted, data.learned().digest(), folder)
+    near = [dict(config) for config in data.configs if float(config["rate"]) < 0.1][:4]
+    far = [{"rate": rate, "width": 0.99, "rule": "plain"} for rate in (0.01, 0.05)]
+    assert not any(map(model.outside, near)) and all(map(model.outside, far))
+    arms: list[Arm] = []
+    for label, configs in (("stays", near), ("goes", [*near[:2], *far])):
+        (tmp_path / f"{label}.py").write_text(f"{FIXED}\nCONFIGS = {json.dumps(configs)}\n")
+        arms.append(Arm(label, str(tmp_path / f"{label}.py")))
+    comparison = Comparison(tuple(arms), (str(folder),), (0, 1), {"table_miss": "surrogate"})
+    comparisons.compare(comparison, tmp_path / "out", command="compare", jobs=1)
+    summary, _ = comparisons.report(tmp_path / "out", brief=True)
+    shares = summary.studies.groupby("arm")["outside"].unique()
+    assert {arm: found.tolist() for arm, found in shares.items()} == {"stays": [0.0], "goes": [0.5]}
+    assert summary.table.set_index("arm")["outside"].to_dict() == {"stays": 0.0, "goes": 0.5}
+    page = (tmp_path / "out" / comparisons.REPORT / "index.html").read_text(encoding="utf-8")
+    assert "configs far from all that were measured, where the answers are guesses: goes 50 %." in page
+
+
 def test_each_objective_is_said_to_be_known_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = ("loss", "parameters", "seconds", "accuracy", "bits")
     objectives = tuple(Objective(metric, maximize=metric == "accuracy") for metric in metrics)
@@ -585,9 +660,14 @@ def test_a_published_card_is_judged_as_it_would_be_today(path: Path) -> None:
 
 
 def shown(plain: dict[str, Any]) -> str:
-    """What a terminal shows of a card, in one line a paragraph."""
+    """What a terminal shows of a card, in one line."""
+    return printed(terminal(plain))
+
+
+def printed(parts: list[Any]) -> str:
+    """What a terminal of 100 columns shows, in one line."""
     console = Console(width=100, record=True, highlight=False, markup=False, file=io.StringIO())
-    console.print(*terminal(plain), sep="\n")
+    console.print(*parts, sep="\n")
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 100
     return " ".join(text.split())
