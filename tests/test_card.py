@@ -482,7 +482,7 @@ def test_the_verdict_stands_in_every_form_of_a_report_of_studies_on_a_surrogate(
             assert (said in text) == ("The surrogate of" in text) == stands
 
 
-def test_a_surrogate_that_nobody_judged_is_said_to_be_none_to_rely_on(tmp_path: Path) -> None:
+def test_a_surrogate_that_nobody_judged_is_said_to_be_so(tmp_path: Path) -> None:
     save(toy_data(), tmp_path)
     benchmark = toy_data(table_miss="surrogate").benchmark
     said = comparisons.said_of(str(tmp_path), benchmark)
