@@ -330,6 +330,8 @@ def replay(
     unfolding = Unfolding(study.benchmark, speed)
     log, _ = studies.simulate(study, watch=unfolding.show)
     unfolding.end(log)
+    if said := comparisons.said_of(benchmark, study.benchmark):
+        typer.echo(said)
     if log.error:
         raise typer.Exit(SOME_FAILED)
 

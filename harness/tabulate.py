@@ -1,16 +1,17 @@
 """Train configs of a real benchmark and keep their curves: how a table is made.
 
-A table in the making is a folder with one append-only file, `runs.lines`: the machine, then a line for each run. A
-kill at any moment costs the runs under way; the same command goes on with what is missing. The i.i.d. configs are the
-first draws of one stream named after the benchmark, so asking for more configs extends a table and never changes it;
-so are the held-out ones, of another stream. What is chosen for what was measured is written down as a line of its own
-before it is trained (`chosen`), so it is chosen once.
+A table in the making is a folder with one append-only file, `runs.lines`: the machine with the benchmark and a digest
+of what is trained, then a line for each run. A kill at any moment costs the runs under way; the same command goes on
+with what is missing. The i.i.d. configs are the first draws of one stream named after the benchmark, so asking for more
+configs extends a table and never changes it; so are the held-out ones, of another stream. What is chosen for what was
+measured is written down as a line of its own before it is trained (`chosen`), so it is chosen once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -37,6 +38,8 @@ TIMING = "timing"
 TIMED = 8
 """How many levels a run of that part has, at most."""
 HELD_OUT = "held_out"
+MEASURED = ("name", "space", "fidelity")
+"""The fields of a benchmark that say what its runs are; the others say how they are read, and how long a study is."""
 
 DIGITS = 7
 """Significant digits kept of every measured number: more than a run repeats."""
@@ -126,12 +129,14 @@ def tabulate(
     processes: int = 2,
     devices: Sequence[str] = (),
     on_run: Callable[[int, int, dict[str, Any]], None] | None = None,
+    problem: str | None = None,
 ) -> int:
     """Measure the runs that `folder` lacks, in parallel; gives how many were measured now.
 
     train: the module in `real_benchmarks` whose `train` is called; devices: GPUs, of which each process gets its own;
-    on_run: called after each run with how many are there, how many are wanted, and the run. ImportError or
-    FileNotFoundError where a training lacks something on this machine: that says nothing of its config.
+    on_run: called after each run with how many are there, how many are wanted, and the run; problem: its digest, if it
+    is known what the script's task is. ImportError or FileNotFoundError where a training lacks something on this
+    machine: that says nothing of its config.
     """
     if devices and processes > len(devices):
         raise ValueError(
@@ -140,12 +145,13 @@ def tabulate(
         )
     folder.mkdir(parents=True, exist_ok=True)
     with LineWriter(folder / RUNS) as writer:
-        check_same_problem(benchmark.to_json(), folder)
+        check_same_problem(benchmark.to_json(), folder, problem)
         there = {(run["part"], run["index"], run["seed"]) for run in read_runs(folder)}
         missing = [run for run in runs if run.key not in there]
         if not missing:
             return 0
-        writer.append({"machine": machine(devices), "benchmark": benchmark.to_json()})
+        known = {} if problem is None else {"problem": problem}
+        writer.append({"machine": machine(devices), "benchmark": benchmark.to_json()} | known)
         with closing(_measured(benchmark.name, train, missing, processes, devices)) as all_measured:
             for done, measured in enumerate(all_measured, 1):
                 writer.append(measured)
@@ -154,16 +160,34 @@ def tabulate(
     return len(missing)
 
 
-def check_same_problem(mine: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to add runs of a benchmark to those of another problem: they would be one table and two truths."""
+def digest_of(benchmark: Benchmark, task: object) -> str:
+    """The digest of the problem that runs measure: what is trained, over which space, to which levels.
+
+    task: what the script declares of it, plain or a dataclass of what is; None where it declares nothing.
+    """
+    plain = benchmark.to_json()
+    text = json.dumps([[plain[name] for name in MEASURED], task], default=vars)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def check_same_problem(mine: Mapping[str, Any], folder: Path, problem: str | None = None) -> None:
+    """Refuse to add runs of a benchmark to those of another problem: they would be one table and two truths.
+
+    problem: its digest, where that is known; older runs lack it, and only the rest of them can be compared.
+    """
     for entry in read_lines(folder / RUNS):
-        theirs = entry.get("benchmark")
-        for name in ("name", "space", "fidelity"):
+        theirs, other = entry.get("benchmark"), entry.get("problem", problem)
+        for name in MEASURED:
             if theirs is not None and theirs[name] != mine[name]:
                 raise ValueError(
                     f"the runs in {folder} were measured with another {name}: {theirs[name]}, now {mine[name]}; "
                     "give another --out"
                 )
+        if problem is not None and other != problem:
+            raise ValueError(
+                f"the runs in {folder} were measured with another task: its digest is {other}, now {problem}; give "
+                "another --out"
+            )
 
 
 def _measured(

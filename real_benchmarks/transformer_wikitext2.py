@@ -51,6 +51,9 @@ from harness.types import Benchmark, Delays, Fidelity, Objective
 from real_benchmarks import _wikitext2
 from real_benchmarks._training import Clock, Task, Trial, run
 
+SOURCE = "WikiText-2 (Merity et al. 2016); the table holds measurements of trainings on it, no text"
+LICENCE = "WikiText-2 is CC BY-SA 3.0"
+
 MODES = ("end", "epochs", "checkpoints")
 FAMILY = "transformer_wikitext2"
 DEFAULT = f"{FAMILY}_small"

@@ -17,7 +17,7 @@ from reports.table import Table
 Card = Mapping[str, Any]
 
 COLOURS = {"trusted": "green", "usable": "yellow", "not for conclusions": "red"}
-UNKNOWN = "–"
+UNKNOWN, NOT_STATED = "–", "not stated"
 SHOWN_LEVELS = 6
 
 
@@ -63,12 +63,10 @@ def tables(card: Card) -> list[tuple[str, Table]]:
                 [(str(of["configs"]), *_all_rounded(of, predicted)) for of in fewer],
             ),
         ),
-        (
-            "The same at each level, neither diverged nor on a plateau",
-            Table(
-                ("level", "RMSE", "R2", "Kendall", "Spearman"),
-                [(str(of["level"]), *_all_rounded(of, ERRORS)) for of in spread(card["each level"], SHOWN_LEVELS)],
-            ),
+        ("The same at each level, neither diverged nor on a plateau", _each_level(card["each level"])),
+        *(
+            (f"The same at each level, {name}", _each_level(rows))
+            for name, rows in card.get("each level, other sets", {}).items()
         ),
         (
             "Spearman of a level with the last",
@@ -88,6 +86,11 @@ def tables(card: Card) -> list[tuple[str, Table]]:
     if len(card["objectives"]) > 1:
         shown.insert(1, ("Objectives, in the end, and how the surrogate knows them", _objectives(card["objectives"])))
     return shown
+
+
+def _each_level(rows: Sequence[Mapping[str, Any]]) -> Table:
+    shown = [(str(of["level"]), *_all_rounded(of, ERRORS)) for of in spread(rows, SHOWN_LEVELS)]
+    return Table(("level", "RMSE", "R2", "Kendall", "Spearman"), shown)
 
 
 EXTENT = ("least", "median", "most")
@@ -114,44 +117,80 @@ def sentences(card: Card) -> list[str]:
     """What a card says besides its tables, a sentence each."""
     parts = ", ".join(f"{count} {name}" for name, count in card["configs"].items())
     seeds = ", ".join(f"{count} with {n}" for n, count in card["seeds"].items())
-    noise, time, optimum = card["noise"], card["time"], card["optimum"]
-    said = [
-        f"Configs: {parts}; seeds: {seeds}; {card['levels']} levels.",
-        *(f"{one[0].upper()}{one[1:]}." for one in (card["provenance"], card["licence"]) if one),
-        f"Model: {card['regressor']}, chosen by its error on held-out configs among {', '.join(card['candidates'])}.",
-        f"Seconds: the table's differ by {_share(time['table'])} (median) from what was measured "
-        f"({time['fit'].get('measured', 'not known how')}), the surrogate's from the table's by "
-        f"{_share(time['surrogate'])}.",
-    ]
-    if noise["seed_spread"] is not None:
-        said.append(
-            f"Noise: seeds spread the final loss by {_number(noise['seed_spread'])} (median of standard deviations), "
-            f"{_share(noise['smallest_regret'])} of the gap from median to best: a smaller regret means nothing here."
-        )
     unseen = _share(card["coverage"]["unseen"])
-    said.append(f"Configs not seen: {unseen} of their runs lie in the 90 % band of what it may draw.")
-    if len(card["objectives"]) > 1:
-        said.append(
-            f"Losses, noise, optimum and ranking are of the first objective, {card['objectives'][0]['metric']}."
-        )
-    if optimum["held"] is None:
-        said.append(f"Its optimum promises {_number(optimum['promised'])} and has not been trained again yet.")
-    else:
-        said.append(
-            f"Its optimum promises {_number(optimum['promised'])}; trained again, {optimum['seeds']} seeds gave "
-            f"{_number(optimum['held'])}."
-        )
-    ranking = card["ranking"]
-    if ranking is not None:
-        taus = "; ".join(
-            f"{worlds}: {', '.join(map(_number, found))}, on average {_number(ranking['tau'][worlds])}"
-            for worlds, found in ranking["taus"].items()
-        )
-        said.append(
-            f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, ranked at "
-            f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s; by tau-b, {taus}."
-        )
+    diverged, first = card["diverged"], card["objectives"][0]["metric"]
+    return [
+        f"Configs: {parts}; seeds: {seeds}; {card['levels']} levels.",
+        *(f"{how[0].upper()}{how[1:]}." for how in (card["provenance"],) if how),
+        f"Data: {card.get('source') or NOT_STATED}. Licence: {card['licence'] or NOT_STATED}.",
+        f"Model: {card['regressor']}, chosen by its error on held-out configs among {', '.join(card['candidates'])}.",
+        *_of_time(card["time"]),
+        _of_noise(card["noise"]),
+        f"Diverged: {_share(diverged['true'])} of the runs of independent configs, {_share(diverged['predicted'])} of "
+        "those that it draws.",
+        f"Configs not seen: {unseen} of their runs lie in the 90 % band of what it may draw.",
+        *([_of_kept_out(card["kept out"])] if "kept out" in card else []),
+        *([f"Losses, noise, optimum and ranking are of the first objective, {first}."] * (len(card["objectives"]) > 1)),
+        _of_optimum(card["optimum"]),
+        *([_of_ranking(card["ranking"])] if card["ranking"] is not None else []),
+    ]
+
+
+def _of_time(time: Mapping[str, Any]) -> list[str]:
+    """How well seconds are known, and by which fit."""
+    fit, no_terms = time["fit"], ("median_error", "residual_spread")
+    said = [
+        f"Seconds: the table's differ by {_share(time['table'])} (median) from what was measured "
+        f"({fit.get('measured', 'not known how')}), the surrogate's from the table's by {_share(time['surrogate'])}."
+    ]
+    if "fit" in fit:
+        known = [(name, value) for name, value in fit.items() if isinstance(value, float) and name not in no_terms]
+        terms, spread = ", ".join(f"{name} = {_number(value)}" for name, value in known), fit.get("residual_spread")
+        around = "" if spread is None else f"; what was measured scatters around it by {_share(spread)}"
+        said.append(f"The table's are a fit, {fit['fit']}{f': {terms}' * bool(terms)}{around}.")
     return said
+
+
+def _of_noise(noise: Mapping[str, Any]) -> str:
+    if noise["seed_spread"] is None:
+        return (
+            "Noise: no config has a second seed here, so nobody knows how far seeds spread the final loss, and which "
+            "regret means anything."
+        )
+    return (
+        f"Noise: seeds spread the final loss by {_number(noise['seed_spread'])} (median of standard deviations), "
+        f"{_share(noise['smallest_regret'])} of the gap from median to best: a smaller regret means nothing here."
+    )
+
+
+def _of_kept_out(kept_out: Mapping[str, Any]) -> str:
+    return (
+        f"Kept out of the fit: the final losses of {kept_out['n']} more independent configs, neither diverged nor on a "
+        f"plateau, are told with an RMSE of {_number(kept_out['rmse'])}, R2 {_number(kept_out['r2'])}, Spearman "
+        f"{_number(kept_out['spearman'])}."
+    )
+
+
+def _of_optimum(optimum: Mapping[str, Any]) -> str:
+    begin = f"Its optimum promises {_number(optimum['promised'])}"
+    if optimum["held"] is not None:
+        return f"{begin}; trained again, {optimum['seeds']} seeds gave {_number(optimum['held'])}."
+    if optimum.get("possible", True):
+        return f"{begin} and has not been trained again yet."
+    return f"{begin}; what it holds is unknown: a table that was assembled from others is not measured itself."
+
+
+def _of_ranking(ranking: Mapping[str, Any]) -> str:
+    taus: list[str] = []
+    for worlds, found in ranking["taus"].items():
+        counted = sum(tau is not None for tau in found)
+        mean = f"mean {_number(ranking['tau'][worlds])} over {counted} of {len(found)} budgets"
+        taus.append(f"{worlds}: {', '.join(map(_number, found))}, {mean}")
+    return (
+        f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, ranked at "
+        f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s; by tau-b ({UNKNOWN} where all are ties), "
+        f"{'; '.join(taus)}."
+    )
 
 
 def _of_table(card: Card) -> list[RenderableType]:
@@ -190,9 +229,12 @@ def _of_table(card: Card) -> list[RenderableType]:
 
 
 def _origin(card: Card) -> list[str]:
-    """Where a table comes from, a sentence each; what is not stated is said to be not stated."""
-    named = (("Source", "provenance"), ("Licence", "licence"), ("Cite", "citation"))
-    return [f"{word}: {card[field] or 'not stated'}." for word, field in named]
+    """Where a table comes from, a sentence each; what is not stated is said to be not stated.
+
+    Only a table of ours says apart what it was trained on.
+    """
+    named = (("Source", "provenance"), ("Data", "source"), ("Licence", "licence"), ("Cite", "citation"))
+    return [f"{word}: {card[field] or NOT_STATED}." for word, field in named if field in card]
 
 
 def _held(card: Card) -> list[str]:
@@ -227,7 +269,7 @@ def _held(card: Card) -> list[str]:
     each = "" if seconds["median"] is None else f"a whole training takes {_number(seconds['median'])} s (median); "
     trainings = f", enough for {_number(seconds['trainings'])} of them" if "trainings" in seconds else ""
     said.append(
-        f"Seconds: {seconds['how'] or 'not stated'}; {each}"
+        f"Seconds: {seconds['how'] or NOT_STATED}; {each}"
         f"the budget is {_number(card['budget'])} s for {card['workers']} workers{trainings}."
     )
     return said

@@ -51,7 +51,8 @@ class Setting(NamedTuple):
 class Told(NamedTuple):
     """What was found, as the terminal and the report of the comparison show it.
 
-    lines: the lead, then a statement a pair; digest: of all of it; command: the line that makes it.
+    lines: the lead, how far to trust each surrogate that answered, then a statement a pair; digest: of all of it;
+    command: the line that makes it.
     """
 
     lines: list[str]

@@ -70,12 +70,14 @@ class Survival:
     """What was run.
 
     settings: the first is the comparison itself; of: digest of the comparison's own studies, by which a report knows
-    whether this is of its state; about: what else is stated, in words.
+    whether this is of its state; about: what else is stated, in words; verdicts: how far to trust the surrogates that
+    answered, a sentence each.
     """
 
     settings: Sequence[Setting]
     of: str
     about: Mapping[str, str]
+    verdicts: Sequence[str] = ()
 
 
 def write(folder: Path, survival: Survival, *, title: str, command: str, digest: str) -> None:
@@ -92,7 +94,10 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
         "findings.html",
         title=f"Do the conclusions survive? {title}",
         lead=begin,
-        lines=[{"text": row["statement"], "kind": _kind(row)} for row in records(said)],
+        lines=[
+            *({"text": verdict, "kind": ""} for verdict in survival.verdicts),
+            *({"text": row["statement"], "kind": _kind(row)} for row in records(said)),
+        ],
         figures=[(picture(figure, figure.alt), False) for figure in drawn],
         tables=[("Settings and statements", grid), ("Studies", _studies(survival))],
         how_to_read=HOW_TO_READ,
@@ -102,6 +107,7 @@ def write(folder: Path, survival: Survival, *, title: str, command: str, digest:
     )
     content = {
         "title": title, "command": command, "of": survival.of, "lead": begin, "about": dict(survival.about),
+        "verdicts": list(survival.verdicts),
         "statements": plain_json(records(said)), "settings": plain_json(records(seen)),
         "marks": {"head": grid.head, "rows": grid.rows},
         "figures": {figure.name: figure.caption for figure in drawn},
@@ -123,7 +129,7 @@ def read(folder: Path, of: str) -> Told | None:
     plain = json.loads((folder / f"{STEM}.json").read_text(encoding="utf-8"))
     figures = [_drawn(folder, name, caption) for name, caption in plain["figures"].items()]
     lead = plain["lead"] if plain["of"] == of else f"{OUTDATED} {plain['lead']}"
-    lines = [lead, *(row["statement"] for row in plain["statements"])]
+    lines = [lead, *plain.get("verdicts", ()), *(row["statement"] for row in plain["statements"])]
     digest = digest if plain["of"] == of else f"{digest} is outdated"
     grid = Table(plain["marks"]["head"], plain["marks"]["rows"], OWN)
     return Told(lines, grid, figures, digest, plain["command"])

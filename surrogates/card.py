@@ -21,7 +21,7 @@ from surrogates.declared import Declared
 from surrogates.prepared import LEFT_DIGITS, Prepared, mean_over
 from surrogates.quality import coverage, lines
 from surrogates.quality.importance import importance
-from surrogates.quality.prediction import LEARNING, QUARTER, Predicted, spearman
+from surrogates.quality.prediction import ALL, LEARNING, QUARTER, TENTH, Predicted, of_kept_out, spearman
 from surrogates.surrogate import Surrogate
 from surrogates.table import IID, TableData
 
@@ -61,7 +61,7 @@ def card(
             time["median_error"],
         )
     )
-    folds = model.fitted.made["folds"]
+    folds, kept_out = model.fitted.made["folds"], of_kept_out(data, declared, model)
     plain = {
         "benchmark": data.benchmark.name,
         "surrogate": model.digest,
@@ -73,8 +73,10 @@ def card(
         **_origin(data),
         "final": final,
         "held_out": predicted.singles(),
+        **({} if kept_out is None else {"kept out": kept_out}),
         "with fewer configs": predicted.with_fewer(learned, regressor, len(learned.x) * (1 - 1 / folds)),
-        "each level": predicted.each_level(levels),
+        "each level": predicted.each_level(levels, LEARNING),
+        "each level, other sets": {name: predicted.each_level(levels, name) for name in (ALL, TENTH)},
         "coverage": covered | {"unseen": coverage.of_unseen_configs(learned, held_out, model)},
         "diverged": diverged,
         "levels agree with the last": _agreement(levels, predicted, model),
@@ -162,19 +164,25 @@ def _agreement(levels: Sequence[int], predicted: Predicted, model: Surrogate) ->
 
 
 def _time(data: TableData, learned: Prepared, held_out: HeldOut) -> dict[str, Any]:
-    """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table."""
+    """Errors of seconds: of the table's fit against measured runs, and of the surrogate against the table.
+
+    The larger of both is judged. Where the first was not measured that is not known, unless the second is bad enough.
+    """
     known = np.isfinite(learned.seconds).all(axis=1)
     missed = np.median(np.abs(np.log(held_out.seconds[known]) - learned.seconds[known]))
     surrogate = round(float(missed), LEFT_DIGITS)
     fit = dict(data.made.get("time", {}))
     table = fit.get("median_error")
-    return {"median_error": max(surrogate, table or 0.0), "surrogate": surrogate, "table": table, "fit": fit}
+    unknown = table is None and lines.TIME.judged(surrogate) == lines.TRUSTED
+    larger = None if unknown else max(surrogate, table or 0.0)
+    return {"median_error": larger, "surrogate": surrogate, "table": table, "fit": fit}
 
 
 def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
     """What the surrogate's optimum promised and, where it was trained again, what it held.
 
-    Regret is in units of the gap from the median of the i.i.d. configs to the best config that was measured.
+    Regret is in units of the gap from the median of the i.i.d. configs to the best config that was measured. Where the
+    table was assembled from others it has no runs of its own, and no optimum can be trained for it.
     """
     facts = model.fitted.facts
     config, final = facts["optimum_config"], np.nanmean(data.final_losses(), axis=1)
@@ -184,6 +192,7 @@ def _optimum(data: TableData, model: Surrogate) -> dict[str, Any]:
         "held": None,
         "regret": None,
         "seeds": 0,
+        "possible": "tables" not in data.made,
     }
     iid = np.array([part == IID for part in data.parts])
     for row, part in enumerate(data.parts):

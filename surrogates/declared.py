@@ -1,5 +1,7 @@
 """What people know of a problem, declared beside its table in `declared.json`.
 
+Where a table lies elsewhere, without such a file, what we declare of its benchmark beside our own table counts.
+
 products: what hyperparameters do together, such as `{"effective step": {"lr": 1, "1-momentum": -1}}` for
 lr / (1 - momentum); plateau: a final loss above it means that a run learned no more than what needs no config (for a
 language model, the frequencies of words); diverged: one above this knows less than nothing; time: what the seconds of
@@ -20,6 +22,7 @@ from typing import Any
 from surrogates.terms import Terms
 
 FILE = "declared.json"
+OURS = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,20 @@ class Declared:
     metrics: Mapping[str, Terms] = field(default_factory=dict)
 
 
-def read(folder: Path) -> Declared:
-    """What is declared in a table's folder; nothing where there is no file. ValueError where it makes no sense."""
-    path = folder / FILE
-    if not path.exists():
+def place_of(folder: Path, benchmark: str) -> Path | None:
+    """The file that counts for a table in a folder: its own, else ours of the benchmark; None where there is none."""
+    if (folder / FILE).exists():
+        return folder / FILE
+    return {path.parent.name: path for path in OURS.glob(f"*/{FILE}")}.get(benchmark)
+
+
+def read(folder: Path, benchmark: str = "") -> Declared:
+    """What is declared of a table in a folder, of the benchmark of this name; nothing where there is no file.
+
+    ValueError where it makes no sense.
+    """
+    path = place_of(folder, benchmark)
+    if path is None:
         return Declared()
     try:
         plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

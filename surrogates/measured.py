@@ -46,7 +46,7 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]], time: T
 
     time: the declared terms of a level's seconds. Runs that failed are counted in `made` and left out; a run diverged
     at the first level where an objective is not finite, whether its script says so or goes on. ValueError where no run
-    is whole.
+    is whole, and where one lacks a metric, leaves out a level or reports one twice.
     """
     entries = list(entries)
     rows = rows_of(entries)
@@ -64,6 +64,7 @@ def table_of(benchmark: Benchmark, entries: Iterable[Mapping[str, Any]], time: T
         for seed, run in by_seed.items():
             place = (row, seeds.index(seed))
             curve = _numbers(run["curve"], benchmark.fidelity.unit)
+            _check_levels(benchmark.fidelity, run, curve)
             finite = np.isfinite([curve[objective.metric] for objective in benchmark.objectives]).all(axis=0)
             lost = np.flatnonzero(~finite)
             length = int(lost[0]) + 1 if len(lost) else len(curve[benchmark.fidelity.unit])
@@ -157,24 +158,50 @@ def _times(where: str, fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _numbers(curve: Mapping[str, Any], unit: str) -> dict[str, Array]:
     """The metrics of a run as arrays over its levels; what was the same at each was stored once."""
-    levels = curve[unit] if isinstance(curve[unit], list) else [curve[unit]]
+    levels = len(_listed(curve[unit]))
     return {
-        name: np.array([float(v) for v in column] if isinstance(column, list) else [float(column)] * len(levels))
+        name: np.array([float(v) for v in column] if isinstance(column, list) else [float(column)] * levels)
         for name, column in curve.items()
     }
 
 
+def _check_levels(fidelity: Fidelity, run: Mapping[str, Any], curve: Mapping[str, Array]) -> None:
+    """Refuse a run that left out a level, or reported one twice: all after it would stand at levels of others."""
+    reported = np.broadcast_to(curve[fidelity.unit], max(map(len, curve.values()))).tolist()
+    if reported != list(fidelity.levels[: len(reported)]):
+        said = ", ".join(f"{level:g}" for level in reported)
+        raise ValueError(
+            f"{_named(run)} reported {fidelity.unit} {said}: a run reports its levels, {fidelity.span}, from the first "
+            "on, none left out and none twice"
+        )
+
+
+def _named(run: Mapping[str, Any]) -> str:
+    return f"{run['part']} {run['index']}, seed {run['seed']},"
+
+
 def _metrics(benchmark: Benchmark, rows: Runs) -> tuple[tuple[str, ...], dict[str, float]]:
-    """The names of what varies along a curve and is no timing, and what is the same in all runs."""
-    curves = [run["curve"] for by_seed in rows.values() for run in by_seed.values()]
-    names = [n for n in curves[0] if not n.endswith("_seconds") and n not in TIMINGS and n != benchmark.fidelity.unit]
-    needed = {objective.metric for objective in benchmark.objectives}
-    constants = {
-        n: curves[0][n]
-        for n in names
-        if n not in needed and all(c[n] == curves[0][n] for c in curves) and not isinstance(curves[0][n], list)
-    }
+    """The names of what varies along a curve or between them and is no timing, and what is the same in all runs.
+
+    ValueError where a run lacks what an objective or another run has.
+    """
+    runs = [run for by_seed in rows.values() for run in by_seed.values()]
+    unit, needed = benchmark.fidelity.unit, [objective.metric for objective in benchmark.objectives]
+    said = dict.fromkeys(name for run in runs for name in run["curve"])
+    names = [n for n in said if not n.endswith("_seconds") and n not in TIMINGS and n != unit]
+    for run in runs:
+        if lacking := [name for name in dict.fromkeys((unit, *needed, *names)) if name not in run["curve"]]:
+            known = f"objectives of {benchmark.name!r} or other runs have"
+            raise ValueError(f"{_named(run)} reported no {', '.join(lacking)}, which {known}")
+    # A run of one level has a list of one number where others have a number.
+    values = {n: {value for run in runs for value in _listed(run["curve"][n])} for n in names if n not in needed}
+    constants = {name: found.pop() for name, found in values.items() if len(found) == 1}
     return tuple(name for name in names if name not in constants), constants
+
+
+def _listed(column: Any) -> list[Any]:
+    """What was stored of a metric as a list: what was the same at each level is one number there."""
+    return column if isinstance(column, list) else [column]
 
 
 def _level_seconds(

@@ -31,8 +31,10 @@ from surrogates._under import check_under
 
 Array = NDArray[np.float64]
 ENDS = (End.COMPLETE, End.EARLY, End.DIVERGED)
-IID, KEPT_OUT = "iid", ("held_out", "optimum")
-"""Parts of a plan: independent configs of the space; those that no surrogate may learn from."""
+IID, HELD_OUT = "iid", "held_out"
+"""Parts of a plan: both are independent configs of the space."""
+KEPT_OUT = (HELD_OUT, "optimum")
+"""The parts that teach no surrogate."""
 ROUNDING = 1.5 * 2**32
 """Adding this to a coordinate and taking it away again rounds to whole steps of 2^-20. The nearest row is sought among
 such coordinates: then squared distances are whole multiples of 2^-40, and few enough to be exact in whatever order a
@@ -68,6 +70,8 @@ class TableData:
         if self.values.dtype != np.float64 or self.seconds.dtype != np.float64:
             kinds = f"{self.values.dtype} and {self.seconds.dtype}"
             raise ValueError(f"{where}: values and seconds must be float64, given {kinds}")
+        if not np.issubdtype(self.ends.dtype, np.integer):
+            raise ValueError(f"{where}: ends must be whole numbers, given {self.ends.dtype}")
         if not np.isin(self.ends, range(-1, len(ENDS))).all():
             raise ValueError(f"{where}: ends must lie between -1 (not measured) and {len(ENDS) - 1}")
         for objective in self.benchmark.objectives:
@@ -90,9 +94,8 @@ class TableData:
         end = ENDS[self.ends[row, replicate]]
         if length == 0 or (length < len(levels) and end is End.COMPLETE):
             unit = self.benchmark.fidelity.unit
-            raise ValueError(
-                f"{where}: no seconds at {unit} {levels[length]}, though the curve is said to be {end.value}"
-            )
+            level = levels[int(np.argmin(np.isfinite(self.seconds[row, replicate])))]
+            raise ValueError(f"{where}: no seconds at {unit} {level}, though the curve is said to be {end.value}")
         seconds = self.seconds[row, replicate, :length]
         steps = np.diff(seconds, prepend=0.0) if self.benchmark.fidelity.continues else seconds
         if not (np.isfinite(seconds).all() and (steps > 0).all()):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import r2_score, root_mean_squared_error
-from test_surrogates import EDGE, GP, fit, made, quick
+from test_surrogates import EDGE, GP, fit, made, mean_alone, quick
 from toys import ending, toy_data
 
 from harness import catalog
 from harness.cache import published
-from harness.compose import cards
+from harness.comparison import Arm, Comparison
+from harness.compose import cards, comparisons
 from harness.compose.cards import described
 from harness.compose.cards import verdict as verdict_of
 from harness.compose.declarations import single_study
@@ -32,7 +34,10 @@ from harness.known_answers import expected_minimum
 from harness.loop import Started
 from harness.space import Space, choice, ordinal
 from harness.types import Benchmark, End, Fidelity, Objective
+from real_benchmarks import transformer_wikitext2
+from reports import drawing
 from reports.card import spread, terminal
+from reports.terminal import terminal as terminal_of
 from surrogates import card, fitting, surrogate, table_card
 from surrogates._converted import Grid
 from surrogates.declared import Declared
@@ -139,6 +144,7 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert abs(plain["diverged"]["difference"]) < 0.05
     assert plain["final"]["neither diverged nor on a plateau"]["spearman"] > 0.95
     assert plain["time"]["surrogate"] < 0.02 and plain["time"]["table"] is None
+    assert plain["time"]["median_error"] is None, "nobody measured what a level takes"
     assert plain["configs"] == {"iid": 90} and plain["seeds"] == {"3": 90} and plain["levels"] == 5
     assert plain["coverage"]["share"] == pytest.approx(0.9, abs=0.1)
     assert plain["coverage"]["unseen"] == pytest.approx(0.9, abs=0.1)
@@ -147,6 +153,7 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     assert all(fewer[-1][name] == lines[name]["value"] for name in PREDICTED)
     assert fewer[0][PREDICTED[0]] < fewer[-1][PREDICTED[0]]
     assert lines["coverage of the 90 % band"]["bounds"] == [0.85, 0.95]
+    assert lines["median error of the time of a level"]["verdict"] == USABLE
     singles = plain["held_out"]
     assert len(singles) == 90 and sum(gone for *_, gone in singles) == pytest.approx(90 * true, abs=8)
     alive = np.array([one[:2] for one in singles if not one[2]], dtype=float)
@@ -156,6 +163,21 @@ def test_a_card_says_what_is_known_of_the_benchmark(drawn: Made) -> None:
     verdicts = [line["verdict"] for line in plain["lines"]]
     assert [line["line"] for line in plain["lines"]] == [line.name for line in LINES]
     assert plain["verdict"] == verdict(verdicts) != TRUSTED, "the optimum was not trained again"
+
+
+@pytest.mark.parametrize(
+    ("table", "surrogate", "judged", "word"),
+    [(0.02, 0.01, 0.02, TRUSTED), (None, 0.01, None, USABLE), (None, 0.1, 0.1, USABLE), (None, 0.4, 0.4, DOUBTFUL)],
+)
+def test_a_time_that_nobody_measured_is_usable_at_best(
+    table: float | None, surrogate: float, judged: float | None, word: str
+) -> None:
+    data: Any = SimpleNamespace(made={"time": {"median_error": table}})
+    learned: Any = SimpleNamespace(seconds=np.zeros((5, 3)))
+    held_out: Any = SimpleNamespace(seconds=np.full((5, 3), math.exp(surrogate)))
+    found = card._time(data, learned, held_out)
+    assert found["median_error"] == pytest.approx(judged) and found["table"] == table
+    assert lines.TIME.judged(found["median_error"]) == word
 
 
 def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
@@ -169,8 +191,37 @@ def test_an_optimum_that_was_trained_again_is_found(drawn: Made) -> None:
     again.values[-1, :, -1, 0] = 0.4
     final = again.final_losses().mean(axis=1)
     found = card._optimum(again, model)
-    assert found["held"] == pytest.approx(0.4) and found["seeds"] == 3
+    assert found["held"] == pytest.approx(0.4) and found["seeds"] == 3 and found["possible"]
     assert found["regret"] == pytest.approx((0.4 - np.nanmin(final)) / (np.nanmedian(final[:89]) - np.nanmin(final)))
+
+
+def test_each_level_is_judged_over_all_and_over_the_best_too(drawn: Made) -> None:
+    plain, _ = drawn
+    others = plain["each level, other sets"]
+    assert list(others) == ["all that did not diverge", "best tenth"]
+    for name, rows in (*others.items(), ("neither diverged nor on a plateau", plain["each level"])):
+        assert [row["level"] for row in rows] == [1, 2, 3, 5, 8]
+        assert rows[-1] == {"level": 8} | plain["final"][name]
+    older = {name: value for name, value in plain.items() if name != "each level, other sets"}
+    assert "The same at each level, best tenth" in shown(plain)
+    assert "The same at each level, best tenth" not in shown(older)
+
+
+def test_configs_that_taught_nothing_judge_what_was_fitted(drawn: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = replace(made(rows=60, edge=2.0), parts=("iid",) * 40 + ("held_out",) * 20)
+    final = data.final_losses().mean(axis=1)
+    known = Declared(plateau=float(np.median(final[40:])))
+    quick(monkeypatch, "five nearest")
+    monkeypatch.setattr(card, "DRAWN", 100)
+    monkeypatch.setattr(importance, "POINTS", 3)
+    fitted, learned, held_out = fitting.fit(data, known)
+    model = Surrogate(data.benchmark, fitted, "digest")
+    plain = card.card(data, known, learned, held_out, model, ranking=None)
+    kept = [row for row in range(40, 60) if final[row] <= known.plateau]
+    guess = mean_alone(model).final_losses([data.configs[row] for row in kept])
+    assert plain["kept out"] == pytest.approx(prediction.errors(final[kept], guess))
+    assert "Kept out of the fit: the final losses of 10 more independent configs" in shown(plain)
+    assert "kept out" not in drawn[0] and "Kept out" not in shown(drawn[0])
 
 
 def test_a_card_is_read_back_and_shown(drawn: Made, tmp_path: Path) -> None:
@@ -202,8 +253,39 @@ def test_a_table_with_one_seed_and_no_failure_has_a_card(monkeypatch: pytest.Mon
     plain = card.card(data, Declared(), learned, held_out, Surrogate(data.benchmark, fitted, "d"), ranking=None)
     assert plain["coverage"]["share"] is None and plain["noise"]["seed_spread"] is None
     assert plain["diverged"] == {"true": 0.0, "predicted": 0.0, "difference": 0.0, "held_out": 0.0}
-    assert terminal(plain)
+    assert "Noise: no config has a second seed here, so nobody knows" in shown(plain)
     assert fit(data, None, "nearest").fitted.mean.chance is None
+
+
+def test_an_optimum_that_nobody_can_train_is_said_to_be_unknown(drawn: Made) -> None:
+    plain, model = drawn
+    data = replace(made(rows=90, seeds=3), made={"tables": {"ladder_w16": "digest"}})
+    found = card._optimum(data, model)
+    assert not found["possible"] and plain["optimum"]["possible"]
+    assert "has not been trained again yet" in shown(plain)
+    assert "a table that was assembled from others is not measured itself" in shown(plain | {"optimum": found})
+
+
+def test_a_card_says_what_its_lines_stand_on() -> None:
+    found = {"fit": "seconds of an epoch = a + b / batch_size, from processor time", "measured": "12 runs"}
+    numbers = {"a": 0.361639, "b": 1.59412455, "residual_spread": 0.0109, "median_error": 0.01}
+    taus = {"x": [1.0, None, 0.5, 0.0, None], "y": [None] * 5}
+    ranking = {"methods": ["rs", "asha"], "seeds": 3, "budgets": [1.0, 2.0, 3.0, 4.0, 5.0], "taus": taus}
+    plain = json.loads(CARDS[0].read_text(encoding="utf-8")) | {
+        "diverged": {"true": 0.039, "predicted": 0.042, "difference": 0.003, "held_out": 0.04},
+        "time": {"median_error": 0.01, "surrogate": 0.0, "table": 0.01, "fit": found | numbers},
+        "ranking": ranking | {"tau": {"x": 0.5, "y": None}},
+    }
+    text = shown(plain)
+    for said in (
+        "Diverged: 3.9 % of the runs of independent configs, 4.2 % of those that it draws.",
+        "a fit, seconds of an epoch = a + b / batch_size, from processor time: a = 0.362, b = 1.59; what was measured "
+        "scatters around it by 1.1 %.",
+        "x: 1, –, 0.5, 0, –, mean 0.5 over 3 of 5 budgets; y: –, –, –, –, –, mean – over 0 of 5 budgets.",
+    ):
+        assert said in text
+    assembled = {"fit": "at each width its own", "measured": "12 runs at each width", "median_error": 0.01}
+    assert "a fit, at each width its own. Noise:" in shown(plain | {"time": plain["time"] | {"fit": assembled}})
 
 
 # -- tables without a surrogate ----------------------------------------------------------------------------------------
@@ -384,6 +466,78 @@ def test_a_study_is_not_answered_by_data_that_came_after_it(tmp_path: Path) -> N
         simulate(study)
 
 
+def test_the_verdict_stands_in_every_form_of_a_report_of_studies_on_a_surrogate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "FORMATS", {"svg": drawing.FORMATS["svg"]})
+    name = "transformer_wikitext2_small"
+    said = f"The surrogate of {name} is {verdict_of(name)}: `describe {name}` says why."
+    for miss, stands in (("surrogate", True), ("restrict", False)):
+        comparison = Comparison((Arm("rs", "rs"),), (name,), (0, 1), {"table_miss": miss, "budget": 40.0})
+        comparisons.compare(comparison, tmp_path / miss, command="compare", jobs=1)
+        summary, _ = comparisons.report(tmp_path / miss, brief=True)
+        assert summary.facts[name]["verdict"] == (said if stands else None)
+        files = [tmp_path / miss / comparisons.REPORT / file for file in ("index.html", "summary.md")]
+        for text in (printed(terminal_of(summary)), *(file.read_text(encoding="utf-8") for file in files)):
+            assert (said in text) == ("The surrogate of" in text) == stands
+
+
+def test_a_surrogate_that_nobody_judged_is_said_to_be_so(tmp_path: Path) -> None:
+    save(toy_data(), tmp_path)
+    benchmark = toy_data(table_miss="surrogate").benchmark
+    said = comparisons.said_of(str(tmp_path), benchmark)
+    assert said == f"The surrogate of {tmp_path} has not been judged: `fit {tmp_path}` makes its card."
+    assert comparisons.said_of(str(tmp_path), replace(benchmark, table_miss="snap")) is None
+
+
+FIXED = '''
+"""Trains given configs and nothing else."""
+from harness.types import Decision, Job
+__all__ = ["Fixed"]
+
+class Fixed:
+    """Trains given configs and nothing else."""
+    def __init__(self, benchmark, rng, *, sampler):
+        self.left, self.until = list(enumerate(CONFIGS)), benchmark.fidelity.maximum
+    def ask(self):
+        return Job(*self.left.pop(0), self.until) if self.left else None
+    def tell(self, report):
+        return Decision.CONTINUE
+'''
+
+
+def test_how_many_configs_lie_where_a_surrogate_guesses_is_counted_of_each_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A surrogate of the narrow configs, a method that stays at measured ones, and one that goes out half the time."""
+    monkeypatch.setattr(drawing, "FORMATS", {"svg": drawing.FORMATS["svg"]})
+    data = made(rows=200)
+    rows = [row for row, config in enumerate(data.configs) if float(config["width"]) < 0.3]
+    data = replace(
+        data, configs=tuple(data.configs[row] for row in rows), parts=("iid",) * len(rows), values=data.values[rows],
+        seconds=data.seconds[rows], ends=data.ends[rows],
+    )  # fmt: skip
+    model = fit(data)
+    folder = tmp_path / "narrow"
+    save(data, folder)
+    surrogate.save(model.fitted, data.learned().digest(), folder)
+    near = [dict(config) for config in data.configs if float(config["rate"]) < 0.1][:4]
+    far = [{"rate": rate, "width": 0.99, "rule": "plain"} for rate in (0.01, 0.05)]
+    assert not any(map(model.outside, near)) and all(map(model.outside, far))
+    arms: list[Arm] = []
+    for label, configs in (("stays", near), ("goes", [*near[:2], *far])):
+        (tmp_path / f"{label}.py").write_text(f"{FIXED}\nCONFIGS = {json.dumps(configs)}\n")
+        arms.append(Arm(label, str(tmp_path / f"{label}.py")))
+    comparison = Comparison(tuple(arms), (str(folder),), (0, 1), {"table_miss": "surrogate"})
+    comparisons.compare(comparison, tmp_path / "out", command="compare", jobs=1)
+    summary, _ = comparisons.report(tmp_path / "out", brief=True)
+    shares = summary.studies.groupby("arm")["outside"].unique()
+    assert {arm: found.tolist() for arm, found in shares.items()} == {"stays": [0.0], "goes": [0.5]}
+    assert summary.table.set_index("arm")["outside"].to_dict() == {"stays": 0.0, "goes": 0.5}
+    page = (tmp_path / "out" / comparisons.REPORT / "index.html").read_text(encoding="utf-8")
+    assert "configs far from all that were measured, where the answers are guesses: goes 50 %." in page
+
+
 def test_each_objective_is_said_to_be_known_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = ("loss", "parameters", "seconds", "accuracy", "bits")
     objectives = tuple(Objective(metric, maximize=metric == "accuracy") for metric in metrics)
@@ -472,11 +626,26 @@ def test_methods_choose_among_the_same_rows_on_the_table_and_on_the_one_drawn() 
 
 def test_the_published_card_stays_as_it_is() -> None:
     folder = Path(card.__file__).parent / "data" / "transformer_wikitext2_small"
-    plain = described("transformer_wikitext2_small")
-    assert plain == json.loads((folder / card.FILE).read_text())
+    plain, stored = described("transformer_wikitext2_small"), json.loads((folder / card.FILE).read_text())
+    assert plain == stored | {"source": transformer_wikitext2.SOURCE, "licence": transformer_wikitext2.LICENCE}
     assert verdict_of("transformer_wikitext2_small") == plain["verdict"]
     assert plain["lines"][0]["line"] in shown(plain)
     assert verdict_of("branin") is None
+
+
+def test_a_table_of_ours_says_what_it_was_trained_on_wherever_it_lies(tmp_path: Path) -> None:
+    name, script = "transformer_wikitext2_arch", transformer_wikitext2
+    plain = described_in(tmp_path / "ours", toy_data(name=name))
+    assert (plain["source"], plain["licence"]) == (script.SOURCE, script.LICENCE)
+    assert f"Data: {script.SOURCE}. Licence: {script.LICENCE}." in shown(plain)
+    plain = described_in(tmp_path / "with its own", replace(toy_data(name=name), made={"licence": "MIT"}))
+    assert (plain["source"], plain["licence"]) == (script.SOURCE, "MIT")
+    plain = described_in(tmp_path / "toy", toy_data())
+    assert (plain["source"], plain["licence"]) == (None, None)
+    assert "Data: not stated. Licence: not stated." in shown(plain)
+    stored = json.loads(CARDS[0].read_text(encoding="utf-8"))
+    assert "Data: not stated. Licence: not stated." in shown(stored), "a card alone does not know it"
+    assert f"Data: {script.SOURCE}. Licence: {script.LICENCE}." in shown(described(stored["benchmark"]))
 
 
 CARDS = sorted(Path(card.__file__).parent.glob(f"data/*/{card.FILE}"))
@@ -491,9 +660,14 @@ def test_a_published_card_is_judged_as_it_would_be_today(path: Path) -> None:
 
 
 def shown(plain: dict[str, Any]) -> str:
-    """What a terminal shows of a card, in one line a paragraph."""
+    """What a terminal shows of a card, in one line."""
+    return printed(terminal(plain))
+
+
+def printed(parts: list[Any]) -> str:
+    """What a terminal of 100 columns shows, in one line."""
     console = Console(width=100, record=True, highlight=False, markup=False, file=io.StringIO())
-    console.print(*terminal(plain), sep="\n")
+    console.print(*parts, sep="\n")
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 100
     return " ".join(text.split())

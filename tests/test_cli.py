@@ -244,6 +244,7 @@ def test_warm_workers_train_more_in_the_same_time(tmp_path: Path) -> None:
     cold, warm = (harness(*replay, *flags, cwd=tmp_path).stdout for flags in ((), ("--warm",)))
     trials = [int(said.rsplit(" trials, ", 1)[0].split()[-1]) for said in (cold, warm)]
     assert trials[0] < trials[1]
+    assert all(said.count("The surrogate of transformer_wikitext2_small is ") == 1 for said in (cold, warm))
 
 
 def test_warm_workers_keep_the_other_delays_of_a_declaration() -> None:

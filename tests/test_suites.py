@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from harness import catalog
 from harness.__main__ import app
 from harness.comparison import Arm, Comparison
-from harness.compose import fetching, suites
+from harness.compose import cards, fetching, suites
 from harness.compose.comparisons import compare, declared, facts_of, title_of
 from harness.compose.declarations import comparison_from_toml, comparison_of
 from harness.compose.studies import model_of, overridden, simulate, studies_of, study_of
@@ -237,6 +237,9 @@ def test_suites_are_listed_and_named_with_their_benchmarks() -> None:
     benchmarks = json.loads(CliRunner().invoke(app, ["list", "benchmarks", "--json"]).output)
     assert benchmarks["fcnet_naval_propulsion"].endswith("; in single-fidelity/test, multi-objective/test")
     assert benchmarks["transformer_wikitext2_ladder"].endswith("decay_share; up to width 64")
+    judged = f"table + real, its surrogate {cards.verdict('transformer_wikitext2_small')}: val_loss over lr,"
+    assert benchmarks["transformer_wikitext2_small"].startswith(judged)
+    assert "surrogate" not in benchmarks["lcdb_1000"]
     assert " in " not in benchmarks["lcdb_1000"].rpartition(";")[2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
 from test_reports import SMALL, fake, write_page
 from toys import toy_data
 from typer.testing import CliRunner
@@ -26,6 +28,7 @@ from reports import drawing, page, publishing, survival_page
 from reports import survival as found
 from reports.figures import survival as figure
 from reports.summary import Observed, observed
+from reports.terminal import survived as terminal_of
 from surrogates import table
 
 FACTS = {"metric": "loss", "unit": "epoch", "levels": [1, 2], "optimum": 0.0, "median": 1.0, "noise": 1e-3}
@@ -202,6 +205,25 @@ def test_the_page_shows_odd_names_as_text_and_is_read_back(tmp_path: Path) -> No
     assert survival_page.read(tmp_path / "one", "own digest") is None
 
 
+@pytest.mark.usefixtures("svg_only")
+def test_how_far_to_trust_a_surrogate_stands_on_the_page_and_wherever_it_is_read_back(tmp_path: Path) -> None:
+    verdict = "The surrogate of lm is usable: `describe lm` says why."
+    survived = survival_page.Survival(settings(seen_of({"a": 0.3, "b": 0.1 * NOISE})), "own digest", {}, [verdict])
+    survival_page.write(tmp_path, survived, title="a on lm", command="survive", digest="all")
+    assert f"<li>{verdict}</li>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    told = survival_page.read(tmp_path, "own digest")
+    assert told is not None and told.lines[1] == verdict and told.lines[2].startswith("a is better than b")
+    console = Console(width=100, file=io.StringIO(), record=True)
+    for part in terminal_of(told):
+        console.print(part)
+    assert verdict in " ".join(console.export_text().split())
+    plain = json.loads((tmp_path / "survival.json").read_text(encoding="utf-8"))
+    del plain["verdicts"]
+    (tmp_path / "survival.json").write_text(json.dumps(plain), encoding="utf-8")
+    older = survival_page.read(tmp_path, "own digest")
+    assert older is not None and older.lines == [told.lines[0], *told.lines[2:]]
+
+
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +288,15 @@ def test_without_delays_nor_a_table_there_is_nothing_to_change_in_them() -> None
     comparison = Comparison((Arm("rs", "rs"),), ("synthetic_curves",), (0,))
     axes = {one.axis for one in survival.settings_of(comparison, studies_of(comparison))}
     assert axes == {"luck", "workers", "resumable", "decision time", "budget", "incumbent rule"}
+
+
+def test_a_surrogate_that_answers_in_any_setting_is_said_to_be_judged() -> None:
+    name = "transformer_wikitext2_small"
+    comparison = Comparison((Arm("rs", "rs"),), (name,), (0,), {"table_miss": "restrict"})
+    own = studies_of(comparison)
+    assert survival._verdicts([survival.Setting("as compared", "as compared", 0, own, "maxfid")]) == []
+    (said,) = survival._verdicts(survival.settings_of(comparison, own))
+    assert said.startswith(f"The surrogate of {name} is ")
 
 
 def test_other_table_seeds_change_curves_and_nothing_else(problem: str) -> None:
@@ -339,6 +370,7 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[
 @pytest.mark.usefixtures("svg_only")
 def test_the_command_prints_what_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survival, "_changes", lambda comparison, studies: [few(studies)])
+    monkeypatch.setattr(survival, "said_of", lambda name, benchmark: "What answers is usable.")
     name = "synthetic_curves:correlation=1:noise=0"
     clear = Comparison((Arm("rs", "rs"), Arm("asha", "asha")), (name,), tuple(range(6)), {"budget": 300.0})
     comparisons.compare(clear, tmp_path, command="compare", jobs=1)
@@ -346,8 +378,8 @@ def test_the_command_prints_what_survives(tmp_path: Path, monkeypatch: pytest.Mo
     assert done.exit_code == 0, done.output
     said = " ".join(done.stdout.split())
     assert f"asha is better than rs on {name}: told apart the same way in" in said
-    assert "half ✓" in said and "rule full" in said
-    assert (tmp_path / "survival" / "index.html").exists()
+    assert "half ✓" in said and "rule full" in said and said.count("What answers is usable.") == 1
+    assert "<li>What answers is usable.</li>" in (tmp_path / "survival" / "index.html").read_text(encoding="utf-8")
 
 
 def few(studies: list[Study]) -> tuple[str, str, int, survival.Change]:

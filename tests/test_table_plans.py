@@ -291,6 +291,117 @@ def test_tables_that_do_not_belong_together_are_refused_and_nothing_is_written(s
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("space", SPACE.to_json() | {"drop": uniform(0, 0.5).to_json()}),
+        ("fidelity", {"unit": "epoch", "levels": [1, 2, 4], "continues": True}),
+        ("objectives", [{"metric": "test_loss", "maximize": False}]),
+        ("test_metric", None),
+    ],
+)
+def test_tables_of_other_problems_are_refused_by_what_differs(
+    script: Script, tmp_path: Path, field: str, other: Any
+) -> None:
+    one, two = tmp_path / "1", tmp_path / "2"
+    made(one, "iid", 3)
+    machine, *lines = read_lines(one / RUNS)
+    write(two, [machine | {"benchmark": machine["benchmark"] | {field: other}}, *lines])
+    for first, second in ((one, two), (two, one)):
+        words = f"{first} and {second} are not tables of the same benchmark, their {field} differs: "
+        with pytest.raises(ValueError, match=re.escape(words)):
+            merging.merge([first, second], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_of_another_task_are_refused_unless_they_do_not_say_theirs(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, (one, two, old) = {"toy": {"tokens": 5}}, [tmp_path / name for name in ("1", "2", "old")]
+    monkeypatch.setattr(sys.modules["real_benchmarks.toy_script"], "TASKS", tasks, raising=False)
+    made(one, "iid", 3)
+    tasks["toy"] = {"tokens": 6}
+    made(two, "iid", 4)
+    with pytest.raises(ValueError, match=r"1 and .*2 are not tables of the same benchmark, their task differs"):
+        merging.merge([one, two], tmp_path / "out")
+    with pytest.raises(ValueError, match=r"the runs in .*1 were measured with another task"):
+        merging.merge([one], tmp_path / "out")
+    with pytest.raises(ValueError, match=r"the runs in .*1 were measured with another task.*give another --out"):
+        made(one, "iid", 5)
+    assert not (tmp_path / "out").exists() and len([*read_runs(one)]) == 3
+    write(old, [{name: said for name, said in line.items() if name != "problem"} for line in read_lines(one / RUNS)])
+    assert merging.merge([old, two], tmp_path / "out") == (4, 3)
+    with pytest.raises(ValueError, match="their task differs"):
+        merging.merge([one], tmp_path / "out")
+
+
+def test_the_digest_of_a_problem_is_that_of_what_is_trained() -> None:
+    name = "transformer_wikitext2_adamw"
+    benchmark, name_of_script = catalog.scripted(name)
+    task = sys.modules[f"real_benchmarks.{name_of_script}"].TASKS[name]
+    digest = runs.digest_of(benchmark, task)
+    assert tables.problem_of(benchmark, name_of_script) == digest
+    assert runs.digest_of(replace(benchmark, budget=1.0, workers=1, test_metric=None), task) == digest
+    others = [replace(task, train_tokens=1), replace(task, tokeniser="words"), None]
+    assert len({digest, *(runs.digest_of(benchmark, other) for other in others)}) == 4
+    assert runs.digest_of(replace(benchmark, name="other"), task) != digest
+
+
+def test_tables_of_which_one_lacks_a_metric_are_refused_and_nothing_is_written(script: Script, tmp_path: Path) -> None:
+    one, two, out = (tmp_path / name for name in ("1", "2", "out"))
+    made(one, "iid", 8, share=(1, 2))
+    made(tmp_path / "as it was", "iid", 8, share=(2, 2))
+    lines = [*read_lines(tmp_path / "as it was" / RUNS)]
+    for line in lines:
+        line.get("curve", {}).pop("test_loss", None)
+    write(two, lines)
+    with pytest.raises(ValueError, match="iid 1, seed 1, reported no test_loss, which objectives of 'toy' or other"):
+        merging.merge([one, two], out)
+    assert not out.exists()
+    merging.merge([one], out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(ValueError, match="reported no test_loss"):
+        merging.merge([two], out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_what_is_declared_goes_with_the_runs_and_must_not_differ(script: Script, tmp_path: Path) -> None:
+    one, two, out = (tmp_path / name for name in ("1", "2", "out"))
+    for number, folder in enumerate((one, two), 1):
+        made(folder, "iid", 8, share=(number, 2))
+    text = json.dumps({"time": {"steps": {"lr": 1}}, "plateau": 3.0})
+    (two / declared.FILE).write_text(text)
+    merging.merge([one, two], out)
+    assert (out / declared.FILE).read_text() == text
+    assert "steps * lr" in table.load_data(out).made["time"]["fit"]
+    (one / declared.FILE).write_text(json.dumps({"plateau": 4.0}))
+    for folders in ([one, two], [one]):
+        with pytest.raises(ValueError, match=r"and .* declare different things in their declared\.json"):
+            merging.merge(folders, out)
+    assert (out / declared.FILE).read_text() == text
+
+
+def test_a_table_elsewhere_has_what_we_declare_of_its_benchmark_unless_it_has_its_own(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(declared, "OURS", tmp_path / "ours")
+    (tmp_path / "ours" / "toy").mkdir(parents=True)
+    (tmp_path / "ours" / "toy" / declared.FILE).write_text(json.dumps({"time": {"steps": {"lr": 1}}}))
+    made(tmp_path / "1", "iid", 8)
+    assert "steps * lr" in table.load_data(tmp_path / "1").made["time"]["fit"]
+    made(tmp_path / "other", "iid", 8, name="other")
+    assert "steps" not in table.load_data(tmp_path / "other").made["time"]["fit"]
+    (tmp_path / "1" / declared.FILE).write_text(json.dumps({"time": {"drops": {"drop": 1}}}))
+    made(tmp_path / "1", "iid", 9)
+    assert "drops * drop" in table.load_data(tmp_path / "1").made["time"]["fit"]
+
+
+def test_our_declarations_are_found_by_the_name_of_their_benchmark(tmp_path: Path) -> None:
+    for path in sorted(declared.OURS.glob(f"*/{declared.FILE}")):
+        assert declared.read(tmp_path, path.parent.name) == declared.read(path.parent) != declared.Declared()
+    assert declared.read(tmp_path, "another") == declared.read(tmp_path) == declared.Declared()
+
+
 def write(folder: Path, lines: list[dict[str, Any]]) -> None:
     from harness.lines import LineWriter
 
@@ -436,6 +547,60 @@ def test_a_table_is_assembled_from_those_of_its_levels(tmp_path: Path, monkeypat
     monkeypatch.setattr(catalog, "scripted", lambda name: (BENCHMARK, "toy_script"))
     with pytest.raises(ValueError, match="a higher epoch of 'toy' goes on from the lower"):
         merging.assemble("toy", tmp_path / "toy")
+
+
+def test_what_is_the_same_in_all_runs_is_so_where_one_ended_at_its_first_level() -> None:
+    """A number that never changes along a run is stored once, but as a list where the run has one level."""
+    tables_of: dict[int, TableData] = {}
+    for width, gone in ((16, None), (32, 7)):
+        benchmark = toy_benchmark(name=f"ladder_w{width}", space=SPACE, test_metric=None)
+        lines = entries(benchmark, lambda *_: 1.0, 12)
+        for line, run in zip(lines, runs.plan(toy_benchmark(space=SPACE), 12, 1), strict=True):
+            line["config"] = run.config
+            line["curve"]["parameters"] = 100.0 * width
+            if line["index"] == gone:
+                line["end"] = "diverged"
+                line["curve"] = {
+                    name: column[:1] if isinstance(column, list) else [column]
+                    for name, column in line["curve"].items()
+                }
+        tables_of[width] = measured.table_of(benchmark, lines)
+    for width, one in tables_of.items():
+        assert one.metrics == ("loss",) and one.made["constants"] == {"parameters": 100.0 * width}
+    fidelity = Fidelity("width", (16, 32), continues=False)
+    ladder = toy_benchmark(name="ladder", space=SPACE, fidelity=fidelity, test_metric=None)
+    data = measured.assembled(ladder, tables_of)
+    assert len(data.configs) == 12 and data.lengths()[7, 0] == 2
+    assert np.flatnonzero(data.ends[:, 0] == table.ENDS.index(table.End.DIVERGED)).tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"epoch": [1.0, 2.0, 4.0]}, "reported epoch 1, 2, 4: a run reports its levels, 1, 2, 3, 4, from the first on"),
+        ({"epoch": [1.0, 2.0, 2.0]}, "reported epoch 1, 2, 2: .* none left out and none twice"),
+        ({"epoch": 1.0}, "reported epoch 1, 1, 1: "),
+        ({"epoch": [2.0, 3.0, 4.0]}, "reported epoch 2, 3, 4: "),
+        ({"accuracy": None}, "reported no accuracy, which objectives of 'toy' or other runs have"),
+        ({"loss": None}, "reported no loss, which objectives"),
+        ({"epoch": None}, "reported no epoch, which objectives"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_that_lacks_a_metric_or_a_level_is_refused_by_its_name(
+    changed: dict[str, Any], words: str, first: bool
+) -> None:
+    benchmark = toy_benchmark(space=SPACE, test_metric=None)
+    lines = entries(benchmark, lambda *_: 1.0, 5)
+    for line in lines:
+        line["curve"]["accuracy"] = [0.1, 0.2, 0.3, 0.4]
+    odd = lines[0 if first else 3]
+    odd["end"] = "diverged"
+    odd["curve"] = {name: column[:3] if isinstance(column, list) else column for name, column in odd["curve"].items()}
+    assert len(measured.table_of(benchmark, lines).configs) == 5
+    odd["curve"] = {name: column for name, column in (odd["curve"] | changed).items() if column is not None}
+    with pytest.raises(ValueError, match=f"iid {0 if first else 3}, seed 1, {words}"):
+        measured.table_of(benchmark, lines)
 
 
 def test_a_table_that_was_not_made_of_runs_is_not_measured_over(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 from harness import catalog
 from harness.compose.declarations import DEFAULT_METHODS
 from harness.compose.studies import data_digest, model_of, simulate, study_of
+from harness.names import UnknownName
 
 SEVERAL = ("rs", "asha", "nsga2", "moasha")
 """What is ranked where there are several objectives: of the usual methods, two model one only."""
@@ -26,7 +28,7 @@ EQUAL = 0.02
 
 
 def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
-    """Fit the surrogate of a table, judge it, write both beside the table; gives the card.
+    """Fit the surrogate of a table, judge it, write both beside the table; gives the card as `described` does.
 
     seeds: of the comparisons of methods on surrogate and raw table.
     """
@@ -34,7 +36,7 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
 
     place = folder or _folder(name)
     data = table.load_data(place)
-    known = declared.read(place)
+    known = declared.read(place, data.benchmark.name)
     fitted, learned, held_out = fitting.fit(data, known)
     surrogate.save(fitted, data.learned().digest(), place)
     for remembers in (model_of, data_digest, _model, catalog.benchmarks):
@@ -44,7 +46,7 @@ def fit(name: str, folder: Path | None = None, *, seeds: int = RANKED_SEEDS, job
     plain = card.card(data, known, learned, held_out, model, ranking=ranking)
     card.save(plain, place)
     catalog.benchmarks.cache_clear()  # the surrogate answers by default as the card says
-    return plain
+    return plain | stated(place, plain)
 
 
 def described(name: str) -> dict[str, Any]:
@@ -53,14 +55,29 @@ def described(name: str) -> dict[str, Any]:
 
     place = catalog.find_benchmark(name).table
     if place is not None and (card := catalog.card_of(place)) is not None:
-        return card
+        return card | stated(place, card)
     model = model_of(name, "restrict")
     plain = table_card.card(model)
     if place is not None:
+        plain |= stated(place, plain)
         plain["not_applicable"]["surrogate"] = f"none was judged: `fit {name}` makes one and its card"
     if "configs" in plain:
         plain["random search"] = _law(model.benchmark.objectives[0].maximize, model.facts())
     return plain
+
+
+def stated(folder: Path, card: Mapping[str, Any]) -> dict[str, str | None]:
+    """The source and the licence of the data that a table was trained on: as its card says, else as its script does.
+
+    They stand in no file of the table: what is said of old tables changes with what is known today.
+    """
+    said = {"source": card.get("source") or None, "licence": card.get("licence") or None}
+    try:
+        _, script = catalog.scripted(catalog.table_entry(folder).benchmark.name)
+    except UnknownName:
+        return said
+    module = import_module(f"real_benchmarks.{script}")
+    return {name: known or getattr(module, name.upper(), None) for name, known in said.items()}
 
 
 def _law(maximize: bool, facts: Mapping[str, Any]) -> list[dict[str, float]]:

@@ -233,7 +233,7 @@ def facts_under(name: str, benchmark: Benchmark, refused: Mapping[tuple[str, str
         "budget": benchmark.budget,
         "table": benchmark.table_miss,
         "real": False,
-        "verdict": _said_of(name, benchmark),
+        "verdict": said_of(name, benchmark),
         "digest": model.digest,
         "not_applicable": {arm: why for (one, arm), why in refused.items() if one == name},
     } | known
@@ -247,7 +247,7 @@ def _without_priors(space: Space) -> dict[str, Any]:
     }
 
 
-def _said_of(name: str, benchmark: Benchmark) -> str | None:
+def said_of(name: str, benchmark: Benchmark) -> str | None:
     """What must be said of the model of a benchmark wherever results on it are shown."""
     if benchmark.table_miss != SURROGATE:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import catalog
 from harness.compose import suites
+from harness.compose.cards import verdict
 from harness.compose.comparisons import store_of
 from harness.methods import method_names, own_methods, parse_method
 from harness.names import UnknownName
@@ -31,7 +32,10 @@ def _sentence(entry: catalog.Entry) -> str:
     benchmark = entry.benchmark
     names, unit = ", ".join(benchmark.space.names), benchmark.fidelity.unit
     objectives = ", ".join(objective.metric for objective in benchmark.objectives)
-    said = f"{entry.ways}: {objectives} over {names}; up to {unit} {benchmark.fidelity.maximum}"
+    judged = ""
+    if entry.table is not None and (entry.table / "surrogate.json").exists():
+        judged = f", its surrogate {verdict(benchmark.name) or 'not judged'}"
+    said = f"{entry.ways}{judged}: {objectives} over {names}; up to {unit} {benchmark.fidelity.maximum}"
     halves = suites.containing(benchmark.name)
     return f"{said}; in {', '.join(halves)}" if halves else said
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import catalog
-from harness.compose.tables import build
+from harness.compose.tables import gives_rows, problem_of
 
 if TYPE_CHECKING:
     from harness.space import Config
@@ -23,14 +23,17 @@ class Merged(NamedTuple):
 def merge(folders: Sequence[Path], out: Path) -> Merged:
     """Join the runs of one benchmark's tables in `out`, after those that it has, and write the table.
 
-    Of a run that several have the first counts; delays and budget are those that the training script declares today.
-    ValueError, and nothing is written, where two are tables of other problems, or hold other configs in the same place.
+    Of a run that several have the first counts; delays and budget are those that the training script declares today;
+    what is declared beside the tables is copied. ValueError, and nothing is written, where two are tables of other
+    problems, hold other configs in the same place or declare different things, or where they make no table together.
     """
+    from harness.files import whole
     from harness.lines import LineWriter, read_lines
     from harness.tabulate import RUNS, check_same_problem
+    from surrogates import declared, measured, table
 
-    joined = _Joined()
-    joined.add(out, read_lines(out / RUNS))
+    joined, there = _Joined(), [*read_lines(out / RUNS)]
+    joined.add(out, there)
     joined.lines, joined.added, joined.again = [], 0, 0
     for folder in folders:
         if not (folder / RUNS).exists():
@@ -38,15 +41,39 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
         joined.add(folder, read_lines(folder / RUNS))
     if joined.benchmark is None:
         raise ValueError(f"no runs to merge in {', '.join(map(str, folders))}")
-    benchmark, _ = catalog.scripted(joined.benchmark["name"])
+    benchmark, script = catalog.scripted(joined.benchmark["name"])
+    problem = problem_of(benchmark, script)
     for folder in folders:
-        check_same_problem(benchmark.to_json(), folder)
+        check_same_problem(benchmark.to_json(), folder, problem)
+    declaring = _declaring([out, *folders])
+    data, lines = None, [*there, *joined.lines]
+    if gives_rows(lines):
+        data = measured.table_of(benchmark, lines, declared.read(declaring or out, benchmark.name).time)
+        data.check(str(out))
     out.mkdir(parents=True, exist_ok=True)
+    if declaring is not None and declaring != out:
+        with whole(out / declared.FILE) as making:
+            making.write_bytes((declaring / declared.FILE).read_bytes())
     with LineWriter(out / RUNS) as writer:
         for line in joined.lines:
             writer.append(line)
-    build(benchmark, out)
+    if data is not None:
+        table.save(data, out)
     return Merged(joined.added, joined.again)
+
+
+def _declaring(folders: Sequence[Path]) -> Path | None:
+    """The first of some folders that says in a file what is known of the problem; ValueError where another differs."""
+    from surrogates import declared
+
+    there = [folder for folder in folders if (folder / declared.FILE).exists()]
+    for other in there[1:]:
+        if declared.read(other) != declared.read(there[0]):
+            raise ValueError(
+                f"{there[0]} and {other} declare different things in their {declared.FILE}: make the files the same "
+                "before the tables are joined"
+            )
+    return there[0] if there else None
 
 
 class _Joined:
@@ -57,6 +84,7 @@ class _Joined:
         self.added = self.again = 0
         self.benchmark: Mapping[str, Any] | None = None
         self._from: Path | None = None
+        self._problem: tuple[str, Path] | None = None
         self._machines: list[Any] = []
         self._chosen: dict[str, list[Any]] = {}
         self._configs: dict[tuple[str, int], tuple[Config, Path]] = {}
@@ -67,9 +95,10 @@ class _Joined:
         chosen: dict[str, list[Any]] = {}
         for line in lines:
             if "machine" in line:
-                self._same_problem(folder, line["benchmark"])
-                if line["machine"] not in self._machines:
-                    self._machines.append(line["machine"])
+                self._same_problem(folder, line["benchmark"], line.get("problem"))
+                machine = line["machine"], line.get("problem")
+                if machine not in self._machines:
+                    self._machines.append(machine)
                     self.lines.append(line)
             elif "planned" in line:
                 chosen.setdefault(line["planned"], []).extend(line["chosen"])
@@ -79,15 +108,26 @@ class _Joined:
         for part in chosen.keys() - {"budget"}:
             self._choose(folder, part, chosen[part])
 
-    def _same_problem(self, folder: Path, benchmark: Mapping[str, Any]) -> None:
+    def _same_problem(self, folder: Path, benchmark: Mapping[str, Any], problem: str | None) -> None:
+        """Refuse another benchmark, or another digest of the problem; older lines lack that."""
         if self.benchmark is None:
             self.benchmark, self._from = benchmark, folder
-        for name in ("name", "space", "fidelity", "objectives"):
+        for name in ("name", "space", "fidelity", "objectives", "test_metric"):
             if benchmark[name] != self.benchmark[name]:
                 raise ValueError(
                     f"{self._from} and {folder} are not tables of the same benchmark, their {name} differs: "
                     f"{self.benchmark[name]} and {benchmark[name]}"
                 )
+        if problem is None:
+            return
+        if self._problem is None:
+            self._problem = problem, folder
+        known, other = self._problem
+        if problem != known:
+            raise ValueError(
+                f"{other} and {folder} are not tables of the same benchmark, their task differs: the digest of one is "
+                f"{known}, of the other {problem}"
+            )
 
     def _choose(self, folder: Path, part: str, chosen: list[Any]) -> None:
         known = self._chosen.setdefault(part, [])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
-from harness.compose.cards import described
+from harness.compose.cards import described, stated
 from harness.compose.studies import SURROGATE, model_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from surrogates.surrogate import Surrogate
     from surrogates.table import TableData
 
-FORM = 2
+FORM = 3
 """Counts the forms of the page; one of another form is drawn again."""
 CELLS, POINTS = 24, 48
 """Of each side of a surface, and of a line."""
@@ -53,12 +53,16 @@ def page(names: Sequence[str], folder: Path, *, command: str) -> bool:
 
 def _inputs(name: str) -> list[Any]:
     """What the page of a benchmark depends on."""
+    from surrogates import declared
+
     entry = catalog.find_benchmark(name)
     if entry.table is None:
         return [entry.ways]
-    files = [entry.table / file for file in ("table.json", "surrogate.json", "card.json", "declared.json")]
+    files = [entry.table / file for file in ("table.json", "surrogate.json", "card.json")]
     plain = [json.loads(file.read_text(encoding="utf-8")) if file.exists() else {} for file in files]
-    return [entry.benchmark.name, plain[0]["digest"], plain[1].get("digest"), *plain[2:]]
+    known = declared.place_of(entry.table, plain[0]["benchmark"]["name"])
+    said = {} if known is None else json.loads(known.read_text(encoding="utf-8"))
+    return [entry.benchmark.name, plain[0]["digest"], plain[1].get("digest"), plain[2], said, stated(entry.table, {})]
 
 
 def member(name: str) -> Member:
@@ -70,7 +74,8 @@ def member(name: str) -> Member:
     if entry.table is None:
         said = f"`tabulate {name}` makes one" if entry.script else "its data is published by others"
         return Member(entry.benchmark.name, notes=[f"There is no table of ours of {name} yet: {said}."])
-    data, known = table.load_data(entry.table), declared.read(entry.table)
+    data = table.load_data(entry.table)
+    known = declared.read(entry.table, data.benchmark.name)
     shown: dict[str, Any] = {"facts": facts(data, known), "curves": curves(data, known)}
     try:
         model, card = _judged(name, entry.table)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import catalog
-from harness.compose.comparisons import SURVIVAL, declared, facts_under, of_studies, refusals, title_of, wanted
+from harness.compose.comparisons import SURVIVAL, declared, facts_under, of_studies, refusals, said_of, title_of, wanted
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import SURROGATE, data_digest, model_of, run_simulated
 from harness.methods import method_from_json
@@ -104,10 +104,11 @@ def survive(
     left = list({study.key: study for one in possible for study in one.studies if study.key not in there}.values())
     on_begin(Counter((study.arm, study.benchmark.name) for study in left))
     outcomes = carry_out(left, store.folder, run_simulated, jobs=jobs, on_outcome=on_outcome)
-    of, digest = _digests(possible, own.digests() | store.digests(), [impossible, command])
+    verdicts = _verdicts(possible)
+    of, digest = _digests(possible, own.digests() | store.digests(), [impossible, command, verdicts])
     drawn = not publishing.up_to_date(folder / SURVIVAL, digest)
     if drawn:
-        found = _found(possible, own, store, of, impossible)
+        found = _found(possible, own, store, of, impossible, verdicts)
         survival_page.write(folder / SURVIVAL, found, title=title_of(comparison), command=command, digest=digest)
     told = survival_page.read(folder / SURVIVAL, of)
     assert told is not None
@@ -257,7 +258,21 @@ def _digests(settings: Sequence[Setting], there: Mapping[str, str], rest: Any) -
     return of_studies(settings[0].studies, there), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impossible: Mapping[str, str]) -> Any:
+def _verdicts(settings: Sequence[Setting]) -> list[str]:
+    """What must be said of each surrogate that answers in any of the settings."""
+    models = {(study.source, study.benchmark.table_miss): study for one in settings for study in one.studies}
+    said = (said_of(study.source, study.benchmark) for study in models.values())
+    return list(dict.fromkeys(filter(None, said)))
+
+
+def _found(
+    settings: Sequence[Setting],
+    own: Store,
+    store: Store,
+    of: str,
+    impossible: Mapping[str, str],
+    verdicts: Sequence[str],
+) -> Any:
     from reports.survival import Setting as Reported
     from reports.survival_page import Survival
 
@@ -272,7 +287,7 @@ def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impos
             about[f"not possible: {setting.name}"] = "none of its studies could be run"
     broken = {**own.broken, **store.broken}
     about |= {"studies in all": str(len(records)), **broken}
-    return Survival(reported, of, about)
+    return Survival(reported, of, about, verdicts)
 
 
 def _observed(setting: Setting, records: Sequence[Record]) -> Observed:

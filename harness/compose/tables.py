@@ -11,7 +11,7 @@ and changes nothing that is there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from math import ceil
 from pathlib import Path
@@ -102,7 +102,8 @@ class Maker:
         self.twin = self._twin()
         self.devices = visible_devices(os.environ)
         self.workers = workers or len(self.devices) or 2
-        check_same_problem(self.benchmark.to_json(), folder)
+        self.problem = problem_of(self.benchmark, self.script)
+        check_same_problem(self.benchmark.to_json(), folder, self.problem)
         if (folder / "table.json").exists() and not (folder / RUNS).exists():
             raise ValueError(
                 f"the table in {folder} was not made of runs that lie beside it, and measuring would put another in "
@@ -136,6 +137,7 @@ class Maker:
             processes=workers,
             devices=self.devices,
             on_run=self.on_run,
+            problem=self.problem,
         )
 
     def _runs(self, step: Step, share: tuple[int, int]) -> list[Run]:
@@ -184,7 +186,7 @@ class Maker:
         from surrogates.prepared import prepared
 
         data = _rows(self.benchmark, self.folder).learned()
-        learned = prepared(data, declared.read(self.folder))
+        learned = prepared(data, declared.read(self.folder, self.benchmark.name))
         model = mean_of(learned, np.arange(len(learned.x)), CANDIDATES["Gaussian process"])
         space, luck = self.benchmark.space.opened(), stream("near_best", self.benchmark.name, len(there))
         for config in (*data.configs, *there):
@@ -230,7 +232,7 @@ class Maker:
         try:
             facts = surrogate.load(self.folder, self.benchmark, data.learned().digest()).facts()
         except (FileNotFoundError, ValueError):
-            facts = fitting.fit(data, declared.read(self.folder))[0].facts
+            facts = fitting.fit(data, declared.read(self.folder, self.benchmark.name))[0].facts
         return dict(facts["optimum_config"])
 
     def planned(self, budget: float) -> Plan:
@@ -308,19 +310,33 @@ def tabulate_within(
     return new
 
 
+def problem_of(benchmark: Benchmark, script: str) -> str:
+    """The digest of what a script trains for a benchmark, as far as it says so in `TASKS`."""
+    from harness.tabulate import digest_of
+
+    return digest_of(benchmark, getattr(import_module(f"real_benchmarks.{script}"), "TASKS", {}).get(benchmark.name))
+
+
 def _rows(benchmark: Benchmark, folder: Path) -> TableData:
     """The table of what is measured in a folder by now."""
     from harness.lines import read_lines
     from harness.tabulate import RUNS
     from surrogates import declared, measured
 
-    return measured.table_of(benchmark, read_lines(folder / RUNS), declared.read(folder).time)
+    return measured.table_of(benchmark, read_lines(folder / RUNS), declared.read(folder, benchmark.name).time)
 
 
 def build(benchmark: Benchmark, folder: Path) -> None:
     """Write the table of what is measured by now beside its runs, where anything is."""
-    from harness.tabulate import TIMING, read_runs
+    from harness.tabulate import read_runs
     from surrogates import table
 
-    if any(run["part"] != TIMING for run in read_runs(folder)):
+    if gives_rows(read_runs(folder)):
         table.save(_rows(benchmark, folder), folder)
+
+
+def gives_rows(lines: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there are runs among some lines that a table may be made of."""
+    from harness.tabulate import TIMING
+
+    return any(line["part"] != TIMING for line in lines if "curve" in line)

@@ -32,6 +32,7 @@ class Line:
         return USABLE if self.usable[0] <= value <= self.usable[1] else DOUBTFUL
 
 
+TIME = Line("median error of the time of a level", (0.0, 0.05), (0.0, 0.15))
 LINES = (
     Line("Spearman of the final loss", (0.95, 1.0), (0.85, 1.0)),
     Line("R2 of the final loss", (0.90, 1.0), (0.75, 1.0)),
@@ -40,7 +41,7 @@ LINES = (
     Line("Kendall tau of methods, on a table drawn from it", (0.8, 1.0), (0.6, 1.0)),
     Line("coverage of the 90 % band", (0.85, 0.95), (0.75, 0.99)),
     Line("diverged share, predicted less true", (-0.02, 0.02), (-0.05, 0.05)),
-    Line("median error of the time of a level", (0.0, 0.05), (0.0, 0.15)),
+    TIME,
 )
 PREDICTED = tuple(line.name for line in LINES[:3])
 """The lines that say how well final losses are predicted."""

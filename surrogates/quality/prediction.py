@@ -14,12 +14,14 @@ from surrogates.cross_validation import HeldOut, predicted_by_others
 from surrogates.declared import Declared
 from surrogates.prepared import Prepared, mean_over
 from surrogates.quality.lines import PREDICTED
-from surrogates.table import IID, TableData
+from surrogates.surrogate import Surrogate
+from surrogates.table import HELD_OUT, IID, TableData
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_]
 
-LEARNING, QUARTER = "neither diverged nor on a plateau", "best quarter"
+ALL, LEARNING = "all that did not diverge", "neither diverged nor on a plateau"
+QUARTER, TENTH = "best quarter", "best tenth"
 FEWER = (0.25, 0.5, 0.75)
 """Shares of the configs from which the others are predicted too, to see what more of them would bring."""
 FEWEST_TAUGHT = 20
@@ -48,10 +50,10 @@ class Predicted:
         alive: Rows = iid & learned.good.any(axis=1)
         final = np.where(np.isnan(truth[:, -1]), np.inf, truth[:, -1])
         sets = {
-            "all that did not diverge": alive,
+            ALL: alive,
             LEARNING: alive & (final <= declared.plateau),
             QUARTER: _best(final, iid, 0.25),
-            "best tenth": _best(final, iid, 0.1),
+            TENTH: _best(final, iid, 0.1),
         }
         return Predicted(truth, held_out.values[..., first] * sign, iid, alive, sets)
 
@@ -59,9 +61,9 @@ class Predicted:
         """The errors of the final loss over each set of configs."""
         return {name: errors(self.truth[rows, -1], self.guess[rows, -1]) for name, rows in self.sets.items()}
 
-    def each_level(self, levels: Sequence[int]) -> list[dict[str, float]]:
-        """The errors at each level over configs that neither diverged nor stayed on a plateau."""
-        rows = self.sets[LEARNING]
+    def each_level(self, levels: Sequence[int], of: str) -> list[dict[str, float]]:
+        """The errors at each level over one of the sets of configs."""
+        rows = self.sets[of]
         return [
             {"level": level} | errors(self.truth[rows, place], self.guess[rows, place])
             for place, level in enumerate(levels)
@@ -92,6 +94,25 @@ class Predicted:
             judged = (learning["spearman"], learning["r2"], best["spearman"])
             rows.append({"configs": round(share * taught)} | dict(zip(PREDICTED, judged, strict=True)))
         return rows
+
+
+def of_kept_out(data: TableData, declared: Declared, model: Surrogate) -> dict[str, float] | None:
+    """The errors of the final loss over the part `held_out`: independent configs that taught no surrogate.
+
+    Over those neither diverged nor on a plateau, by what the mean predicts, as in cross-validation; None without such
+    a part.
+    """
+    rows = [row for row, part in enumerate(data.parts) if part == HELD_OUT]
+    if not rows:
+        return None
+    final, first, mean = data.final_losses()[rows], data.benchmark.objectives[0], model.fitted.mean
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(final) & (final <= declared.diverged)
+        truth = mean_over(final, good)
+        learning = truth <= declared.plateau
+    values = mean.values(mean.predict(np.array([model.features(data.configs[row]) for row in rows]))[0])
+    guess = values[:, -1, model.fitted.modelled.index(first.metric)] * (-1.0 if first.maximize else 1.0)
+    return errors(truth[learning], guess[learning])
 
 
 def _best(final: Array, iid: Rows, share: float) -> Rows:

@@ -59,7 +59,8 @@ def trained_again(name: str, missed: Sequence[Missed], data: table.TableData, se
     """Each with the final losses of the seeds from 2 to `seeds`; what is in `out` is not trained again."""
     maker = Maker(name, out)
     wanted = [Run(PART, one.row, dict(data.configs[one.row]), seed) for seed in range(2, seeds + 1) for one in missed]
-    tabulate(maker.benchmark, maker.script, wanted, out, processes=maker.workers, devices=maker.devices)
+    how = {"processes": maker.workers, "devices": maker.devices, "problem": maker.problem}
+    tabulate(maker.benchmark, maker.script, wanted, out, **how)
     metric = data.benchmark.objectives[0].metric
     ends = {
         (run["index"], run["seed"]): run["curve"][metric][-1] if run["end"] == "complete" else np.nan
@@ -105,7 +106,7 @@ def main() -> None:
     given = parser.parse_args()
     data = table.load_data(DATA / given.name)
     held_out = described(given.name)["held_out"]
-    plateau = declared.read(DATA / given.name).plateau
+    plateau = declared.read(DATA / given.name, given.name).plateau
     missed = far_off(data, held_out, plateau, given.configs)
     missed = trained_again(given.name, missed, data, given.seeds, Path("results") / "missed" / given.name)
     given.out.mkdir(parents=True, exist_ok=True)
