@@ -76,6 +76,8 @@ class _Run:
         """How many of the newest checkpoints are left out for that."""
         self.anew = False
         """Whether it has none left to go on from."""
+        self.silent = True
+        """Whether none of its processes has said a thing that fits."""
 
 
 class Local:
@@ -194,7 +196,7 @@ class Local:
     def start(self, job: Job) -> tuple[int, int]:
         """Start a process on the idle worker with the lowest number; gives the time and that number.
 
-        ValueError where nothing that was started has come to a report, so that nothing will.
+        ValueError where nothing that was started has come to a report, or has for long, so that nothing will.
         """
         self._settle()
         if self._given_up:
@@ -202,7 +204,9 @@ class Local:
         in_all, on_each = LATER_FAILURES if self._heard_any else FIRST_FAILURES
         if (failed := self._silent.total()) >= in_all and min(self._silent.values()) >= on_each:
             if self._heard_any:
-                raise ValueError(f"{failed} trials in a row failed without a report: is a disk full, or their data gone?")
+                raise ValueError(
+                    f"{failed} trials in a row failed without a report: is a disk full, or are their data gone?"
+                )
             raise ValueError(
                 f"{failed} trials failed, and none has reported anything{self._since}: the script, or its call, is "
                 "wrong"
@@ -397,6 +401,7 @@ class Local:
                     return None
                 line = heard = None
             if line is not None:
+                run.silent = False
                 self._silent, self._heard_any = self._nobody(), True
                 if run.ahead:
                     run.ahead = False
@@ -502,7 +507,7 @@ class Local:
         cost, run.told = (now - run.told) / NANOSECONDS, now
         trial = run.job.trial
         self._reached[trial] = heard.resource
-        if heard.status is Status.FAILED and not run.reports.any:
+        if heard.status is Status.FAILED and run.silent:
             self._silent[run.worker] += 1
         if heard.status is Status.RUNNING:
             self._current = run
