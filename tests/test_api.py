@@ -58,7 +58,8 @@ def train(x, report):
     report(epoch=1, loss=x)
 
 if {guard}:
-    found = harness.tune(train, {{"x": uniform(0.0, 1.0)}}, metric="loss", maximum=1, method="rs", budget=5, out="out")
+    space = {{"x": uniform(0.0, 1.0)}}
+    found = harness.tune(train, space, metric="loss", maximum=1, method="rs", budget={budget}, out="out")
     print(sorted(found.config))
 """
 SPACE = {"lr": loguniform(1e-3, 1.0)}
@@ -175,10 +176,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("guard", ["True", '__name__ == "__main__"'])
-def test_a_file_that_tunes_its_own_function_needs_a_guard_and_is_told_so(tmp_path: Path, guard: str) -> None:
-    """Without one each trial would tune anew, and its trials too."""
-    (tmp_path / "mine.py").write_text(UNGUARDED.format(guard=guard), encoding="utf-8")
+@pytest.mark.parametrize(("guard", "budget"), [("True", 90), ('__name__ == "__main__"', 5)])
+def test_a_file_that_tunes_its_own_function_needs_a_guard_and_is_told_so(
+    tmp_path: Path, guard: str, budget: int
+) -> None:
+    """Without one each trial would tune anew, and its trials too: ten fail, long before the budget is spent."""
+    (tmp_path / "mine.py").write_text(UNGUARDED.format(guard=guard, budget=budget), encoding="utf-8")
     path = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "mine.py"], cwd=tmp_path, text=True, capture_output=True, timeout=100, check=False,

@@ -496,7 +496,8 @@ def test_what_starting_took_is_said_where_staying_would_save_it(tmp_path: Path) 
     )
     call = ("run", "train.py", "--space", "space.toml", "--metric", "accuracy", "--max", "3", "--method", "rs")
     cold = harness(*call, "--budget", "3s", "--out", "cold", cwd=tmp_path)
-    assert re.search(r"to start a process took 0\.\d s, \d\d% of the workers' time in all: --warm keeps", cold.stdout)
+    said = r"to start a process took 0\.\d s, \d\d% of the workers' time in all: --warm \(with another --out\) keeps"
+    assert re.search(said, cold.stdout)
     assert "accuracy is minimised: if more of it is better, say --maximize" in cold.stderr
     warm = harness(*call, "--budget", "2s", "--warm", "--maximize", "--out", "warm", cwd=tmp_path)
     assert "to start a process" not in warm.stdout and "minimised" not in warm.stderr
