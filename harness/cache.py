@@ -41,7 +41,7 @@ def working(target: Path) -> Generator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f"{own}*"):
         process = left.name.removeprefix(own).partition("-")[0]
-        if not Path("/proc", process).exists():
+        if Path("/proc").is_dir() and not Path("/proc", process).exists():
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-", dir=target.parent))
     try:

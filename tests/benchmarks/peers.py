@@ -49,9 +49,9 @@ from packaging.requirements import Requirement
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from harness.comparison import carry_out, missing
+from harness.compose import lookups
 from harness.compose.comparisons import facts_of
 from harness.compose.declarations import comparison_from_toml, comparison_of
-from harness.compose import lookups
 from harness.compose.knowledge import STUDIES
 from harness.compose.studies import model_of, prepared, run_simulated, studies_of
 from harness.compose.suites import family_of, suites
@@ -581,8 +581,10 @@ def _best(plan: Plan, now: Mapping[Name, Kept], regrets: Regrets, suite: str, fo
         if grids := plan.counted(met(test, ours, other), ours, other):
             rows.append(row_of(now, ours, other, grids, plan.counted(wanted, ours, other)))
     said = f"By the mean regret on the development half: {ours}, and of theirs {theirs}, in the first line."
-    development = {arm for arm, name in plan.firsts if name in suites()[f"{suite}/development"]}
-    if slow := sorted(foreign - development):
+    development, here = (
+        {arm for arm, name in plan.firsts if name in suites()[f"{suite}/{which}"]} for which in ("development", "test")
+    )
+    if slow := sorted((foreign & here) - development):
         said += f" Too slow to be chosen there, but beside it here: {', '.join(slow)}."
     return [title, said, markdown(PAIR, rows)]
 
