@@ -447,9 +447,9 @@ def test_a_script_that_was_changed_since_is_told(tmp_path: Path) -> None:
     script, changed = tmp_path / "train.py", "the script, or its call, has changed"
     script.write_text("from harness import Reporter\nReporter()(epoch=1, loss=1.0)\n")
     call = ("run", "train.py", "--space", "space.toml", "--metric", "loss", "--max", "1", "--out", "out", "--warm")
-    assert changed not in harness(*call, "--budget", "1s", cwd=tmp_path).stdout
+    assert changed not in harness(*call, "--budget", "2s", cwd=tmp_path).stdout
     script.write_text("from harness import Reporter\nReporter()(epoch=1, loss=2.0)\n")
-    for budget, told in (("1s", True), ("2s", True), ("3s", False)):
+    for budget, told in (("2s", True), ("3s", True), ("4s", False)):
         done = harness(*call, "--budget", budget, cwd=tmp_path)
         assert done.returncode == 0 and (changed in done.stdout) == told, (budget, done.stdout, done.stderr)
 

@@ -138,7 +138,8 @@ def plan_of(folder: Path) -> Plan:
     for path in sorted(folder.glob("[0-9]*.toml")):
         comparison = comparison_of(comparison_from_toml(path))
         parts.append(Part(path, studies_of(comparison)))
-        facts |= facts_of(comparison, {})
+        for benchmark, known in facts_of(comparison, {}).items():
+            facts[benchmark] = facts.get(benchmark, {}) | known  # the front of several objectives stays known
         for name, study in _firsts(parts[-1].studies).items():
             if identity(firsts.setdefault(name, study)) != identity(study):
                 raise SystemExit(f"{path} wants {study.arm} on {study.benchmark.name} otherwise than a part before it")
