@@ -561,8 +561,7 @@ def test_what_is_the_same_in_all_runs_is_so_where_one_ended_at_its_first_level()
             if line["index"] == gone:
                 line["end"] = "diverged"
                 line["curve"] = {
-                    name: column[:1] if isinstance(column, list) else [column]
-                    for name, column in line["curve"].items()
+                    name: column[:1] if isinstance(column, list) else [column] for name, column in line["curve"].items()
                 }
         tables_of[width] = measured.table_of(benchmark, lines)
     for width, one in tables_of.items():

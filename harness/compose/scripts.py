@@ -87,7 +87,7 @@ def _check_entry(name: str, entry: Any, names: Sequence[str]) -> None:
         wanted = list if field == "values" else bool if field == "cast_int" else (int, float)
         if field in fields and (not isinstance(value, wanted) or (field != "cast_int" and isinstance(value, bool))):
             raise ValueError(f"{field} of {name!r} must be {_SPELLED.get(field, 'a number')}, given {value!r}")
-        if field == "values" and not all(isinstance(one, int | float | str | bool) for one in value):
+        if isinstance(value, list) and not all(isinstance(one, int | float | str | bool) for one in value):
             raise ValueError(f"values of {name!r} must be numbers, texts, true or false, given {value!r}")
     _check_beside(name, entry, names)
     if missing := [f for f, p in fields.items() if f not in entry and p.default is inspect.Parameter.empty]:

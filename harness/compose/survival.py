@@ -108,7 +108,7 @@ def survive(
     of, digest = _digests(possible, own.digests() | store.digests(), [impossible, command, verdicts])
     drawn = not publishing.up_to_date(folder / SURVIVAL, digest)
     if drawn:
-        found = _found(possible, own, store, of, impossible, verdicts)
+        found = _found(possible, own, store, of, impossible)
         survival_page.write(folder / SURVIVAL, found, title=title_of(comparison), command=command, digest=digest)
     told = survival_page.read(folder / SURVIVAL, of)
     assert told is not None
@@ -265,14 +265,7 @@ def _verdicts(settings: Sequence[Setting]) -> list[str]:
     return list(dict.fromkeys(filter(None, said)))
 
 
-def _found(
-    settings: Sequence[Setting],
-    own: Store,
-    store: Store,
-    of: str,
-    impossible: Mapping[str, str],
-    verdicts: Sequence[str],
-) -> Any:
+def _found(settings: Sequence[Setting], own: Store, store: Store, of: str, impossible: Mapping[str, str]) -> Any:
     from reports.survival import Setting as Reported
     from reports.survival_page import Survival
 
@@ -287,7 +280,7 @@ def _found(
             about[f"not possible: {setting.name}"] = "none of its studies could be run"
     broken = {**own.broken, **store.broken}
     about |= {"studies in all": str(len(records)), **broken}
-    return Survival(reported, of, about, verdicts)
+    return Survival(reported, of, about, _verdicts(settings))
 
 
 def _observed(setting: Setting, records: Sequence[Record]) -> Observed:
