@@ -56,7 +56,7 @@ def their_loop(toy: Toy, suggest: Callable[[Any], Config], sampler: Any, pruner:
                 raise optuna.TrialPruned
         return curve.losses[-1][0]
 
-    study = optuna.create_study(study_name=f"foretune-{SEED}", sampler=sampler, pruner=pruner)
+    study = optuna.create_study(study_name="foretune", sampler=sampler, pruner=pruner)
     study.optimize(objective, n_trials=n)
     return tried
 
