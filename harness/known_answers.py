@@ -96,9 +96,18 @@ def _shares() -> str:
         toy = _rows(1000, (1, 3, 9, 27), 4, 1e6)
         toy.loss = lambda place, level: number("noise", place, level)
         _, log = _play(parse_method(text), toy, 0)
-        reached = Counter(event.report.resource for event in log.events if isinstance(event, Event))
+        # When there are no more configs, who is paused goes on whatever the share.
+        events = log.events if text == "asha-stop" else log.events[: _last_begun(log) + 1]
+        reached, stands = Counter[int](), dict[int, int]()
+        for event in events:
+            if isinstance(event, Event):
+                reached[event.report.resource] += 1
+                stands[event.report.trial] = event.report.resource
+            elif isinstance(event, Started):
+                stands.pop(event.job.trial, None)
+        stay = Counter(stands.values())
         for rung in (1, 3, 9):
-            share = reached[rung * 3] / reached[rung]
+            share = 1 - stay[rung] / reached[rung]
             # Early rungs of few trials let more pass: the excess falls with the square root of their number.
             allowed = 1.5 / sqrt(reached[rung])
             if not 1 / 3 - 0.01 <= share <= 1 / 3 + allowed:
@@ -106,19 +115,29 @@ def _shares() -> str:
     return ""
 
 
+def _last_begun(log: Log) -> int:
+    """The place among the events at which the last new trial is started."""
+    first: dict[int, int] = {}
+    for place, event in enumerate(log.events):
+        if isinstance(event, Started):
+            first.setdefault(event.job.trial, place)
+    return max(first.values())
+
+
 def _keeps_the_best() -> str:
-    """where the ranking never changes with the resource, no halving method trains a config further than the best"""
+    """where the ranking never changes with the resource, no halving method leaves the best config behind at a rung"""
+    levels = (1, 3, 9, 27)
     for text in ("asha", "asha-stop", "asha:eta=2:grace=3", "sh", "hyperband", "bohb", "priorband", "pasha"):
-        toy = _rows(100, (1, 3, 9, 27), 4, 1e6)
+        toy = _rows(100, levels, 4, 1e6)
         for seed in range(10):
             _, log = _play(parse_method(text), toy, seed)
-            trial = next(e.job.trial for e in log.events if isinstance(e, Started) and e.job.config["row"] == 0)
-            reports = [e.report for e in log.events if isinstance(e, Event)]
-            reached = max(report.resource for report in reports if report.trial == trial)
-            # PASHA goes no further than it needs to rank them.
-            furthest = max(report.resource for report in reports) if text == "pasha" else 27
-            if reached != furthest or reached == 1:
-                return f"{text} leaves the best config at epoch {reached} of {furthest}, seed {seed}"
+            jobs = [e.job for e in log.events if isinstance(e, Started) and e.job.config["row"] == 0]
+            untils, trial = tuple(job.until for job in jobs), jobs[0].trial
+            reached = max(e.report.resource for e in log.events if isinstance(e, Event) and e.report.trial == trial)
+            # Who is left behind goes to the end in one stretch. PASHA's second rung is as high as it needs to go.
+            wanted = (1, 3, 27) if text == "pasha" else levels[levels.index(untils[0]) :]
+            if untils != wanted or reached != 27:
+                return f"{text} leaves the best config behind: it goes to {untils}, and comes to {reached}, seed {seed}"
     return ""
 
 

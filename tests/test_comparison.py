@@ -75,7 +75,7 @@ def test_only_what_is_missing_is_missing(tmp_path: Path) -> None:
     [
         (study("rs", 0, toy_benchmark(budget=30.0)), "benchmark.budget changed"),
         (study("rs", 0, toy_benchmark(workers=4, delays=Delays(1.0))), "benchmark.workers, benchmark.delays.start_up"),
-        (study("asha:eta=2", 0, arm="rs"), "method.name, method.options.eta changed"),
+        (study("asha:eta=2", 0, arm="rs"), "method.name, method.version, method.options.eta changed"),
         (replace(STUDIES[0], data="another table"), "data changed"),
         (replace(STUDIES[0], decision_time="constant:1"), "decision_time changed"),
         (replace(STUDIES[0], points=({"lr": 0.1},)), "points changed"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from heapq import heapreplace
 from itertools import combinations
@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from harness import checks
 from harness._parts.brackets import Brackets, Place, Plan, Step, halving, hyperband, ladder
 from harness._parts.quantile import RunningQuantile
-from harness.known_answers import _play, _rows
+from harness.known_answers import _last_begun, _play, _rows
 from harness.loop import Ended, Log, Reason, Started, Why
 from harness.methods import parse_method
 from harness.randomness import number, stream
@@ -27,6 +27,7 @@ from harness.samplers.rs import RandomSearch
 from harness.schedulers.bohb import Bohb
 from harness.schedulers.hyperband import Hyperband
 from harness.schedulers.median import MedianStopping
+from harness.schedulers.moasha import MoAsha
 from harness.schedulers.pasha import Pasha, _Comparison, gaps_of_crossing
 from harness.schedulers.sh import SuccessiveHalving
 from harness.space import Space, uniform
@@ -37,6 +38,8 @@ METHODS = [
     "sh", "sh:eta=2:configs=5", "hyperband", "hyperband:ceilings=true", "bohb:random=0", "pasha", "pasha:eta=2",
     "median",
 ]  # fmt: skip
+SYNCHRONOUS = ["sh", "sh:eta=2:configs=5", "hyperband", "hyperband:ceilings=true", "bohb", "dehb", "priorband"]
+PROMOTING = ["asha", "asha:eta=2:grace=2", "mobster", "moasha", "hypertune", "pasha", *SYNCHRONOUS]
 LEVELS = (1, 3, 9, 27, 81)
 TABLE = [
     [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
@@ -83,7 +86,17 @@ def jobs_of(log: Log) -> dict[int, list[int]]:
 
 
 def play(text: str, toy: Toy, seed: int = 0) -> Log:
-    return _play(parse_method(text), toy, seed)[1]
+    method = parse_method(text)
+    return _play(method, checks.suited(method, toy), seed)[1]
+
+
+@pytest.fixture
+def left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is left behind stays so, as where there are always more configs."""
+    for name in ("asha", "pasha", "hypertune"):
+        monkeypatch.setattr(f"harness.schedulers.{name}.best_left", lambda rungs: None)
+    monkeypatch.setattr(MoAsha, "_left", lambda scheduler: None)
+    monkeypatch.setattr(Brackets, "_resume", lambda brackets: None)
 
 
 # -- the contract -----------------------------------------------------------------------------------------------------
@@ -147,6 +160,7 @@ def test_every_bracket_keeps_the_share_rounded_down_and_at_least_one(rungs: int,
         assert [step.size for step in plan] == [max(1, math.floor(plan[0].size / eta**k)) for k in range(s + 1)]
 
 
+@pytest.mark.usefixtures("left_alone")
 @pytest.mark.parametrize("workers", [1, 5, 64])
 @pytest.mark.parametrize(("text", "table"), [("hyperband", TABLE), ("hyperband:ceilings=true", CEILINGS)])
 def test_hyperband_trains_exactly_its_table(text: str, table: list[list[tuple[int, int]]], workers: int) -> None:
@@ -166,20 +180,22 @@ def test_hyperband_trains_exactly_its_table(text: str, table: list[list[tuple[in
 def test_halving_begins_again_when_it_is_done() -> None:
     jobs = jobs_of(play("sh", _rows(54, (1, 3, 9, 27), 1, 1e6)))
     for first in (0, 27):
-        counts = [len(jobs[trial]) for trial in range(first, first + 27)]
-        assert sorted(counts) == [1] * 18 + [2] * 6 + [3] * 2 + [4]
+        counts = Counter(tuple(jobs[trial]) for trial in range(first, first + 27))
+        # Of three at the third rung the best goes on; in the end so do the others, and who is left below.
+        assert counts == {(1, 27): 18, (1, 3, 27): 6, (1, 3, 9, 27): 3}
 
 
 # -- laws of the brackets ----------------------------------------------------------------------------------------------
 
 
-def test_where_the_ranking_never_changes_the_best_is_never_lost() -> None:
+def test_where_the_ranking_never_changes_the_best_is_never_left_behind() -> None:
+    levels = [1, 3, 9, 27]
     for text in ("sh", "hyperband", "hyperband:eta=2:grace=3", "sh:configs=10"):
         for seed in range(5):
-            toy = _rows(100, (1, 3, 9, 27), 4, 1e6)
-            log = play(text, toy, seed)
+            log = play(text, _rows(100, (1, 3, 9, 27), 4, 1e6), seed)
             trial = next(e.job.trial for e in log.events if isinstance(e, Started) and e.job.config["row"] == 0)
-            assert jobs_of(log)[trial][-1] == 27, (text, seed)
+            jobs = jobs_of(log)[trial]
+            assert jobs == levels[levels.index(jobs[0]) :], (text, seed)
 
 
 def test_no_worker_waits_at_the_end_of_a_rung() -> None:
@@ -195,6 +211,7 @@ def test_no_worker_waits_at_the_end_of_a_rung() -> None:
         assert log.why is Why.BUDGET
 
 
+@pytest.mark.usefixtures("left_alone")
 @pytest.mark.parametrize("workers", [1, 3, 8])
 def test_the_makespan_of_a_bracket_is_that_of_list_scheduling_rung_by_rung(workers: int) -> None:
     toy = _rows(27, (1, 3, 9, 27), workers, 1e6)
@@ -214,7 +231,10 @@ def test_the_makespan_of_a_bracket_is_that_of_list_scheduling_rung_by_rung(worke
 
 @given(st.data())
 def test_brackets_are_halving_done_by_hand(data: st.DataObject) -> None:
-    """Any order of reports, failures, early ends, ties and a last config: every rung is what sorting says."""
+    """Any order of reports, failures, early ends, ties and a last config: every rung is what sorting says.
+
+    After the last config who goes on beside them is the best of the highest rung that is complete.
+    """
     eta = data.draw(st.sampled_from([2, 3]))
     plans = hyperband((1, 2, 4), eta)
     last = data.draw(st.sampled_from([3, 10, math.inf]))
@@ -223,27 +243,45 @@ def test_brackets_are_halving_done_by_hand(data: st.DataObject) -> None:
     ended: dict[tuple[int, int], list[tuple[bool, float, int, bool]]] = defaultdict(list)
     started: dict[tuple[int, int], list[int]] = defaultdict(list)
     places: list[Place] = []
+    paused: dict[int, tuple[int, float]] = {}
+    """Of each trial that stands below the highest level and may go on with a finite loss that level and loss."""
+    beside: set[int] = set()
 
     def propose(place: Place) -> Any:
         places.append(place)
         return sampler.suggest(())
 
+    def left_behind() -> list[tuple[int, float, int]]:
+        open_rungs = {(bracket_of[job.trial], job.until) for job in running}
+        standing = [(trial, level, loss) for trial, (level, loss) in paused.items()]
+        return sorted((-level, loss, t) for t, level, loss in standing if (bracket_of[t], level) not in open_rungs)
+
     running: list[Job] = []
     for _ in range(data.draw(st.integers(1, 60))):
         job = brackets.ask(propose) if len(running) < 4 else None
         if job is not None:
-            bracket_of.setdefault(job.trial, places[-1].bracket)
-            started[bracket_of[job.trial], job.until].append(job.trial)
+            if job.trial in brackets._bracket_of:
+                bracket_of.setdefault(job.trial, places[-1].bracket)
+                started[bracket_of[job.trial], job.until].append(job.trial)
+            else:
+                assert (left_behind()[0][2], job.until) == (job.trial, 4)
+                beside.add(job.trial)
+            paused.pop(job.trial, None)
             running.append(job)
         elif running:
+            assert len(running) == 4 or not left_behind()
             job = running.pop(data.draw(st.integers(0, len(running) - 1)))
             kind = data.draw(st.sampled_from(["fails", "ends early", "reaches", "reaches", "reaches"]))
             loss = data.draw(st.sampled_from([0.0, 1.0, 2.0, math.inf]))
             status = Status.FAILED if kind == "fails" else Status.REACHED
             resource = job.until - 1 if kind == "ends early" else job.until
             assert brackets.tell(Report(job.trial, resource, (loss,), {}, 1.0, status)) == job
-            ended[bracket_of[job.trial], job.until].append((kind == "fails", loss, job.trial, kind == "reaches"))
+            if job.trial not in beside:
+                ended[bracket_of[job.trial], job.until].append((kind == "fails", loss, job.trial, kind == "reaches"))
+            if kind == "reaches" and loss < math.inf and job.until < 4:
+                paused[job.trial] = job.until, loss
         else:
+            assert not left_behind()
             break
         if len(running) < 4:
             assert last < math.inf or job is not None
@@ -271,28 +309,90 @@ def test_who_failed_is_the_worst_and_who_ended_early_keeps_its_place() -> None:
         assert job is not None and job.until == 2 and halver.ask() is None
         assert halver.tell(Report(job.trial, resource, (loss,), {}, 1.0, Status[status])) is Decision.CONTINUE
     # Of three places above, trial 1 takes one in the ranking, though it cannot go on; equals go by their number.
-    assert [halver.ask(), halver.ask(), halver.ask()] == [Job(2, {"x": 2.0}, 4), Job(4, {"x": 4.0}, 4), None]
+    assert [halver.ask() for _ in range(2)] == [Job(2, {"x": 2.0}, 4), Job(4, {"x": 4.0}, 4)]
+    # There are no more configs: of those left behind one alone has a finite loss and can go on.
+    assert [halver.ask() for _ in range(2)] == [Job(5, {"x": 5.0}, 8), None]
     assert sampler.observed[:2] == [(0.0, 2, -9.0), (1.0, 2, 0.0)]
 
 
 def test_a_bracket_that_the_space_cannot_fill_is_halved_as_it_is() -> None:
     log = play("sh", _rows(12, (1, 3, 9, 27), 5, 1e6))
-    assert sorted(map(len, jobs_of(log).values())) == [1] * 8 + [2] * 3 + [4]
+    assert Counter(map(tuple, jobs_of(log).values())) == {(1, 27): 8, (1, 3, 27): 3, (1, 3, 9, 27): 1}
     assert log.why is Why.NOTHING_LEFT
 
 
-def test_nothing_is_kept_of_who_was_left_behind() -> None:
+def test_nothing_is_kept_but_who_was_left_behind() -> None:
     brackets = Brackets([halving(9, (1, 2, 4), 3)])
     for i in range(13 * 50):
         job = brackets.ask(lambda place: {"x": 1.0})
         assert job is not None
         brackets.tell(Report(job.trial, job.until, (float(i % 7),), {}, 1.0, Status.REACHED))
     assert not brackets.running and not brackets._bracket_of and not brackets._ready
-    assert brackets._trials == 450
+    assert brackets._trials == 450 and len(brackets._left) == 50 * (6 + 2)
 
 
 def test_a_plan_never_ends_below_one() -> None:
     assert halving(5, (1, 2, 3, 4), 3) == (Step(5, 1), Step(1, 2), Step(1, 3), Step(1, 4))
+
+
+# -- where there are no more configs -----------------------------------------------------------------------------------
+
+
+def limited(text: str, workers: int, *, troubled: bool = False) -> Toy:
+    """A toy table of 40 rows whose ranking changes; troubled: some fail, some end early, some have no finite loss."""
+    toy = _rows(40, tuple(range(1, 10)), workers, 1e6)
+    toy.seconds = lambda place: 0.5 + number("duration", place)
+    toy.loss = lambda place, level: place + number("noise", place, level)
+    if troubled:
+        ends, plain = {0: End.DIVERGED, 2: End.EARLY, 4: End.DIVERGED, 6: End.EARLY}, toy.loss
+        toy.ends = lambda place: ends.get(int(40 * place) % 8, End.COMPLETE)
+        toy.loss = lambda place, level: math.inf if int(40 * place) % 8 == 1 else plain(place, level)
+    return checks.suited(parse_method(text), toy)
+
+
+@pytest.mark.parametrize("troubled", [False, True])
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("text", PROMOTING)
+def test_all_are_trained_to_the_end_and_nobody_idles_while_one_can_go_on(
+    text: str, workers: int, troubled: bool
+) -> None:
+    toy = limited(text, workers, troubled=troubled)
+    log = _play(parse_method(text), toy, 0)[1]
+    assert log.why is Why.NOTHING_LEFT, log.error  # who failed or ended early cannot be asked for again
+    jobs, running, stands, paused = dict[int, Job](), dict[int, int](), dict[int, int](), dict[int, int]()
+    now = 0
+    for event in log.events:
+        if event.time > now:
+            # At a synchronous rung those wait of whom it is not known yet whether they are among the best.
+            decided = set(paused.values()) - set(running.values() if text in SYNCHRONOUS else ())
+            assert len(running) == workers or not decided
+            now = event.time
+        if isinstance(event, Started):
+            jobs[event.job.trial] = event.job
+            running[event.job.trial] = event.job.until
+            paused.pop(event.job.trial, None)
+        elif isinstance(event, Event):
+            trial, level, losses, *_, status = event.report
+            stands[trial] = level
+            if status is Status.REACHED and level == jobs[trial].until < 9 and math.isfinite(losses[0]):
+                paused[trial] = level
+        else:
+            del running[event.trial]
+    assert len(jobs) == 40 and not paused
+    for trial, job in jobs.items():
+        losses = toy.curve(job.config, 0).losses
+        assert stands[trial] == len(losses) or not math.isfinite(losses[0][0])
+    assert sum(level == 9 for level in stands.values()) >= (15 if troubled else 40)
+
+
+@pytest.mark.parametrize("text", PROMOTING)
+def test_nobody_who_is_left_behind_goes_on_while_there_are_configs(text: str, request: pytest.FixtureRequest) -> None:
+    with_all = _play(parse_method(text), limited(text, 4), 0)[1]
+    request.getfixturevalue("left_alone")
+    alone = _play(parse_method(text), limited(text, 4), 0)[1]
+    count = _last_begun(with_all) + 1
+    assert with_all.events[:count] == alone.events[:count]
+    assert count < len(alone.events) < len(with_all.events)
 
 
 # -- BOHB --------------------------------------------------------------------------------------------------------------
@@ -407,11 +507,14 @@ def test_bohb_gets_closer_than_random_configs_do() -> None:
 def test_pasha_stays_at_two_rungs_where_the_ranking_holds() -> None:
     log = play("pasha", _rows(200, (1, 3, 9, 27), 4, 1e6))
     asha = play("asha", _rows(200, (1, 3, 9, 27), 4, 1e6))
-    jobs = jobs_of(log)
+    last = _last_begun(log)
+    jobs = jobs_of(replace(log, events=log.events[: last + 1]))
     assert {until for levels in jobs.values() for until in levels} == {1, 3}
-    assert sum(len(levels) == 2 for levels in jobs.values()) >= 200 // 3
+    # Of the 200 at most four have not come to the first rung yet.
+    assert sum(len(levels) == 2 for levels in jobs.values()) >= 196 // 3
+    assert log.events[last].time < asha.events[_last_begun(asha)].time
     best = next(e.job.trial for e in log.events if isinstance(e, Started) and e.job.config["row"] == 0)
-    assert jobs[best] == [1, 3] and log.time < asha.time
+    assert jobs_of(log)[best] == [1, 3, 27]  # past the highest rung in use only when there are no more configs
 
 
 def test_pasha_is_asha_where_rankings_never_hold() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from harness import checks
-from harness._parts.rungs import Rung, rung_levels
+from harness._parts.rungs import Rung, best_left, rung_levels
 from harness._toy_training import diverges
 from harness.loop import Started, Why, run
 from harness.methods import Method, own_methods, parse_method
@@ -241,6 +241,14 @@ def test_a_rung_promotes_the_best_share_and_the_earliest_of_equals() -> None:
     assert promoted == [None, None, 2, None, None, 5]
 
 
+def test_who_is_left_goes_on_from_the_highest_rung_down_and_the_best_first() -> None:
+    rungs = [Rung(9, 3), Rung(1, 3), Rung(1, 3), Rung(3, 3)]
+    came = [(1, 2.0, True), (1, 0.5, False), (2, 1.0, True), (2, 2.0, True), (3, 7.0, True), (3, math.inf, True)]
+    for trial, (place, loss, waits) in enumerate(came):
+        rungs[place].add(loss, trial, waits)
+    assert [best_left(rungs) for _ in range(5)] == [4, 2, 0, 3, None]
+
+
 def test_a_rung_that_stops_keeps_at_most_the_quantile() -> None:
     rng = np.random.default_rng(0)
     rung = Rung(1, 3)
@@ -270,13 +278,13 @@ def told(scheduler: Asha | AshaStop, trial: int, resource: int, loss: float, sta
     return scheduler.tell(Report(trial, resource, (loss,), {}, 1.0, status))
 
 
-def test_a_failed_trial_is_never_promoted() -> None:
+def test_a_failed_trial_never_goes_on_even_where_there_are_no_more_configs() -> None:
     benchmark = checks.toy_benchmark()
     asha = Asha(benchmark, np.random.default_rng(0), sampler=NoMore(4))
     for trial in range(4):
         assert asha.ask() is not None
         told(asha, trial, 1, -1.0 if trial == 0 else 1.0 + trial, Status.FAILED if trial == 0 else Status.REACHED)
-    assert asha.ask() is None
+    assert [asha.ask() for _ in range(4)] == [*(Job(trial, {"x": 1.0}, 9) for trial in (1, 2, 3)), None]
 
 
 def test_a_trial_that_came_to_its_end_is_not_called_stopped() -> None:

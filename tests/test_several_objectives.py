@@ -237,6 +237,17 @@ def test_who_failed_is_never_promoted() -> None:
     assert [rung.promote() for _ in range(2)] == [3, None]
 
 
+def test_who_is_left_goes_on_by_rank_and_then_as_a_net() -> None:
+    rung = _Rung(1, 2, 2)
+    for trial, losses in enumerate([(0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (2.0, 2.0), (0.0, math.inf), (3.0, 3.0)]):
+        rung.add(losses, trial, waits=trial != 3)
+    assert rung.promote() == 0
+    assert [rung.best_left() for _ in range(4)] == [2, 1, 5, None]
+    assert rung.promote() is None
+    rung.add((4.0, 4.0), 6, waits=True)
+    assert rung.best_left() == 6
+
+
 def test_with_one_loss_twice_it_promotes_as_asha_does() -> None:
     rng = np.random.default_rng(0)
     rung, oracle = _Rung(1, 3, 2), Rung(1, 3)

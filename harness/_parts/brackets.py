@@ -8,9 +8,13 @@ carries plans out. Decided here:
  - A rung is complete when all of its trials have reported. Of its n trials the share that the plan says goes on, at
    least one: who failed counts as the worst, who ended early keeps its place in the ranking, and neither goes on, so
    the next rung may be smaller than planned. Equal losses are ordered by the trial's number.
- - Where there are no more configs, a rung is complete with those that it has, and the shares are taken of them.
+ - Where there are no more configs, a rung is complete with those that it has, and the shares are taken of them. A
+   worker that would idle then resumes a trial that was left behind: of those at the highest level the one with the
+   lowest loss, none with an infinite one. It belongs to no bracket any more and is trained to the highest level at
+   once, for at a rung between it would be the first to go on. Who stands at a rung that is not complete waits for
+   that, since the rung may still let it go on.
 
-Nothing is kept of a trial that was left behind.
+So of every trial that was left behind its place, its loss and its config are kept.
 """
 
 from __future__ import annotations
@@ -117,12 +121,19 @@ class Brackets:
         self._ready: list[tuple[int, _Bracket]] = []
         """A heap of the brackets in which something can be started."""
         self._bracket_of: dict[int, _Bracket] = {}
+        """Of each running trial, where it was not left behind before."""
+        self._left: list[tuple[int, float, int, Config]] = []
+        """A heap of who was left behind: its level below zero, loss, trial, config."""
+        self._top = max(plan[-1].level for plan in plans)
         self._trials = 0
         self.running: dict[int, Config] = {}
         """The configs being trained, by trial."""
 
     def ask(self, propose: Callable[[Place], Config | None]) -> Job | None:
-        """The next job: a promotion, else what `propose` says for the place that is open; None where it says None."""
+        """The next job: a promotion, else what `propose` says for the place that is open.
+
+        Where it says None, who was left behind; None where nobody was.
+        """
         while True:
             if not self._ready:
                 bracket = _Bracket(self._opened, self._plans[self._opened % len(self._plans)])
@@ -141,7 +152,7 @@ class Brackets:
                 break
             self._make_do()
             if not self._ready:
-                return None
+                return self._resume()
         if not bracket.free and not bracket.promoted:
             heappop(self._ready)
         bracket.running += 1
@@ -149,12 +160,22 @@ class Brackets:
         self.running[trial] = config
         return Job(trial, config, level)
 
+    def _resume(self) -> Job | None:
+        """The best of those that were left behind, trained to the end outside of all brackets."""
+        if not self._left:
+            return None
+        _, _, trial, config = heappop(self._left)
+        self.running[trial] = config
+        return Job(trial, config, self._top)
+
     def tell(self, report: Report) -> Job | None:
         """Note the end of a job; gives that job, None where it is still running."""
         if report.status is RUNNING:
             return None
         trial, failed = report.trial, report.status is FAILED
-        config, bracket = self.running.pop(trial), self._bracket_of.pop(trial)
+        config, bracket = self.running.pop(trial), self._bracket_of.pop(trial, None)
+        if bracket is None:
+            return Job(trial, config, self._top)
         level = bracket.plan[bracket.rung].level
         goes_on = not failed and report.resource == level
         bracket.through.append((failed, report.losses[0], trial, config if goes_on else None))
@@ -166,16 +187,21 @@ class Brackets:
     def _complete(self, bracket: _Bracket) -> None:
         """Go on to the next rung, if there is one and somebody for it."""
         ranking, bracket.through = sorted(bracket.through), []
-        planned = bracket.plan[bracket.rung].size
+        planned, level = bracket.plan[bracket.rung]
         bracket.rung += 1
         if bracket.rung == len(bracket.plan):
             return
         size = max(1, bracket.plan[bracket.rung].size * len(ranking) // planned)
         if bracket.number >= self._promoting:
             bracket.size = bracket.free = size
+            going = 0
         else:
             best = ranking[size - 1 :: -1]
             bracket.promoted = [(trial, config) for _, _, trial, config in best if config is not None]
+            going = size
+        for _, loss, trial, config in ranking[going:]:
+            if config is not None and loss < math.inf:
+                heappush(self._left, (-level, loss, trial, config))
         if bracket.free or bracket.promoted:
             heappush(self._ready, (bracket.number, bracket))
 

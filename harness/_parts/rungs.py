@@ -7,6 +7,7 @@ broken by the trial's number, so equal losses give equal decisions everywhere.
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from math import inf
 
@@ -67,4 +68,27 @@ class Rung:
         k = int(len(self._entries) / self.eta + 1e-9)
         if self._waiting[0] >= self._entries[k]:
             return None
+        return self.leave()
+
+    @property
+    def first(self) -> tuple[float, int]:
+        """Loss and trial of the best that waits; an infinite loss where nobody does."""
+        return self._waiting[0] if self._waiting else (inf, -1)
+
+    def leave(self) -> int:
+        """The best trial that waits, whatever its place; it waits no longer."""
         return heappop(self._waiting)[1]
+
+
+def best_left(rungs: Iterable[Rung]) -> int | None:
+    """The trial that goes on where no promotion is due and there are no more configs; it waits no longer.
+
+    It is the best of those that wait at the highest of `rungs` where one waits with a finite loss; None where nobody
+    does. It is meant to be trained to the maximum, past the rungs between: who has come furthest goes on first, so at
+    the next rung it would be taken again, and a pause there would decide nothing. It would cost a restore, and the
+    whole training again where a benchmark keeps no checkpoints or its levels are fresh trainings.
+    """
+    waiting = [rung for rung in rungs if rung.first[0] < inf]
+    if not waiting:
+        return None
+    return min(waiting, key=lambda rung: (-rung.level, rung.first)).leave()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness._parts.rungs import Rung, rung_levels
+from harness._parts.rungs import Rung, best_left, rung_levels
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, recommended
 
 __all__ = ["Asha"]
 
+VERSION = 2
 RUNNING, REACHED, CONTINUE = Status.RUNNING, Status.REACHED, Decision.CONTINUE
 
 
@@ -20,6 +21,11 @@ class Asha:
     where there is none, it starts a new trial, which runs to the lowest rung. (Syne Tune promotes who meets the
     interpolated quantile, which may be one more, and can spread trials over brackets: see `hypertune`.) Who fails or
     ends early counts at the rung that it was on its way to. The sampler learns of every rung.
+
+    Decided where the paper has configs without end: where there are no more, and no promotion is due, nobody idles.
+    The best trial that is paused at the highest rung is trained to the maximum, past the rungs between, then the next
+    best, down to the lowest rung; not one whose loss is infinite.
+
     eta: the share 1 / eta of a rung is promoted; grace: the resource of the lowest rung, else the lowest level.
     """
 
@@ -43,14 +49,15 @@ class Asha:
         self._until: dict[int, int] = {}
 
     def ask(self) -> Job | None:
-        """Promote a paused trial, or start a new one."""
+        """Promote a paused trial, or start a new one; else train the best that is paused to the end."""
         for rung in self._promoting:
             trial = rung.promote()
             if trial is not None:
                 return self._job(trial, self._configs[trial], self._next_level[rung.level])
         config = self._sampler.suggest(self._running.values())
         if config is None:
-            return None
+            trial = best_left(self._promoting)
+            return None if trial is None else self._job(trial, self._configs[trial], self.rungs[-1].level)
         self._configs.append(config)
         return self._job(len(self._configs) - 1, config, self.rungs[0].level)
 

@@ -23,7 +23,7 @@ GOOD, CANDIDATES, WIDENED, LEAST_BANDWIDTH = 0.15, 64, 3.0, 1e-3
 HpBandSter, where it stands in for zero when all good configs share a value. (Syne Tune: .1 for several resources.)"""
 MOST_KERNELS = 250
 """Of each density: of more trials so many are taken, evenly spaced in their ranking, and a suggestion costs no more."""
-VERSION = 2
+VERSION = 3
 
 
 class Bohb:
@@ -39,7 +39,7 @@ class Bohb:
     and no regard for trials under way. What differs from the paper: an inactive hyperparameter is left to the space's
     law where the paper's implementation makes a value up; the bandwidth of a choice shrinks with the number of trials;
     restricted to rows, draws are moved to the nearest free ones before they are compared; of more than 250 good or
-    other trials so many stand for all, with the bandwidths of all.
+    other trials so many stand for all, with the bandwidths of all. Without more configs it goes on as `hyperband`.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; random: the
     share of random configs. ValueError for a benchmark with a single level or several objectives.

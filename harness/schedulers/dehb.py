@@ -14,7 +14,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["Dehb"]
 
-VERSION = 2
+VERSION = 3
 RUNNING, FAILED, CONTINUE = Status.RUNNING, Status.FAILED, Decision.CONTINUE
 PARENTS = 3
 """That rand/1 mutation needs."""
@@ -38,9 +38,9 @@ class Dehb:
     on the development half of our suite, a study as long as 40 trainings ends with .012 +- .007 less regret by that.
     Decided where the paper is silent: a member that was not evaluated yet is a random point and worse than any child;
     who failed or diverged is no parent; children are told of asynchronously, so a child is compared with who is the
-    target by then; workers that would idle at a rung's end begin the next bracket. Points evolve in the encoded space,
-    a choice with one coordinate a value, which cross over together; restricted to rows a child moves to the nearest
-    free row.
+    target by then; workers that would idle at a rung's end begin the next bracket, and once there are no more configs
+    they train who was left behind to the highest level, as in `hyperband`. Points evolve in the encoded space, a choice
+    with one coordinate a value, which cross over together; restricted to rows a child moves to the nearest free row.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; mutation:
     the factor of differences; cross: the probability of crossing over. ValueError for a benchmark with a single level
@@ -77,11 +77,11 @@ class Dehb:
         """The point and the target of the config proposed last, until its trial has a number."""
 
     def ask(self) -> Job | None:
-        """Let a trial of the first bracket go on, or start a new config: random at first, later a child."""
+        """Let a trial go on, or start a new config: random at first, later a child."""
         job = self._brackets.ask(self._propose)
         if job is None:
             return None
-        if self._child is None:  # a promotion
+        if self._child is None:  # a promotion, or who was left behind
             target = self.populations[job.until].turn()
         else:
             (self._points[job.trial], target), self._child = self._child, None

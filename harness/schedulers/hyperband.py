@@ -9,6 +9,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, counted_at
 
 __all__ = ["Hyperband"]
 
+VERSION = 2
 CONTINUE = Decision.CONTINUE
 
 
@@ -17,10 +18,11 @@ class Hyperband:
 
     With K + 1 rungs the bracket s = K, ..., 0 begins at the rung K - s with ceil((K + 1) / (s + 1) eta^s) new trials;
     of each full rung the best 1 / eta, rounded down, go on to the next. Workers that would idle at a rung's end begin
-    the next bracket. Rungs lie at grace * eta^k and at the highest level, so where that is no power of eta above the
-    lowest (levels 1 to 40), the paper's table is that of as many rungs, and its last step is a shorter one. Where a
-    benchmark keeps no checkpoints or its levels are fresh trainings, to go on is to train anew. The sampler learns of
-    every rung: with `tpe` this is BOHB.
+    the next bracket; once there are no more configs, they train who was left behind to the highest level, from the
+    highest rung down and the best first. Rungs lie at grace * eta^k and at the highest level, so where that is no power
+    of eta above the lowest (levels 1 to 40), the paper's table is that of as many rungs, and its last step is a shorter
+    one. Where a benchmark keeps no checkpoints or its levels are fresh trainings, to go on is to train anew. The
+    sampler learns of every rung: with `tpe` this is BOHB.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; ceilings:
     sizes of upper rungs rounded up from the exact ones, as Syne Tune. ValueError for a benchmark with a single level.

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from harness._parts.curve_models import Ensemble, Surrogate, log_improvement, near, new_configs, ranking_weights
 from harness._parts.refusals import refuse_several_objectives
-from harness._parts.rungs import Rung, rung_levels
+from harness._parts.rungs import Rung, best_left, rung_levels
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at, foreknown
 
 __all__ = ["HyperTune"]
 
+VERSION = 2
 Array = NDArray[np.float64]
 RUNNING, REACHED, CONTINUE = Status.RUNNING, Status.REACHED, Decision.CONTINUE
 ENOUGH = 3
@@ -41,7 +42,9 @@ class HyperTune:
     Decided where the paper is silent: a trial that was let on counts at the next rung as soon as it runs; theta comes
     from 100 draws of the processes at the configs in question (at most 100 of them, evenly spaced in their ranking),
     at the highest level of the distributions that leave each out; draws that rank equally well share. Who failed counts
-    at the rung that it was on its way to as the worst, who ended early with its last loss; neither is resumed.
+    at the rung that it was on its way to as the worst, who ended early with its last loss; neither is resumed. Where
+    there are no more configs, and no promotion is due, the best trial that is paused at the highest level, of whatever
+    bracket, is trained to the maximum, as in `asha`; it counts for no delay.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; initial:
     random configs that report before the processes are asked. ValueError for several objectives.
@@ -76,7 +79,7 @@ class HyperTune:
         """Of each running trial the index of the level that it goes to."""
 
     def ask(self) -> Job | None:
-        """Let a paused trial go on, or start a new one."""
+        """Let a paused trial go on, or start a new one; else train the best that is paused to the end."""
         for index in range(len(self.levels) - 2, -1, -1):
             for bracket in self.brackets[: index + 1]:
                 trial = bracket.promote(self.levels[index])
@@ -84,7 +87,8 @@ class HyperTune:
                     return self._job(trial, index + 1)
         config = self._propose()
         if config is None:
-            return None
+            trial = best_left(rung for bracket in self.brackets for rung in bracket.lower)
+            return None if trial is None else self._job(trial, len(self.levels) - 1)
         self._configs.append(config)
         bracket = self._draw_bracket()
         self._bracket_of.append(bracket)
@@ -172,6 +176,8 @@ class _Bracket:
     def __init__(self, levels: Sequence[int], eta: float) -> None:
         self._eta = eta
         self._rungs = {level: Rung(level, eta) for level in levels}
+        self.lower = list(self._rungs.values())[:-1]
+        """All rungs but that at the maximum."""
         self._let_on = dict.fromkeys(levels, 0)
 
     def add(self, level: int, loss: float, trial: int, waits: bool) -> None:

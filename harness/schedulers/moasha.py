@@ -2,7 +2,9 @@
 
 Decided here, where the paper promotes any config of the best share: the best of them is promoted first. A rung is in
 order by rank, and within a rank as an epsilon-net, so the front that only partly belongs to the best share is covered
-by those of it that do. Who failed, in whatever objective, stands behind all others and is never promoted.
+by those of it that do. Who failed, in whatever objective, stands behind all others and is never promoted. Where no
+promotion is due and there are no more configs, the first in that order of those that are paused at the highest rung is
+trained to the maximum, as in `asha`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["MoAsha"]
 
+VERSION = 2
 RUNNING, REACHED, CONTINUE = Status.RUNNING, Status.REACHED, Decision.CONTINUE
 
 
@@ -58,16 +61,23 @@ class MoAsha:
         self._until: dict[int, int] = {}
 
     def ask(self) -> Job | None:
-        """Promote a paused trial, or start a new one."""
+        """Promote a paused trial, or start a new one; else train the best that is paused to the end."""
         for rung in self._promoting:
             trial = rung.promote()
             if trial is not None:
                 return self._job(trial, self._next_level[rung.level])
         config = self._sampler.suggest(self._running.values())
         if config is None:
-            return None
+            return self._left()
         self._configs.append(config)
         return self._job(len(self._configs) - 1, self.rungs[0].level)
+
+    def _left(self) -> Job | None:
+        for rung in self._promoting:
+            trial = rung.best_left()
+            if trial is not None:
+                return self._job(trial, self.rungs[-1].level)
+        return None
 
     def _job(self, trial: int, until: int) -> Job:
         self._running[trial] = config = self._configs[trial]
@@ -112,23 +122,36 @@ class _Rung:
         """The best trial that waits, if it is among the best n / eta of this rung; it waits no longer."""
         if self._settled:
             return None
+        self._rank_new()
+        trial = self._leave(int(len(self._waits) / self._eta + 1e-9))
+        self._settled = trial is None
+        return trial
+
+    def best_left(self) -> int | None:
+        """The best trial that waits, whatever its place; it waits no longer."""
+        self._rank_new()
+        return self._leave(len(self._waits))
+
+    def _rank_new(self) -> None:
         for losses, trial, _ in self._new:
             self._ranks.add(losses)
             self._trials.append(trial)
         waits = [waits and isfinite(losses[0]) for losses, _, waits in self._new]
         self._waits = np.append(self._waits, np.array(waits, dtype=np.bool_))
         self._new.clear()
-        place = self._best()
+
+    def _leave(self, among: int) -> int | None:
+        """The best trial that waits, if it is among the best so many; it waits no longer."""
+        place = self._best(among)
         if place is None:
-            self._settled = True
             return None
         self._waits[place] = False
         return self._trials[place]
 
-    def _best(self) -> int | None:
+    def _best(self, among: int) -> int | None:
         count = len(self._waits)
         rank = int(np.where(self._waits, self._ranks.ranks, count).min(initial=count))
-        room = int(count / self._eta + 1e-9) - self._ranks.before(rank)
+        room = among - self._ranks.before(rank)
         if room <= 0 or rank == count:
             return None
         front = self._ranks.front(rank)

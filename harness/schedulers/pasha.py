@@ -10,12 +10,13 @@ import numpy as np
 
 from harness._parts.brackets import ladder
 from harness._parts.quantile import RunningQuantile
-from harness._parts.rungs import Rung
+from harness._parts.rungs import Rung, best_left
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
 __all__ = ["Pasha"]
 
+VERSION = 2
 RUNNING, REACHED, CONTINUE = Status.RUNNING, Status.REACHED, Decision.CONTINUE
 PERCENTILE = 0.9
 PAIRED = 100
@@ -31,6 +32,10 @@ class Pasha:
     trial at that place below. Epsilon is the noise in the losses (section 4.2): the 90th percentile of the gaps, at the
     highest rung in use, of the pairs of trials whose order there changed back and forth over the levels; 0 where there
     are none. Trials that failed or ended early are not compared. The sampler learns of every rung.
+
+    Decided where the paper has configs without end: where there are no more, and no promotion is due, the best trial
+    that is paused at the highest rung is trained to the maximum, past the highest rung in use, as in `asha`. It is not
+    compared, so no rung comes into use by it.
 
     eta: the share 1 / eta of a rung is promoted; grace: the resource of the lowest rung, else the lowest level.
     ValueError for a benchmark with a single level.
@@ -59,14 +64,15 @@ class Pasha:
         self._going_to: dict[int, int] = {}
 
     def ask(self) -> Job | None:
-        """Promote a paused trial below the highest rung in use, or start a new one."""
+        """Promote a paused trial below the highest rung in use, or start a new one; else train the best to the end."""
         for index in range(self.top - 1, -1, -1):
             trial = self._rungs[index].promote()
             if trial is not None:
                 return self._job(trial, self._configs[trial], index + 1)
         config = self._sampler.suggest(self._running.values())
         if config is None:
-            return None
+            trial = best_left(self._rungs[:-1])
+            return None if trial is None else self._job(trial, self._configs[trial], len(self.levels) - 1)
         if self._grows:
             self._curves[len(self._configs)] = {}
         self._configs.append(config)

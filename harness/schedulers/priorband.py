@@ -18,7 +18,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["PriorBand"]
 
-VERSION = 2
+VERSION = 3
 Array = NDArray[np.float64]
 CONTINUE, REACHED = Decision.CONTINUE, Status.REACHED
 PERTURBED, SPREAD = 0.5, 0.25
@@ -42,7 +42,7 @@ class PriorBand:
     without any prior this is Hyperband with an incumbent, and nothing is refused. Decided where the paper is silent:
     what is conditional follows its parents, and is drawn from the space where the incumbent does not have it; who
     failed or ended early is neither incumbent nor counted; restricted to rows the nearest free row is proposed; start
-    configs take the turns of random ones.
+    configs take the turns of random ones; without more configs it goes on as `hyperband`.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level. ValueError
     for a benchmark with a single level or several objectives.

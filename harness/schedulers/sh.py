@@ -11,6 +11,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, counted_at
 
 __all__ = ["SuccessiveHalving"]
 
+VERSION = 2
 CONTINUE = Decision.CONTINUE
 
 
@@ -19,8 +20,10 @@ class SuccessiveHalving:
 
     `configs` new trials are trained to the lowest rung; when all have reported, the best floor(configs / eta) go on to
     the second, the best floor(configs / eta^2) of these to the third, until the highest level; then it begins again
-    with new configs, and already before where workers would idle at a rung's end. Where a benchmark keeps no
-    checkpoints or its levels are fresh trainings, to go on is to train anew. The sampler learns of every rung.
+    with new configs, and already before where workers would idle at a rung's end. Once there are no more configs, such
+    workers train who was left behind to the highest level, from the highest rung down and the best first. Where a
+    benchmark keeps no checkpoints or its levels are fresh trainings, to go on is to train anew. The sampler learns of
+    every rung.
 
     eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; configs:
     else eta^(rungs above the lowest), which leaves one for the highest level, as Hyperband's most aggressive bracket.
