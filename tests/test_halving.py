@@ -285,8 +285,20 @@ def test_brackets_are_halving_done_by_hand(data: st.DataObject) -> None:
             break
         if len(running) < 4:
             assert last < math.inf or job is not None
+    check_rungs(plans, started, ended)
+
+
+def check_rungs(
+    plans: list[Plan],
+    started: dict[tuple[int, int], list[int]],
+    ended: dict[tuple[int, int], list[tuple[bool, float, int, bool]]],
+) -> None:
+    """That who went on in each bracket, at each level, is who sorting says.
+
+    Of those that ended: failed or not, loss, trial, and whether it may go on.
+    """
     for (bracket, level), trials in started.items():
-        plan: Plan = plans[bracket % len(plans)]
+        plan = plans[bracket % len(plans)]
         rung = [step.level for step in plan].index(level)
         if rung == 0:
             assert len(trials) <= plan[0].size
