@@ -145,11 +145,17 @@ def test_hyperband_has_the_papers_table() -> None:
     assert hyperband(LEVELS, 3, ceilings=True) == [tuple(plan) for plan in CEILINGS]
 
 
-def test_irregular_levels_have_the_table_of_as_many_rungs() -> None:
-    levels = ladder(replace(toy_benchmark(), fidelity=Fidelity("epoch", tuple(range(1, 41)))), None, 3)
-    assert levels == (1, 3, 9, 27, 40)
-    assert [[step.size for step in plan] for plan in hyperband(levels, 3)] == [[n for n, _ in plan] for plan in TABLE]
-    assert {plan[-1].level for plan in hyperband(levels, 3)} == {40}
+@pytest.mark.parametrize(
+    ("highest", "grace", "rungs"),
+    [
+        (81, None, (1, 3, 9, 27, 81)), (40, None, (2, 5, 14, 40)), (52, None, (2, 6, 18, 52)), (10, None, (2, 4, 10)),
+        (40, 5, (14, 40)), (40, 4, (5, 14, 40)), (40, 20, (20, 40)), (2, None, (1, 2)),
+    ],
+)  # fmt: skip
+def test_rungs_lie_from_the_top_as_in_the_paper(highest: int, grace: int | None, rungs: tuple[int, ...]) -> None:
+    """And no closer than by eta, unless there would be no second one."""
+    levels = Fidelity("epoch", tuple(range(1, highest + 1)))
+    assert ladder(replace(toy_benchmark(), fidelity=levels), grace, 3) == rungs
 
 
 @given(st.integers(2, 7), st.sampled_from([1.5, 2, 2.5, 3, 4]))

@@ -24,13 +24,11 @@ from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from harness._parts.rungs import rung_levels
+from harness._parts.rungs import TINY, refuse_one_rung, rung_levels_from_the_top
 from harness.space import Config
 from harness.types import Benchmark, Job, Report, Status
 
 RUNNING, REACHED, FAILED = Status.RUNNING, Status.REACHED, Status.FAILED
-TINY = 1e-9
-"""What a quotient may miss a whole number by."""
 
 
 class Step(NamedTuple):
@@ -44,15 +42,13 @@ Plan = tuple[Step, ...]
 
 
 def ladder(benchmark: Benchmark, grace: int | None, eta: float) -> tuple[int, ...]:
-    """The levels of the rungs, two at least; ValueError where there is nothing to halve."""
-    levels = rung_levels(benchmark, grace, eta)
-    if len(levels) == 1:
-        unit = benchmark.fidelity.unit
-        raise ValueError(
-            f"on {benchmark.name!r} every trial would be trained to {unit} {levels[0]} at once, with no rung below it "
-            f"at which to compare: use a method that trains to the end, such as `rs`"
-            + ("" if grace is None or len(benchmark.fidelity.levels) == 1 else f", or a grace below {levels[0]}")
-        )
+    """The levels of the rungs, from the top as in the papers, two at least; ValueError where there is none to halve at.
+
+    So each step is one of eta. From the bottom the last would be a shorter one wherever the highest level is no power
+    of eta above the lowest (1, 3, 9, 27, 40), and there would be a rung and a bracket more.
+    """
+    levels = rung_levels_from_the_top(benchmark, grace, eta)
+    refuse_one_rung(benchmark, grace, levels)
     return levels
 
 
@@ -65,8 +61,7 @@ def hyperband(levels: Sequence[int], eta: float, ceilings: bool = False) -> list
     """The brackets of Hyperband over rungs at `levels`, the most aggressive first (Li et al. 2018, Algorithm 1).
 
     Of K + 1 rungs the bracket s = K, ..., 0 begins at the rung K - s with n = ceil((K + 1) / (s + 1) eta^s) trials and
-    keeps floor(n / eta^k) at its k-th rung. Where each rung lies eta times above the one below it, this is the
-    paper's table, K its s_max; where it does not (levels 1 to 40), the rungs that there are are counted.
+    keeps floor(n / eta^k) at its k-th rung: the paper's table, K its s_max.
     ceilings: ceil((K + 1) / (s + 1) eta^(s - k)) at the k-th rung instead, as Syne Tune.
     """
     top = len(levels) - 1

@@ -13,12 +13,41 @@ from math import inf
 
 from harness.types import Benchmark
 
+TINY = 1e-9
+"""What a quotient may miss a whole number by."""
+
 
 def rung_levels(benchmark: Benchmark, grace: int | None, eta: float) -> tuple[int, ...]:
     """The levels grace, grace * eta, grace * eta^2, ... below the maximum, and the maximum; grace: else the lowest.
 
     Each is moved up to the next level that the benchmark has. ValueError for an eta or a grace that makes no ladder.
     """
+    wanted, maximum = float(_lowest(benchmark, grace, eta)), benchmark.fidelity.maximum
+    levels: list[int] = []
+    while wanted < maximum:
+        levels.append(_moved_up(benchmark, wanted))
+        wanted *= eta
+    return tuple(dict.fromkeys([*levels, maximum]))
+
+
+def rung_levels_from_the_top(benchmark: Benchmark, grace: int | None, eta: float) -> tuple[int, ...]:
+    """The maximum R, R / eta, R / eta^2 and so on as far as they are at least grace, else the lowest level.
+
+    The lowest comes first, and each is moved up to the next level that the benchmark has. Where even R / eta is too
+    low, the second rung is the lowest that there may be. ValueError as for `rung_levels`.
+    """
+    lowest, wanted = _lowest(benchmark, grace, eta), float(benchmark.fidelity.maximum)
+    levels: list[int] = []
+    while wanted >= lowest - TINY:
+        levels.append(_moved_up(benchmark, wanted))
+        wanted /= eta
+    if len(levels) == 1:
+        levels.append(_moved_up(benchmark, lowest))
+    return tuple(dict.fromkeys(levels[::-1]))
+
+
+def _lowest(benchmark: Benchmark, grace: int | None, eta: float) -> int:
+    """The resource below which there is no rung; ValueError where it, or eta, makes no ladder."""
     if not 1 < eta < inf:
         raise ValueError(f"eta must be greater than 1 and finite, given {eta:g}")
     if grace is not None and grace < 1:
@@ -30,12 +59,22 @@ def rung_levels(benchmark: Benchmark, grace: int | None, eta: float) -> tuple[in
             f"grace must lie between {fidelity.levels[0]} and {fidelity.maximum} {fidelity.unit}s of "
             f"{benchmark.name!r}, given {grace}"
         )
-    levels: list[int] = []
-    wanted = float(grace)
-    while wanted < fidelity.maximum:
-        levels.append(next(level for level in fidelity.levels if level >= wanted - 1e-9))
-        wanted *= eta
-    return tuple(dict.fromkeys([*levels, fidelity.maximum]))
+    return grace
+
+
+def _moved_up(benchmark: Benchmark, wanted: float) -> int:
+    return next(level for level in benchmark.fidelity.levels if level >= wanted - TINY)
+
+
+def refuse_one_rung(benchmark: Benchmark, grace: int | None, levels: tuple[int, ...]) -> None:
+    """ValueError where there is no rung below the highest, so nothing to halve; levels: of the rungs."""
+    if len(levels) == 1:
+        unit = benchmark.fidelity.unit
+        raise ValueError(
+            f"on {benchmark.name!r} every trial would be trained to {unit} {levels[0]} at once, with no rung below it "
+            f"at which to compare: use a method that trains to the end, such as `rs`"
+            + ("" if grace is None or len(benchmark.fidelity.levels) == 1 else f", or a grace below {levels[0]}")
+        )
 
 
 class Rung:

@@ -41,7 +41,7 @@ class Bohb:
     restricted to rows, draws are moved to the nearest free ones before they are compared; of more than 250 good or
     other trials so many stand for all, with the bandwidths of all. Without more configs it goes on as `hyperband`.
 
-    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; random: the
+    eta: the share 1 / eta of a rung goes on; grace: the least resource of a rung, else the lowest level; random: the
     share of random configs. ValueError for a benchmark with a single level or several objectives.
     """
 

@@ -42,7 +42,7 @@ class Dehb:
     they train who was left behind to the highest level, as in `hyperband`. Points evolve in the encoded space, a choice
     with one coordinate a value, which cross over together; restricted to rows a child moves to the nearest free row.
 
-    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; mutation:
+    eta: the share 1 / eta of a rung goes on; grace: the least resource of a rung, else the lowest level; mutation:
     the factor of differences; cross: the probability of crossing over. ValueError for a benchmark with a single level
     or several objectives.
     """

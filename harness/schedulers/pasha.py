@@ -8,9 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness._parts.brackets import ladder
 from harness._parts.quantile import RunningQuantile
-from harness._parts.rungs import Rung, best_left
+from harness._parts.rungs import Rung, best_left, refuse_one_rung, rung_levels
 from harness.space import Config
 from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, counted_at
 
@@ -50,7 +49,8 @@ class Pasha:
         eta: float = 3,
         grace: int | None = None,
     ) -> None:
-        self.levels = ladder(benchmark, grace, eta)
+        self.levels = rung_levels(benchmark, grace, eta)
+        refuse_one_rung(benchmark, grace, self.levels)
         self.top = 1
         """The index of the highest rung in use."""
         self._grows = len(self.levels) > 2

@@ -44,7 +44,7 @@ class PriorBand:
     failed or ended early is neither incumbent nor counted; restricted to rows the nearest free row is proposed; start
     configs take the turns of random ones; without more configs it goes on as `hyperband`.
 
-    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level. ValueError
+    eta: the share 1 / eta of a rung goes on; grace: the least resource of a rung, else the lowest level. ValueError
     for a benchmark with a single level or several objectives.
     """
 

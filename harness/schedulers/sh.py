@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from harness._parts.brackets import TINY, Brackets, halving, ladder
+from harness._parts.brackets import Brackets, halving, ladder
+from harness._parts.rungs import TINY
 from harness.types import Benchmark, Decision, Job, Report, Sampler, counted_at
 
 __all__ = ["SuccessiveHalving"]
@@ -25,7 +26,7 @@ class SuccessiveHalving:
     benchmark keeps no checkpoints or its levels are fresh trainings, to go on is to train anew. The sampler learns of
     every rung.
 
-    eta: the share 1 / eta of a rung goes on; grace: the resource of the lowest rung, else the lowest level; configs:
+    eta: the share 1 / eta of a rung goes on; grace: the least resource of a rung, else the lowest level; configs:
     else eta^(rungs above the lowest), which leaves one for the highest level, as Hyperband's most aggressive bracket.
     ValueError for a benchmark with a single level.
     """
