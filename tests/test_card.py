@@ -207,16 +207,21 @@ def test_each_level_is_judged_over_all_and_over_the_best_too(drawn: Made) -> Non
     assert "The same at each level, best tenth" not in shown(older)
 
 
-def test_configs_that_taught_nothing_judge_what_was_fitted(drawn: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = replace(made(rows=60, edge=2.0), parts=("iid",) * 40 + ("held_out",) * 20)
-    final = data.final_losses().mean(axis=1)
-    known = Declared(plateau=float(np.median(final[40:])))
+def judged_quickly(data: TableData, known: Declared, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """The card of a surrogate of the simplest kind, and the surrogate."""
     quick(monkeypatch, "five nearest")
     monkeypatch.setattr(card, "DRAWN", 100)
     monkeypatch.setattr(importance, "POINTS", 3)
     fitted, learned, held_out = fitting.fit(data, known)
     model = Surrogate(data.benchmark, fitted, "digest")
-    plain = card.card(data, known, learned, held_out, model, ranking=None)
+    return card.card(data, known, learned, held_out, model, ranking=None), model
+
+
+def test_configs_that_taught_nothing_judge_what_was_fitted(drawn: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = replace(made(rows=60, edge=2.0), parts=("iid",) * 40 + ("held_out",) * 20)
+    final = data.final_losses().mean(axis=1)
+    known = Declared(plateau=float(np.median(final[40:])))
+    plain, model = judged_quickly(data, known, monkeypatch)
     kept = [row for row in range(40, 60) if final[row] <= known.plateau]
     guess = mean_alone(model).final_losses([data.configs[row] for row in kept])
     assert plain["kept out"] == pytest.approx(prediction.errors(final[kept], guess))
@@ -542,12 +547,7 @@ def test_each_objective_is_said_to_be_known_as_it_is(monkeypatch: pytest.MonkeyP
     metrics = ("loss", "parameters", "seconds", "accuracy", "bits")
     objectives = tuple(Objective(metric, maximize=metric == "accuracy") for metric in metrics)
     data, known = made(objectives=objectives), Declared(metrics={"parameters": {"by width": {"width": 1.0}}})
-    quick(monkeypatch, "five nearest")
-    monkeypatch.setattr(card, "DRAWN", 100)
-    monkeypatch.setattr(importance, "POINTS", 3)
-    fitted, learned, held_out = fitting.fit(data, known)
-    model = Surrogate(data.benchmark, fitted, "digest")
-    plain = card.card(data, known, learned, held_out, model, ranking=None)
+    plain, _ = judged_quickly(data, known, monkeypatch)
     rows = {of["metric"]: of for of in plain["objectives"]}
     ways = dict(loss="predicted", parameters="exact", seconds="seconds", accuracy="predicted", bits="predicted")
     assert {metric: of["known"] for metric, of in rows.items()} == ways
