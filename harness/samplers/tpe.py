@@ -23,8 +23,10 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["TreeParzen"]
-VERSION = 4
+VERSION = 5
 
+ENOUGH = 10
+"""Losses that a resource needs before it is modelled: of fewer the best tenth is one, and often one that was lucky."""
 MOST_GOOD, MOST_BAD = 25, 250
 """Kernels of each density; of more bad configs so many are taken, evenly spaced in the order of their losses."""
 
@@ -37,12 +39,13 @@ class TreeParzen:
     enough observations is modelled, as by Falkner, Klein & Hutter, "BOHB" (2018), Algorithm 2; the parts are those that
     Watanabe (arXiv 2304.11127) compares.
 
-    initial: random configs before the first model, and observations that a resource needs to be modelled; candidates:
-    draws from l a suggestion (24, as Hyperopt and Optuna; Syne Tune's KDE has the numbers of `bohb`). On a space
-    restricted to a table's rows the draws are free rows, without replacement and in proportion to l: l itself, where
-    the rows follow the space's law. To take the best ratio of all rows would be another method: the ratio is highest
-    far from all that is known as bad, and l is what keeps the search near the good. gamma: the share of good ones;
-    univariate: Bergstra's densities, which treat each hyperparameter alone. ValueError for several objectives.
+    initial: configs observed before the first model; three, as `bo`, where Hyperopt has 20 and Optuna 10: of the 40
+    trainings that a sweep has those are a quarter, and with several workers more random ones are under way by then.
+    candidates: draws from l a suggestion (24, as Hyperopt and Optuna; Syne Tune's KDE has the numbers of `bohb`). On a
+    space restricted to a table's rows the draws are free rows, without replacement and in proportion to l: l itself,
+    where the rows follow the space's law. To take the best ratio of all rows would be another method: the ratio is
+    highest far from all that is known as bad, and l is what keeps the search near the good. gamma: the share of good
+    ones; univariate: Bergstra's densities, which treat each hyperparameter alone. ValueError for several objectives.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class TreeParzen:
         benchmark: Benchmark,
         rng: np.random.Generator,
         *,
-        initial: int = 10,
+        initial: int = 3,
         candidates: int = 24,
         gamma: float = 0.1,
         univariate: bool = False,
@@ -132,7 +135,7 @@ class TreeParzen:
     def _modelled(self) -> int:
         """The highest resource with enough observations; where none has, the one with the most."""
         counts = {resource: len(ranked) for resource, ranked in self._ranked.items() if ranked}
-        enough = [resource for resource, count in counts.items() if count >= self._initial]
+        enough = [resource for resource, count in counts.items() if count >= ENOUGH]
         return max(enough) if enough else max(counts, key=lambda resource: (counts[resource], resource), default=0)
 
 
