@@ -2,9 +2,9 @@
 
 What it cannot do: stop a trial; several objectives as we state them; priors. Of a table's rows it learns as if each had
 been its own proposal. First configs are full trainings that it is told of. Its multi-fidelity facade is Hyperband with
-a random forest: what it promotes is a paused trial that goes on. It breaks off at the infinite cost that it gives itself
-to what failed, and a number far from all losses would be all that its forest learns: a failure has the next number above
-the worst loss so far, and is told anew where a worse one comes. So none is ever promoted before what did not fail.
+a random forest: what it promotes is a paused trial that goes on. At the infinite cost that it gives a crash by itself
+its forest breaks off, and by one far above all losses the forest learns little else. So a failure costs the next number
+above the worst loss so far, and is told anew where a worse one comes: what did not fail is always promoted before it.
 """
 
 # The library is installed in its own environment, not where types are checked.
