@@ -11,7 +11,7 @@ from harness.methods import build, parse_method
 from harness.simulated import Simulated
 from harness.space import Config, Space, choice, lograndint, loguniform, ordinal, randint, reverse_loguniform, uniform
 from harness.toys import Toy
-from harness.types import NANOSECONDS, Benchmark
+from harness.types import NANOSECONDS, Benchmark, Curve, End
 
 SEED = int(np.random.default_rng(7).integers(2**31))
 """What a scheduler made with this generator tells the program."""
@@ -33,6 +33,18 @@ NUMBERS = Space({"rate": loguniform(1e-4, 1.0), "share": uniform(0.0, 1.0)})
 
 Tried = list[tuple[Config, int]]
 """Configs, and the level at which each ended."""
+
+
+class AtOnce(Toy):
+    """A toy whose trainings end at the first level, where they are not complete."""
+
+    def _computed(self, config: Config, cut: int = 1) -> Curve:
+        return super()._computed(config, cut)
+
+
+def breaking_off(place: float) -> End:
+    """How a training ends where some fail that would be neither the best nor the worst."""
+    return End.DIVERGED if 0.5 < place < 0.65 else End.COMPLETE
 
 
 def made(text: str, benchmark: Benchmark, first: tuple[Config, ...] = ()) -> Any:

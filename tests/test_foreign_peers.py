@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, made, our_loop
+from foreign_oracle import EVERY_DOMAIN, NUMBERS, SEED, AtOnce, breaking_off, made, our_loop
 
 from harness import checks
 from harness.foreign._environment import python_of
@@ -23,7 +23,7 @@ from harness.methods import Method, parse_method
 from harness.simulated import Simulated
 from harness.space import Space
 from harness.toys import Toy, falling, toy_benchmark
-from harness.types import NANOSECONDS, Objective
+from harness.types import NANOSECONDS, End, Objective
 
 ORACLES = Path(__file__).parent / "oracles"
 CASES = {
@@ -66,9 +66,11 @@ def their_jobs(text: str, *also: str) -> list[Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def our_jobs(text: str, space: Space, scale: float = 1) -> list[Any]:
+def our_jobs(
+    text: str, space: Space, scale: float = 1, ends: Callable[[float], End] = lambda place: End.COMPLETE
+) -> list[Any]:
     """The same over the pipe, in the loop that every method runs in, of losses so many times smaller."""
-    toy = Toy(toy_benchmark(space, workers=1), lambda place, level: falling(place, level) / scale)
+    toy = AtOnce(toy_benchmark(space, workers=1), lambda place, level: falling(place, level) / scale, ends=ends)
     benchmark = toy.benchmark.with_space(toy.benchmark.space.opened())
     scheduler = made(text, benchmark)
     log = run(benchmark, scheduler, Simulated(toy, 1, 0, benchmark.delays), 400 * NANOSECONDS, finished_trials=20)
@@ -80,6 +82,13 @@ def our_jobs(text: str, space: Space, scale: float = 1) -> list[Any]:
 def test_the_first_twenty_configs_are_those_of_its_own_loop(text: str) -> None:
     theirs = their_jobs(text)
     assert len(theirs) >= 20 and our_jobs(text, NUMBERS)[:20] == theirs[:20]
+
+
+@pytest.mark.parametrize("text", [text for text in CASES if text.startswith("smac")])
+def test_where_some_fail_the_first_twenty_are_those_of_its_own_loop(text: str) -> None:
+    theirs = their_jobs(text, "failures")
+    assert len(theirs) >= 20 and our_jobs(text, NUMBERS, ends=breaking_off)[:20] == theirs[:20]
+    assert theirs[:20] != their_jobs(text)[:20]
 
 
 @pytest.mark.parametrize("text", OF_EVERY_DOMAIN)
@@ -209,3 +218,32 @@ def test_a_failure_leaves_nevergrad_the_volume_that_it_rates_by() -> None:
     rated = json.loads(done.stdout.splitlines()[-1])
     # Only the first was not told; none can dominate more than the square.
     assert len(rated) == 59 and -1 <= np.min(rated) < 0
+
+
+CRASHES = """
+import json, math
+from harness.foreign.smac import smac_hpo
+
+study = {"seed": 3, "space": {"x": {"type": "uniform", "lower": 0.0, "upper": 1.0}}, "objectives": [{}]}
+optimiser, told = smac_hpo(study | {"fidelity": {"levels": [1]}}), []
+for trial, loss in enumerate([math.inf, 1.0, math.inf, 3.0, 2.0]):
+    optimiser.ask(trial)
+    status = "reached" if math.isfinite(loss) else "failed"
+    optimiser.tell({"trial": trial, "losses": [loss], "resource": 1, "cost": 1.0, "status": status})
+    told.append([[trial.cost, trial.status.name] for trial in optimiser._smac.runhistory.values()])
+print(json.dumps(told))
+"""
+
+
+def test_to_smac_a_failure_is_always_a_little_worse_than_the_worst_that_did_not_fail(tmp_path: Path) -> None:
+    python, project = python_for("smac-hpo"), ORACLES.parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    done = subprocess.run(
+        [python, "-c", CRASHES], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    unknown, lost, worst = ([cost, "CRASHED"] for cost in (2.0**31 - 1, np.nextafter(1, 2), np.nextafter(3, 4)))
+    one, two, three = ([cost, "SUCCESS"] for cost in (1.0, 2.0, 3.0))
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        [unknown], [lost, one], [lost, one, lost], [worst, one, worst, three], [worst, one, worst, three, two]
+    ]  # fmt: skip

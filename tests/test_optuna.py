@@ -56,7 +56,7 @@ def their_loop(toy: Toy, suggest: Callable[[Any], Config], sampler: Any, pruner:
                 raise optuna.TrialPruned
         return curve.losses[-1][0]
 
-    study = optuna.create_study(study_name="foretune", sampler=sampler, pruner=pruner)
+    study = optuna.create_study(study_name=f"foretune-{SEED}", sampler=sampler, pruner=pruner)
     study.optimize(objective, n_trials=n)
     return tried
 
@@ -74,6 +74,24 @@ def test_tpe_tries_what_optunas_own_loop_tries(pruner: str) -> None:
     ours = our_loop(toy, f"optuna-tpe:pruner={pruner}", 20)
     assert len(theirs) == 20 and ours[:20] == theirs
     assert (pruner != "none") == any(level < 9 for _, level in theirs)
+
+
+def test_hyperband_gives_trials_to_other_brackets_at_another_seed() -> None:
+    from harness.foreign import optuna as adapter
+
+    benchmark = toy_benchmark(NUMBERS)
+    study = {part: benchmark.to_json()[part] for part in ("space", "objectives", "fidelity")}
+
+    def brackets(seed: int) -> list[int]:
+        optimiser = adapter.optuna_tpe({"seed": seed} | study, pruner="hyperband")
+        for trial, loss in enumerate(np.linspace(0.0, 1.0, 30)):
+            optimiser.ask(trial)
+            optimiser.tell({"trial": trial, "resource": 1, "losses": [loss], "status": "running"})
+        theirs = optimiser._study
+        return [theirs.pruner._get_bracket_id(theirs, trial) for trial in theirs.trials]
+
+    first, again, other = brackets(1), brackets(1), brackets(2)
+    assert first == again != other and set(first) == set(other) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("name", ["gp", "cmaes"])

@@ -14,6 +14,7 @@ import optuna
 from harness.foreign._spaces import active, bounds, from_axis, on_axis, refuse_priors, refuse_several_objectives
 
 __all__ = ["optuna_cmaes", "optuna_gp", "optuna_tpe"]
+VERSION = 2
 
 REQUIREMENTS = ("optuna==5.0.0", "cmaes==0.13.1", "scipy>=1.11", "torch==2.13.0")
 LICENCE = "MIT"
@@ -60,7 +61,7 @@ class Optuna:
         self._prunes = pruner != "none"
         self._by_generation = isinstance(sampler, optuna.samplers.CmaEsSampler)
         self._study = optuna.create_study(
-            study_name="foretune",  # by which Hyperband gives trials to brackets
+            study_name=f"foretune-{study['seed']}",  # by whose hash Hyperband gives trials to brackets
             sampler=sampler,
             pruner=pruner_of(study, pruner),
             directions=[optuna.study.StudyDirection.MINIMIZE] * len(study["objectives"]),

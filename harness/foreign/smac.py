@@ -2,7 +2,9 @@
 
 What it cannot do: stop a trial; several objectives as we state them; priors. Of a table's rows it learns as if each had
 been its own proposal. First configs are full trainings that it is told of. Its multi-fidelity facade is Hyperband with
-a random forest: what it promotes is a paused trial that goes on.
+a random forest: what it promotes is a paused trial that goes on. At the infinite cost that it gives a crash by itself
+its forest breaks off, and by one far above all losses the forest learns little else. So a failure costs the next number
+above the worst loss so far, and is told anew where a worse one comes: what did not fail is always promoted before it.
 """
 
 # The library is installed in its own environment, not where types are checked.
@@ -10,12 +12,12 @@ a random forest: what it promotes is a paused trial that goes on.
 from __future__ import annotations
 
 import math
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import smac
+from smac.constants import MAXINT
 from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.runhistory import StatusType, TrialInfo, TrialValue
 
@@ -24,7 +26,7 @@ from harness.foreign._promotions import Promotions
 from harness.foreign._spaces import refuse_priors, refuse_several_objectives
 
 __all__ = ["smac_hpo", "smac_multifidelity"]
-VERSION = 2
+VERSION = 3
 
 REQUIREMENTS = ("smac==2.4.1", "ConfigSpace>=1.2")
 LICENCE = "BSD-3-Clause"
@@ -33,8 +35,8 @@ CITATION = (
 )
 
 Study = dict[str, Any]
-LARGEST = sys.float_info.max / 8
-"""What an infinite loss is told as: among infinite ones its forest breaks off, and sums of these must be finite too."""
+UNKNOWN = float(MAXINT)
+"""What SMAC notes as the cost of a trial that has none yet: that of failures before there is any loss."""
 
 
 def smac_hpo(study: Study, *, trials: int = 100) -> Smac:
@@ -76,6 +78,8 @@ class Smac:
         self._smac = facade(scenario, unasked, overwrite=True, logging_level=False)
         self._full = budgets.get("max_budget")
         self._promotions = Promotions(study)
+        self._worst: float | None = None
+        self._failures: list[tuple[TrialInfo, float]] = []
 
     def ask(self, trial: int) -> dict[str, Any]:
         """What SMAC wants to run: a new config, or one that it promotes."""
@@ -107,9 +111,20 @@ class Smac:
         return "continue"
 
     def _answer(self, info: TrialInfo, report: dict[str, Any]) -> None:
-        loss = report["losses"][0]
-        status = StatusType.SUCCESS if math.isfinite(loss) else StatusType.CRASHED
-        self._smac.tell(info, TrialValue(cost=min(loss, LARGEST), time=report["cost"], status=status), save=False)
+        loss, seconds = report["losses"][0], report["cost"]
+        if not math.isfinite(loss):
+            self._failures.append((info, seconds))
+            self._fail(info, seconds)
+            return
+        self._smac.tell(info, TrialValue(cost=loss, time=seconds), save=False)
+        if self._worst is None or loss > self._worst:
+            self._worst = loss
+            for failure in self._failures:
+                self._fail(*failure)
+
+    def _fail(self, info: TrialInfo, seconds: float) -> None:
+        cost = UNKNOWN if self._worst is None else math.nextafter(self._worst, math.inf)
+        self._smac.tell(info, TrialValue(cost=cost, time=seconds, status=StatusType.CRASHED), save=False)
 
 
 def unasked(config: Any, seed: int = 0, budget: float | None = None) -> float:

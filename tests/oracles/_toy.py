@@ -9,7 +9,17 @@ LEVELS = range(1, 10)
 
 def loss(config: dict, level: int) -> float:
     """As `harness.toys.falling` at the place of a config of two numbers."""
-    return falling([share(config["rate"], 1e-4, 1.0, math.log), config["share"]], level)
+    return falling(coordinates_of(config), level)
+
+
+def breaks_off(config: dict) -> bool:
+    """Whether the training of a config of two numbers fails, as `foreign_oracle.breaking_off` says."""
+    return 0.5 < mean(coordinates_of(config)) < 0.65
+
+
+def coordinates_of(config: dict) -> list:
+    """Where a config of two numbers lies in the square."""
+    return [share(config["rate"], 1e-4, 1.0, math.log), config["share"]]
 
 
 def loss_of_every_domain(config: dict, level: int) -> float:
@@ -34,8 +44,13 @@ def share(value: float, lower: float, upper: float, axis: Callable[[float], floa
 
 def falling(coordinates: list, level: int) -> float:
     """What `harness.toys.falling` says at the mean of coordinates."""
-    place = math.fsum(coordinates) / len(coordinates)
+    place = mean(coordinates)
     return place + (1 + place) / level
+
+
+def mean(coordinates: list) -> float:
+    """The place of a config, as the toys have it."""
+    return math.fsum(coordinates) / len(coordinates)
 
 
 def say(tried: list) -> None:
