@@ -2,8 +2,8 @@
 
 One sampler for two methods: told of full trainings alone it is `bo`; told of several resources by asynchronous halving
 it is `mobster`. The model and its rule for resources are those of `harness._parts.config_model`. Decided here: on a
-table only its free rows are scored; elsewhere integers and choices are relaxed, and the winner is decoded to the
-nearest config.
+table only its free rows are scored, and equals taken by lot; elsewhere integers and choices are relaxed, and the winner
+is decoded to the nearest config.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from harness._parts.acquisition import log_expected_improvement, refine, thompson
+from harness._parts.candidates import best_first
 from harness._parts.config_model import ConfigModel
 from harness._parts.gp import Posterior, Warping
 from harness._parts.refusals import refuse_several_objectives
@@ -148,7 +149,7 @@ class GaussianProcessSampler:
         belief, best = posterior.believing(warped(under_way)), float(means.min())
         scores = log_expected_improvement(*belief.predict(warped(points)), best)
         if free is not None:
-            return free[[int(np.argmax(scores))]]
+            return free[best_first(scores, self._rng, 1)]
         spares = points[np.argsort(-scores, kind="stable")[:16]]
         return np.concatenate([self._refined(belief, best, spares[:3], warped), spares])[:, :-1]
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.acquisition import thompson
+from harness._parts.candidates import best_first
 from harness._parts.config_model import ConfigModel, numeric_columns
 from harness._parts.refusals import refuse_several_objectives
 from harness.domains import Choice
@@ -158,15 +159,15 @@ class Turbo:
         return np.maximum(middle - 0.5 * sides, 0.0), np.minimum(middle + 0.5 * sides, 1.0)
 
     def _rows_near(self, free: Array, centre: Array, sides: Array) -> Array:
-        """The free rows (m, dim) in the region, or where those are few the nearest to it."""
+        """The free rows (m, dim) in the region, or where those are few the nearest to it; of equals, any."""
         away = np.zeros(len(free))
         if len(self._numbers):
             away = (2.0 * np.abs(free - centre)[:, self._numbers] / sides).max(axis=1)
         if self._choices:
             differing = sum((free[:, part] != centre[part]).any(axis=1).astype(np.float64) for part in self._choices)
             away = np.maximum(away, differing / (len(self._choices) * self._region.length + 0.5))
-        inside = int(np.count_nonzero(away <= 1.0))
-        return free[np.sort(np.argsort(away, kind="stable")[: max(inside, FEWEST_ROWS)])]
+        inside = np.flatnonzero(away <= 1.0)
+        return free[inside if len(inside) >= FEWEST_ROWS else best_first(-away, self._rng, FEWEST_ROWS)]
 
 
 class Region:
