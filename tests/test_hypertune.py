@@ -138,11 +138,11 @@ def test_the_row_of_the_highest_expected_improvement_is_proposed() -> None:
     scheduler = hypertune(benchmark)
     compared = 0
     for turn in range(24):
-        rows = benchmark.space.free_rows()
+        rows, begun = benchmark.space.free_rows(), len(scheduler._configs)
         job = scheduler.ask()
         assert rows is not None
         assert job is not None
-        if turn >= 12 and job.trial == len(scheduler._configs) - 1:
+        if turn >= 12 and job.trial == begun:
             del scheduler._running[job.trial]
             theta, used = scheduler._theta(), np.flatnonzero(scheduler._theta())
             running = benchmark.space.encode(list(scheduler._running.values()))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr, ndtr, ndtri
 
+from harness._parts.candidates import best_first
 from harness._parts.gp import Posterior
 
 Array = NDArray[np.float64]
@@ -61,12 +62,13 @@ def log_expected_improvement_with_gradient(posterior: Posterior, x: Array, best:
 def thompson(posterior: Posterior, x: Array, rng: np.random.Generator, most: int) -> NDArray[np.intp]:
     """The places in x (m, d) from lowest to highest in one function drawn from the belief.
 
-    Of more than `most` points only the most promising are looked at, those of lowest mean less two deviations.
+    Of more than `most` points only the most promising are looked at, those of lowest mean less two deviations; equals
+    by lot.
     """
     places = np.arange(len(x))
     if len(x) > most:
         mean, deviation = posterior.predict(x)
-        places = np.sort(np.argsort(mean - 2.0 * deviation, kind="stable")[:most])
+        places = best_first(2.0 * deviation - mean, rng, most)
     drawn = posterior.sample(x[places], ndtri(np.maximum(rng.random(len(places)), 2.0**-54)))
     return places[np.argsort(drawn, kind="stable")]
 

@@ -22,7 +22,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["ConformalQuantiles"]
-VERSION = 2
+VERSION = 3
 
 Array = NDArray[np.float64]
 

@@ -2,21 +2,22 @@
 
 One sampler for two methods: told of full trainings alone it is `bo`; told of several resources by asynchronous halving
 it is `mobster`. The model and its rule for resources are those of `harness._parts.config_model`. Decided here: on a
-table only its free rows are scored; elsewhere integers and choices are relaxed, and the winner is decoded to the
-nearest config.
+table only its free rows are scored, and equals taken by lot; elsewhere integers and choices are relaxed, and the winner
+is decoded to the nearest config.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from harness._parts.acquisition import log_expected_improvement, refine, thompson
+from harness._parts.candidates import best_first
 from harness._parts.config_model import ConfigModel
 from harness._parts.gp import Posterior, Warping
 from harness._parts.refusals import refuse_several_objectives
@@ -24,7 +25,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["GaussianProcessSampler"]
-VERSION = 2
+VERSION = 3
 
 Array = NDArray[np.float64]
 
@@ -48,8 +49,8 @@ class GaussianProcessSampler:
     of the most promising ones) where one function drawn from the posterior is lowest, refines nothing and leaves it to
     chance to keep workers apart. warp: bend each number by a Kumaraswamy distribution function that is fitted with the
     kernel. independent: a process of its own for each resource, which learns from nothing that was seen at others, in
-    place of one that has the resource as an input; a failure counts where improvement is sought at that time. What it
-    recommends is the observed config with the lowest posterior mean there. ValueError for several objectives.
+    place of one that has the resource as an input. A failure counts where improvement is sought, wherever it happened.
+    What it recommends is the observed config with the lowest posterior mean there. ValueError for several objectives.
 
     What differs from Syne Tune's: it draws twenty fantasies for trials under way and scores 250 candidates; its
     Box-Cox transformation and its confidence bound are not here. Its MOBSTER begins with six random configs and models
@@ -85,16 +86,27 @@ class GaussianProcessSampler:
         self._new_model = lambda: ConfigModel(benchmark.space, benchmark.fidelity, warp)
         self._model = self._new_model()
         """Of all resources; where each has its own, its process is never asked for."""
-        self._models: defaultdict[int, ConfigModel] | None = defaultdict(self._new_model) if independent else None
+        self._models: defaultdict[int, ConfigModel] | None = defaultdict(self._of_failures) if independent else None
+        self._failed: list[Array] = []
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
-        """Learn what `config` reached at `resource`; a failure counts where improvement is sought at that time."""
+        """Learn what `config` reached at `resource`; a failure counts where improvement is sought."""
         (encoded,) = self._space.encode([config])
         self._observed[encoded.tobytes()] = config
-        if self._models is not None:
-            level = resource if isfinite(losses[0]) else max(resource, self._model.target())
-            self._models[level].add(encoded, level, losses[0])
         self._model.add(encoded, resource, losses[0])
+        finite = isfinite(losses[0])
+        if self._models is not None:
+            for model in [self._models[resource]] if finite else self._models.values():
+                model.add(encoded, resource, losses[0])
+        if not finite:
+            self._failed.append(encoded)
+
+    def _of_failures(self) -> ConfigModel:
+        """The model of a resource at which nothing else was seen."""
+        model = self._new_model()
+        for encoded in self._failed:
+            model.add(encoded, 0, inf)
+        return model
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The most promising config that was not proposed yet; None where the space is exhausted."""
@@ -125,8 +137,6 @@ class GaussianProcessSampler:
         target = self._model.target()
         model = self._model if self._models is None else self._models[target]
         seen, under_way = model.at(target)[0], model.inputs(self._space.encode(list(pending)), target)
-        if not len(seen) and (model is not self._model or not len(under_way)):
-            return np.empty((0, self._space.dim))  # all that was seen are failures at other resources
         posterior, warped, there = model.posterior(), model.warping, np.concatenate([seen, under_way])
         means = posterior.mean(warped(there))
         if free is not None:
@@ -139,7 +149,7 @@ class GaussianProcessSampler:
         belief, best = posterior.believing(warped(under_way)), float(means.min())
         scores = log_expected_improvement(*belief.predict(warped(points)), best)
         if free is not None:
-            return free[[int(np.argmax(scores))]]
+            return free[best_first(scores, self._rng, 1)]
         spares = points[np.argsort(-scores, kind="stable")[:16]]
         return np.concatenate([self._refined(belief, best, spares[:3], warped), spares])[:, :-1]
 

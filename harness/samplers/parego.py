@@ -25,7 +25,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["ParEgo"]
-VERSION = 2
+VERSION = 3
 
 Array = NDArray[np.float64]
 

@@ -28,7 +28,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["QuantileTransfer"]
-VERSION = 2
+VERSION = 3
 
 Array = NDArray[np.float64]
 

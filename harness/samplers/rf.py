@@ -24,7 +24,7 @@ from harness.space import Choice, Config, Space
 from harness.types import Benchmark
 
 __all__ = ["RandomForestSampler"]
-VERSION = 2
+VERSION = 3
 
 Array = NDArray[np.float64]
 

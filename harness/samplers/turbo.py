@@ -9,7 +9,7 @@ Decided here, where the paper sees a batch of numbers in [0, 1]^d on one fidelit
   that is used up shrinks and ends.
 - Trials under way are kept apart by the chance of Thompson sampling alone, as in the paper.
 - With several resources the centre and the count are those of the highest resource with at least three losses. When
-  that rises, the best is sought there anew and the batch under way is forgotten.
+  that rises, the best is sought there anew and the batch under way is forgotten. A failure is one, wherever it happens.
 - Numbers and ordered values have a box. A choice has no near and far: where it is perturbed, it is drawn anew with the
   probability `length` (at most 1), so it too settles as the region shrinks. A row of a table is in the region if its
   numbers are in the box and at most a share `length` of its choices, rounded, differ from the centre.
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.acquisition import thompson
+from harness._parts.candidates import best_first
 from harness._parts.config_model import ConfigModel, numeric_columns
 from harness._parts.refusals import refuse_several_objectives
 from harness.domains import Choice
@@ -32,7 +33,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["Turbo"]
-VERSION = 2
+VERSION = 3
 
 Array = NDArray[np.float64]
 
@@ -89,19 +90,18 @@ class Turbo:
         self._known.add(key)
         (encoded,) = self._space.encode([config])
         before = self._model.target()
-        reached = resource if np.isfinite(losses[0]) else max(resource, before)
         self._model.add(encoded, resource, losses[0])
         target = self._model.target()
         if target != before:
             self._region.begin_at(float(self._model.at(target)[1].min()))
-        elif reached == target:
+        elif resource == target or not np.isfinite(losses[0]):
             self._region.note(losses[0], counts=key in self._proposed)
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The new config of the region whose draw is lowest; None where the space is exhausted."""
         if self._region.length < SHORTEST:
             self._begin_anew(pending)
-        if len(self._known) < self._initial or not len(self._model.at(self._model.target())[1]):
+        if len(self._known) < self._initial:
             return self._space.fresh(self._rng)
         config = self._searched()
         if config is not None:
@@ -159,15 +159,15 @@ class Turbo:
         return np.maximum(middle - 0.5 * sides, 0.0), np.minimum(middle + 0.5 * sides, 1.0)
 
     def _rows_near(self, free: Array, centre: Array, sides: Array) -> Array:
-        """The free rows (m, dim) in the region, or where those are few the nearest to it."""
+        """The free rows (m, dim) in the region, or where those are few the nearest to it; of equals, any."""
         away = np.zeros(len(free))
         if len(self._numbers):
             away = (2.0 * np.abs(free - centre)[:, self._numbers] / sides).max(axis=1)
         if self._choices:
             differing = sum((free[:, part] != centre[part]).any(axis=1).astype(np.float64) for part in self._choices)
             away = np.maximum(away, differing / (len(self._choices) * self._region.length + 0.5))
-        inside = int(np.count_nonzero(away <= 1.0))
-        return free[np.sort(np.argsort(away, kind="stable")[: max(inside, FEWEST_ROWS)])]
+        inside = np.flatnonzero(away <= 1.0)
+        return free[inside if len(inside) >= FEWEST_ROWS else best_first(-away, self._rng, FEWEST_ROWS)]
 
 
 class Region:

@@ -22,7 +22,7 @@ from harness.types import Benchmark, Constraint, Decision, Job, Report, Sampler,
 
 __all__ = ["BoConstrained"]
 
-VERSION = 2
+VERSION = 3
 RUNNING, FAILED, CONTINUE = Status.RUNNING, Status.FAILED, Decision.CONTINUE
 FARTHEST = 3.0
 

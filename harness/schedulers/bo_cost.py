@@ -19,7 +19,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["BoCost"]
 
-VERSION = 2
+VERSION = 3
 RUNNING, REACHED, FAILED, CONTINUE = Status.RUNNING, Status.REACHED, Status.FAILED, Decision.CONTINUE
 
 Array = NDArray[np.float64]

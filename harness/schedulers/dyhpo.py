@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness._parts.candidates import best_first
 from harness._parts.curve_models import Pool, Surrogate, log_improvement, new_configs
 from harness._parts.pausing import Pausing
 from harness.space import Config
@@ -15,7 +16,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, foreknown
 
 __all__ = ["DyHpo"]
 
-VERSION = 2
+VERSION = 3
 Array = NDArray[np.float64]
 
 
@@ -59,6 +60,8 @@ class DyHpo:
             )
         self._trials = Pausing("dyhpo", benchmark, sampler, self._choose, initial=initial, step=step)
         self._space, self._rng, self._sampler, self._count = benchmark.space, rng, sampler, candidates
+        self._lots = None if self._space.rows is None else rng
+        """By which equals are taken, where rows are."""
         self._halving = halving
         self._ranked: list[list[float]] = [[] for _ in benchmark.fidelity.levels]
         """The losses seen at each level, sorted."""
@@ -108,7 +111,7 @@ class DyHpo:
         promise = log_improvement(mean, deviation, best)
         trials = {self._places[trial]: trial for trial in paused}
         open_places = np.array([*trials, *self._new], dtype=np.intp)
-        order = open_places[np.argsort(-promise[open_places], kind="stable")].tolist()
+        order = open_places[best_first(promise[open_places], self._lots)].tolist()
         if order and order[0] not in trials and (config := foreknown(self._sampler)) is not None:
             return config
         for place in order:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness._parts.candidates import best_first
 from harness._parts.curve_models import log_improvement, new_configs, refit_due, thinned
 from harness._parts.decaying import Curves, asymptotes, fit_freeze_thaw
 from harness._parts.observations import standardised
@@ -16,6 +17,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, foreknown
 
 __all__ = ["FreezeThawOptimization"]
 
+VERSION = 2
 Array = NDArray[np.float64]
 MOST_TIMES = 64
 """Of more levels so many are modelled, ever wider apart."""
@@ -59,6 +61,8 @@ class FreezeThawOptimization:
             raise ValueError(f"freeze-thaw needs at least 2 candidates, given {candidates}")
         self._trials = Pausing("freeze-thaw", benchmark, sampler, self._choose, initial=initial, step=step)
         self._space, self._rng, self._sampler, self._count = benchmark.space, rng, sampler, candidates
+        self._lots = None if self._space.rows is None else rng
+        """By which equals are taken, where rows are."""
         levels = benchmark.fidelity.levels
         self._modelled = np.arange(1, len(levels) + 1)
         if len(levels) > MOST_TIMES:
@@ -91,7 +95,7 @@ class FreezeThawOptimization:
         promise = self._promise(self._curves(seen), seen, begun, old)
         new = self._basket
         places = np.array([*(i for i, n in enumerate(old) if n in may), *range(len(old), len(promise))], dtype=np.intp)
-        order = places[np.argsort(-promise[places], kind="stable")].tolist()
+        order = places[best_first(promise[places], self._lots)].tolist()
         if order and order[0] >= len(old) and (config := foreknown(self._sampler)) is not None:
             return config
         for place in order:
@@ -132,7 +136,7 @@ class FreezeThawOptimization:
         both = np.concatenate([points[: len(begun)], new])
         mean, deviation = asymptotes(self._logarithms, both, curves, self._times, expected)
         promise_new = log_improvement(mean, deviation, best)[len(begun) :]
-        basket = np.argsort(-promise_new, kind="stable")[:BASKET]
+        basket = best_first(promise_new, self._lots, BASKET)
         self._basket = new[basket]
         return np.concatenate([promise, promise_new[basket]])
 

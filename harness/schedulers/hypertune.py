@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness._parts.candidates import best_first
 from harness._parts.curve_models import Ensemble, Surrogate, log_improvement, near, new_configs, ranking_weights
 from harness._parts.refusals import refuse_several_objectives
 from harness._parts.rungs import Rung, best_left, rung_levels
@@ -16,7 +17,7 @@ from harness.types import Benchmark, Decision, Job, Report, Sampler, Status, cou
 
 __all__ = ["HyperTune"]
 
-VERSION = 2
+VERSION = 3
 Array = NDArray[np.float64]
 RUNNING, REACHED, CONTINUE = Status.RUNNING, Status.REACHED, Decision.CONTINUE
 ENOUGH = 3
@@ -159,14 +160,15 @@ class HyperTune:
         return self._space.fresh(self._rng)
 
     def _promising(self, ensemble: Ensemble, best: float, leaders: Array) -> Array:
-        """Points (m, dim) where a config may lie, the highest expected improvement first."""
+        """Points (m, dim) where a config may lie, the highest expected improvement first; equal rows by lot."""
         points = new_configs(self._space, self._rng, self._candidates, leaders)
         promise = log_improvement(*ensemble.predict(points), best)
-        if self._space.rows is None:
-            top = points[np.argsort(-promise, kind="stable")[:4]]
-            closer = near(self._rng, top, self._candidates // 4)
-            points = np.concatenate([points, closer])
-            promise = np.concatenate([promise, log_improvement(*ensemble.predict(closer), best)])
+        if self._space.rows is not None:
+            return points[best_first(promise, self._rng)]
+        top = points[np.argsort(-promise, kind="stable")[:4]]
+        closer = near(self._rng, top, self._candidates // 4)
+        points = np.concatenate([points, closer])
+        promise = np.concatenate([promise, log_improvement(*ensemble.predict(closer), best)])
         return points[np.argsort(-promise, kind="stable")]
 
 
