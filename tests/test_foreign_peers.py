@@ -201,7 +201,7 @@ import json, math
 from harness.foreign.nevergrad import nevergrad
 
 study = {"seed": 3, "workers": 1, "space": {"x": {"type": "uniform", "lower": 0.0, "upper": 1.0}}}
-optimiser, rated = nevergrad(study, optimiser="TwoPointsDE", trials=60), []
+optimiser, rated = nevergrad(study, optimiser="PSO", trials=60), []
 optimiser._optimiser.register_callback("tell", lambda optimiser, candidate, loss: rated.append(loss))
 for trial in range(60):
     x = optimiser.ask(trial)["config"]["x"]

@@ -1273,7 +1273,7 @@ def test_what_a_truncated_checkpoint_costs_is_trained_again_and_said(tmp_path: P
     finally:
         executor.close()
     assert said(heard) == [(5, Status.RUNNING), (6, Status.REACHED)]
-    assert {event.metrics["begun"] for event in heard} == {3.0} and heard[0].report.cost > 1.6 > heard[1].report.cost
+    assert {event.metrics["begun"] for event in heard} == {3.0} and heard[0].report.cost > 1.6  # of two epochs
     assert executor.failures == {} and executor.warnings == {
         0: ["trained epoch 4 again, having stood at epoch 4: no later checkpoint to go on from"]
     }
