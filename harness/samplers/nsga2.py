@@ -5,7 +5,9 @@ population as it then is, and who was observed since competes with it for its pl
 Nebro, Luna & Alba, "On the effect of the steady-state selection scheme in multi-objective genetic algorithms" (2009).
 Points evolve in the encoded space: numbers by the paper's crossover and mutation, choices as a whole, taken from either
 parent and drawn anew where they mutate. Under several resources who was trained further stands in front of all who
-were not, whatever the losses; what a config reaches later counts anew. Who failed stands behind all.
+were not, whatever the losses; what a config reaches later counts anew. Who failed stands behind all. The population is
+small for small budgets: of 10 in place of 20 a study as long as 40 trainings ends with .050 +- .006 more of the
+hypervolume on the development half of our suite, one of 400 with as much.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from harness.space import Choice, Config
 from harness.types import Benchmark
 
 __all__ = ["Nsga2"]
-VERSION = 2
+VERSION = 3
 
 CROSSOVER = 0.9
 CROSSOVER_INDEX = MUTATION_INDEX = 20
@@ -47,7 +49,7 @@ class Nsga2:
     at first. On a space restricted to the rows of a table a child is moved to the nearest free row.
     """
 
-    def __init__(self, benchmark: Benchmark, rng: np.random.Generator, *, population: int = 20) -> None:
+    def __init__(self, benchmark: Benchmark, rng: np.random.Generator, *, population: int = 10) -> None:
         if population < 2:
             raise ValueError(f"nsga2 needs population >= 2, given {population}: a child has two parents")
         self._space, self._rng = benchmark.space, rng

@@ -2,9 +2,9 @@
 
 Decided here, where the paper has one worker and one resource: trials under way are believed to come out at their
 posterior mean; of several resources the highest that at least three configs reached is modelled. The weights are
-uniform on the simplex, where the paper draws them from a lattice on it. Of more than 200 observations the best half
-under the weighing is modelled, and of the rest some evenly spaced in the order of their losses (the paper: random
-ones).
+uniform on the simplex, where the paper draws them from a lattice on it. Where the paper's objectives have known limits,
+here the front so far and the median tell them. Of more than 200 observations the best half under the weighing is
+modelled, and of the rest some evenly spaced in the order of their losses (the paper: random ones).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness._parts.candidates import propose_best
 from harness._parts.curve_models import new_configs
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters
 from harness._parts.observations import modelled_resource, standardised
-from harness._parts.pareto import usable
+from harness._parts.pareto import front, usable
 from harness.space import Config
 from harness.types import Benchmark
 
@@ -37,10 +37,10 @@ LINEAR = 0.05
 class ParEgo:
     """Efficient global optimisation of random augmented Tchebycheff scalarisations (Knowles 2006, IEEE TEC 10, eq. 2).
 
-    Each suggestion draws weights, makes one loss of the objectives, each normalised to [0, 1] over what was observed
-    (equation 2), fits a Gaussian process to it, and proposes the config with the highest expected improvement: of all
-    free rows of a table, 4,096 drawn anew where there are more, else of `candidates` configs, half of them near the
-    best. initial: random configs observed first. ValueError for a single objective.
+    Each suggestion draws weights, makes one loss of the objectives, each normalised by what of it was good (equation
+    2), fits a Gaussian process to it, and proposes the config with the highest expected improvement: of all free rows
+    of a table, 4,096 drawn anew where there are more, else of `candidates` configs, half of them near the best.
+    initial: random configs observed first. ValueError for a single objective.
     """
 
     def __init__(
@@ -99,12 +99,17 @@ class ParEgo:
 
 
 def scalarised(losses: Array, weights: Array) -> Array:
-    """One loss (n,) of several (n, m): the augmented Tchebycheff function of what is normalised to [0, 1]."""
+    """One loss (n,) of several (n, m): the augmented Tchebycheff function of what is normalised.
+
+    Of each objective 0 is the best and 1 the worse of the median and of the worst on the front. Over all that was
+    observed a single training that diverged would leave nothing to weigh between the others.
+    """
     scalar = np.full(len(losses), np.inf)
     worked = np.isfinite(losses).all(axis=1)
     finite = losses[worked]
     if len(finite):
-        width = np.ptp(finite, axis=0)
-        weighed = weights * (finite - finite.min(axis=0)) / np.where(width > 0, width, 1.0)
+        above = finite - finite.min(axis=0)
+        width = np.maximum(np.median(above, axis=0), front(above).max(axis=0))
+        weighed = weights * above / np.where(width > 0, width, 1.0)
         scalar[worked] = weighed.max(axis=1) + LINEAR * weighed.sum(axis=1)
     return scalar

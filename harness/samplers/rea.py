@@ -4,7 +4,9 @@ Decided here, where the paper has one worker, one accuracy and choices only: a m
 anew from its law, any value but the one that it has, the same for numbers and choices (so there is no step size to
 set); what the change makes active is drawn from its law as well. Children come from whoever was observed by then. A
 config enters the population when it is first observed and grows old from there; what it reaches later at higher
-resources counts as its own while it lives (who was trained further stands better, then the lower loss).
+resources counts as its own while it lives (who was trained further stands better, then the lower loss). The paper's
+population of 100 and sample of 25 are for thousands of trainings; of 10 and 5 a study as long as 40 trainings ends with
+.034 +- .006 less regret on the development half of our multi-fidelity suite, for of 100 it is random search.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from harness.space import Config, Value
 from harness.types import Benchmark
 
 __all__ = ["RegularisedEvolution"]
-VERSION = 2
+VERSION = 3
 
 MOST_REPEATS = 16
 """After so many children in a row that were proposed before, a random config is."""
@@ -35,7 +37,7 @@ class RegularisedEvolution:
     """
 
     def __init__(
-        self, benchmark: Benchmark, rng: np.random.Generator, *, population: int = 100, sample: int = 10
+        self, benchmark: Benchmark, rng: np.random.Generator, *, population: int = 10, sample: int = 5
     ) -> None:
         refuse_several_objectives("rea minimises", benchmark)
         if population < 1 or sample < 1:
