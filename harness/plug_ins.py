@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -85,6 +86,7 @@ class PlugIn:
             specification = importlib.util.spec_from_file_location(f"plug_in_{self.name}", self.path)
             assert specification and specification.loader
             module = importlib.util.module_from_spec(specification)
+            sys.modules[specification.name] = module  # where dataclasses look up what their annotations mean
             specification.loader.exec_module(module)
         return getattr(module, self.class_name)
 

@@ -144,6 +144,16 @@ def test_a_strangers_file_that_is_sound_passes(tmp_path: Path) -> None:
     assert [f for f in checks.check_method(method_in(tmp_path / "good.py")) if f.problem] == []
 
 
+def test_a_strangers_file_is_imported_as_a_module(tmp_path: Path) -> None:
+    """A dataclass looks up its annotations, where they are text, in the module that it is of."""
+    path = tmp_path / "typed.py"
+    method_in(path)
+    lines = ["from __future__ import annotations", "from dataclasses import dataclass, KW_ONLY", path.read_text()]
+    lines += ["@dataclass", "class State:", "    _: KW_ONLY", "    seen: int = 0"]
+    path.write_text("\n".join(lines))
+    assert parse_method(str(path)).scheduler.load().__name__
+
+
 @pytest.mark.parametrize(("parts", "law", "words"), FAULTS, ids=lambda given: getattr(given, "__name__", ""))
 def test_a_law_catches_who_breaks_it(tmp_path: Path, parts: dict[str, str], law: Law, words: str) -> None:
     assert words in law(method_in(tmp_path / "bad.py", **parts))

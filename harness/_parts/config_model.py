@@ -5,8 +5,8 @@ varies); what is sought is sought at the highest resource with at least three fi
 wherever it happened, and moves when that changes; bad losses are capped before they are modelled, for a Gaussian
 process believes outliers; the hyperparameters are refitted at every posterior up to `ALWAYS_REFIT` observations and
 from then on whenever those grew by a tenth or failures moved, from where they stand; the rest of the time the Cholesky
-factor grows. Where warped, each number of a config has a warping of its own, choices and the
-resource have none; the posterior is then one over warped inputs.
+factor grows. Where warped, each number of a config has a warping of its own, choices and the resource have none; the
+posterior is then one over warped inputs.
 """
 
 from __future__ import annotations
