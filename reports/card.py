@@ -189,7 +189,7 @@ def _of_ranking(ranking: Mapping[str, Any]) -> str:
     return (
         f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, ranked at "
         f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s; by tau-b ({UNKNOWN} where all are ties), "
-        f"{'; '.join(taus)}."
+        f"means where several tables are compared, {'; '.join(taus)}."
     )
 
 

@@ -41,14 +41,14 @@ def card(
 ) -> dict[str, Any]:
     """The card of a surrogate as plain JSON.
 
-    ranking: what comparing methods on the surrogate and on the raw table gave, of which the first `tau`, on a table
+    ranking: what comparing methods on the surrogate and on the raw table gave, of which the first `tau`, on tables
     drawn from the surrogate, has a threshold; None where not done.
     """
     levels, regressor = data.benchmark.fidelity.levels, held_out.candidate
     predicted = Predicted.of(data, declared, learned, held_out)
     final, time, optimum = predicted.final(), _time(data, learned, held_out), _optimum(data, model)
     diverged = _diverged(declared, learned, predicted, model, held_out)
-    covered = coverage.of_new_seeds(learned, regressor)
+    covered = coverage.of_new_seeds(learned, held_out, model)
     judged = lines.judged(
         (
             final[LEARNING]["spearman"],
@@ -82,7 +82,7 @@ def card(
         "levels agree with the last": _agreement(levels, predicted, model),
         "importance": importance(model),
         "time": time,
-        "noise": _noise(data, model),
+        "noise": _noise(model),
         "optimum": optimum,
         "ranking": ranking,
     }
@@ -122,9 +122,10 @@ def _objectives(data: TableData, learned: Prepared, held_out: HeldOut, predicted
     return rows
 
 
-def _noise(data: TableData, model: Surrogate) -> dict[str, float | None]:
+def _noise(model: Surrogate) -> dict[str, float | None]:
     """The spread of seeds against the gap from median to best: the smallest regret that means anything."""
-    gap, spread = model.fitted.facts["median"] - model.fitted.facts["optimum"], data.seed_spread()
+    facts = model.fitted.facts
+    gap, spread = facts["median"] - facts["optimum"], facts["noise"]
     return {"seed_spread": spread, "gap": gap, "smallest_regret": None if spread is None else spread / gap}
 
 

@@ -16,16 +16,17 @@ from surrogates.surrogate import Surrogate
 from surrogates.table import ENDS, TableData
 
 
-def drawn_table(model: Surrogate, data: TableData) -> TableData:
+def drawn_table(model: Surrogate, data: TableData, luck: int = 0) -> TableData:
     """The table with the curves that the surrogate draws for its configs, and as many runs of them.
 
+    luck: which of its tables; no two have a seed of the surrogate in common.
     The row that is the k-th best of those drawn, by its first seed, has the seeds of the row that is the k-th best of
     the table: where the best were trained again, so are those that look best here.
     """
-    measured = data.ends >= 0
+    measured, begin = data.ends >= 0, 1 + luck * data.ends.shape[1]
     first: list[int] = measured.argmax(axis=1).tolist()
     tried = np.array(
-        [model.curve(config, seed + 1).losses[-1][0] for config, seed in zip(data.configs, first, strict=True)]
+        [model.curve(config, begin + seed).losses[-1][0] for config, seed in zip(data.configs, first, strict=True)]
     )
     found = data.final_losses()[np.arange(len(first)), first]
     runs = np.empty_like(measured)
@@ -33,7 +34,7 @@ def drawn_table(model: Surrogate, data: TableData) -> TableData:
     values, seconds = np.full(data.values.shape, np.nan), np.full(data.seconds.shape, np.nan)
     ends = np.full(data.ends.shape, -1, dtype=data.ends.dtype)
     for row, seed in np.argwhere(runs).tolist():
-        curve = model.curve(data.configs[row], seed + 1)
+        curve = model.curve(data.configs[row], begin + seed)
         length = len(curve.nanoseconds)
         seconds[row, seed, :length] = np.array(curve.nanoseconds) / NANOSECONDS
         values[row, seed, :length] = [[metrics[name] for name in data.metrics] for metrics in curve.metrics]

@@ -31,7 +31,7 @@ def facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
     truth is that of the mean alone: what is missed is drawn, for this world only. Both are sought where measurements
     speak: beyond, a surrogate promises what nobody has seen.
     """
-    model = Surrogate(data.benchmark, fitted, "")
+    taught, model = data.learned(), Surrogate(data.benchmark, fitted, "")
     width = fitted.misses.residuals.shape[1]
     mean = Surrogate(data.benchmark, replace(fitted, misses=none_of(fitted.support.shape[1], width)), "")
     luck = stream("facts", data.benchmark.name)
@@ -47,12 +47,12 @@ def facts(data: TableData, fitted: Fitted) -> dict[str, Any]:
         "promised": promised,
         "median": float(np.median(losses)),
         "final_losses": losses[order[:: SAMPLE // 1000]].tolist(),
-        "noise": data.seed_spread(),
-        "full_seconds": data.full_seconds(),
+        "noise": taught.seed_spread(),
+        "full_seconds": taught.full_seconds(),
         "made": dict(data.made) | {"surrogate": dict(fitted.made)},
     }
     judged = data.benchmark.judged_by_test()
-    return known if judged is None else known | {"test": _of_test(data, model.under(judged), configs, starts)}
+    return known if judged is None else known | {"test": _of_test(taught, model.under(judged), configs, starts)}
 
 
 def _starts(model: Surrogate, configs: Sequence[Config], losses: Array) -> list[Config]:

@@ -5,7 +5,7 @@ A surrogate on disk lies beside its table: `surrogate.json` says what it is and 
 around the config, the same with every seed, and by the residual of a run measured nearby, another with every seed;
 seconds have no noise. Neither moves a curve to where it would end better than its mean and than anything measured: it
 is reflected there. Where configs around it diverged, the seed decides whether it does, and then its curve is that of
-the nearest run that did.
+one of the nearest runs that did.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ from surrogates.table import ENDS
 from surrogates.terms import Sum, summed
 
 JSON, NPZ = "surrogate.json", "surrogate.npz"
+VERSION = 2
+"""Raised where the same content would give other curves: what was fitted before is refused."""
 SECONDS = -1
 """The place of the seconds among the modelled metrics."""
+LENDERS = 5
+"""Of so many of the nearest runs that diverged, the seed chooses one to lend its curve."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,11 @@ class Failures:
     lengths: NDArray[np.intp]
     ends: NDArray[np.int8]
 
-    def nearest(self, point: Array) -> int:
-        """The run whose config lies nearest to a point (d,)."""
-        return int(((self.x - point) ** 2).sum(axis=1).argmin())
+    def drawn(self, point: Array, luck: float) -> int:
+        """One of the runs whose configs lie nearest to a point (d,), by a number of [0, 1): 0 gives the nearest."""
+        squares = ((self.x - point) ** 2).sum(axis=1)
+        near = np.argsort(squares, kind="stable")[:LENDERS]
+        return int(near[int(luck * len(near))])
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,7 @@ class Surrogate:
         if mean.chance is not None:
             chance = mean.chance_to_diverge(point[None])[0]
             if chance > (0.5 if luck is None else number_at(luck, 0)):
-                return self._failed(config, point, seconds[0])
+                return self._failed(config, point, seconds[0], 0.0 if luck is None else number_at(luck, 1))
         place = self._place(point, unbounded[0])
         drawn = self._missed(unbounded[0], place)
         if luck is not None:
@@ -211,12 +217,12 @@ class Surrogate:
         values *= self._factors
         return self._read(config, values, spent, End.COMPLETE)
 
-    def _failed(self, config: Config, point: Array, seconds: Array) -> Curve:
+    def _failed(self, config: Config, point: Array, seconds: Array, luck: float = 0.0) -> Curve:
         failures = self.fitted.failures
-        nearest = failures.nearest(point)
-        length = failures.lengths[nearest]
-        values = failures.values[nearest, :length].copy()
-        return self._read(config, values, self._spent(config, seconds)[:length], ENDS[failures.ends[nearest]])
+        lender = failures.drawn(point, luck)
+        length = failures.lengths[lender]
+        values = failures.values[lender, :length].copy()
+        return self._read(config, values, self._spent(config, seconds)[:length], ENDS[failures.ends[lender]])
 
     def _spent(self, config: Config, seconds: Array) -> Array:
         """The seconds at each level of a config, of which the mean predicts those of each level by itself."""
@@ -278,7 +284,7 @@ def save(fitted: Fitted, table: str, folder: Path) -> None:
     arrays |= {f"mean.{name}": array for name, array in fitted.mean.arrays().items()}
     for part in PARTS:
         arrays |= {f"{part}.{name}": array for name, array in arrays_of(getattr(fitted, part)).items()}
-    plain = {"table": table} | {name: getattr(fitted, name) for name in PLAIN}
+    plain = {"version": VERSION, "table": table} | {name: getattr(fitted, name) for name in PLAIN}
     plain["digest"] = _digest(plain, arrays)
     with whole(folder / NPZ) as making, open(making, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -310,6 +316,11 @@ def load(folder: Path, benchmark: Benchmark, table: str) -> Surrogate:
         raise ValueError(f"{folder}: {JSON} and {NPZ} are not a surrogate ({type(error).__name__}: {error})") from None
     if _digest(plain, arrays) != digest:
         raise ValueError(f"{folder}: the surrogate's arrays do not have the digest {digest} that {JSON} gives")
+    if (version := plain.get("version", 1)) != VERSION:
+        raise ValueError(
+            f"the surrogate of {benchmark.name!r} is of version {version}, and version {VERSION} is read: "
+            f"`fit {benchmark.name}` makes one; or declare --table restrict"
+        )
     if fitted_to != table:
         raise ValueError(
             f"the surrogate of {benchmark.name!r} was fitted to another state of its table: `fit {benchmark.name}` "

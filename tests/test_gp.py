@@ -16,14 +16,13 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
-from harness._parts import config_model
 from harness._parts.acquisition import (
     log_expected_improvement,
     log_expected_improvement_with_gradient,
     log_improvement_of_standard,
     refine,
 )
-from harness._parts.config_model import ConfigModel, thinned
+from harness._parts.config_model import thinned
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters, log_marginal_likelihood
 from harness._parts.observations import standardised
 from harness.plug_ins import read_plug_in
@@ -294,69 +293,9 @@ def test_thinning_keeps_high_resources_the_best_and_the_recent() -> None:
     assert set(kept) == set(range(100, 110)) | set(best) | set(others)
 
 
-# -- the observations -------------------------------------------------------------------------------------------------
-
-SQUARE = Space({"x": uniform(0.0, 1.0), "y": uniform(0.0, 1.0)})
-
-
-def model_of(levels: tuple[int, ...] = (1, 3, 9)) -> ConfigModel:
-    return ConfigModel(SQUARE, Fidelity("epoch", levels))
-
-
-@pytest.mark.parametrize("failed_at", [0, 1, 3, 9])
-def test_a_failure_counts_where_is_sought_whenever_it_was_told(failed_at: int) -> None:
-    model, rng = model_of(), np.random.default_rng(12)
-    failed = rng.random(2)
-    model.add(failed, failed_at, math.inf)
-    for resource, target in ((3, 3), (1, 1), (1, 1), (1, 1), (3, 1), (3, 3), (9, 3), (9, 3), (9, 9)):
-        model.add(rng.random(2), resource, float(rng.random()))
-        assert model.target() == target
-        inputs, losses = model.at(target)
-        assert inputs[np.isinf(losses)].tolist() == model.inputs(failed[None], target).tolist()
-        assert model.posterior().factor.scaled.shape[0] == len(model._losses)
-        assert sum(np.isinf(model.at(level)[1]).sum() for level in (1, 3, 9)) == 1
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_order_of_arrival_changes_no_belief(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the hyperparameters are the same, whenever it is asked on the way; the first order has failures last."""
-    hyper = Hyperparameters(np.array([0.3, 0.8, 1.5]), 1.7, 0.02)
-    monkeypatch.setattr(config_model, "fit_warped", lambda x, targets, starts, iterations: (hyper, starts[0][1]))
-    rng = np.random.default_rng(13)
-    told = [(resource, float(rng.random())) for resource in [1] * 25 + [3] * 5 + [9] * 3]
-    told += [(resource, math.inf) for resource in (0, 1, 1, 3, 9)]
-    points, asked = rng.random((len(told), 2)), np.column_stack([rng.random((6, 2)), np.ones(6)])
-    plain = model_of()
-    for point, (resource, loss) in zip(points, told, strict=True):
-        plain.add(point, resource, loss)
-    order = np.random.default_rng(seed)
-    model = model_of()
-    for place in order.permutation(len(told)):
-        model.add(points[place], *told[place])
-        if order.random() < 0.5:
-            belief, posterior = model.belief(), model.posterior()
-            assert belief is None or np.allclose(belief.mean(asked), posterior.mean(asked), atol=1e-9)
-    np.testing.assert_allclose(model.posterior().predict(asked), plain.posterior().predict(asked), atol=1e-9)
-
-
-def test_where_the_target_rises_failures_that_were_left_out_are_there_again() -> None:
-    model, rng = model_of(), np.random.default_rng(14)
-    for point in rng.random((10, 2)):
-        model.add(point, 1, math.inf)
-    for point in rng.random((495, 2)):
-        model.add(point, 1, float(point[0]))
-    model.posterior()
-    assert not np.isinf(np.array(model._losses)[model._kept]).any()
-    for point in rng.random((3, 2)):
-        model.add(point, 3, float(point[0]))
-    factor = model.posterior().factor
-    place, kept = factor.scaled[:, -1] * factor.hyperparameters.length_scales[-1], np.array(model._losses)[model._kept]
-    assert len(kept) == 400 and np.isinf(kept).sum() == 10
-    np.testing.assert_allclose(place, [0.5] * 10 + [0.0] * 387 + [0.5] * 3)
-
-
 # -- the sampler ------------------------------------------------------------------------------------------------------
 
+SQUARE = Space({"x": uniform(0.0, 1.0), "y": uniform(0.0, 1.0)})
 MIXED = Space(
     {"lr": loguniform(1e-4, 1.0), "layers": randint(1, 4), "kind": choice(["a", "b", "c"])},
 )

@@ -199,31 +199,11 @@ def test_a_process_for_each_resource_is_that_of_this_resource_alone() -> None:
         sampler.observe(config, 1, (bowl(config),))
         if i % 2 == 0:
             loss = np.inf if i == 8 else -bowl(config)
-            sampler.observe(config, 1 if i == 8 else 3, (loss,))  # who fails counts where improvement is sought
+            sampler.observe(config, 1 if i == 8 else 3, (loss,))  # who fails, fails where improvement is sought
             alone.add(SQUARE.encode([config])[0], 3, loss)
     assert sampler._models is not None and sampler.suggest([]) is not None
     points = np.column_stack([np.random.default_rng(4).random((6, 2)), np.ones(6)])
     np.testing.assert_allclose(sampler._models[3].posterior().predict(points), alone.posterior().predict(points))
-
-
-def test_each_process_hears_of_the_failures_before_and_after_its_first_loss() -> None:
-    sampler = GaussianProcessSampler(benchmark_of(SQUARE, (1, 3)), np.random.default_rng(0), independent=True)
-    alone = {level: ConfigModel(SQUARE, Fidelity("epoch", (1, 3))) for level in (1, 3)}
-    for i, config in enumerate(SQUARE.sample(np.random.default_rng(3), 9)):
-        if i % 4 == 0:
-            sampler.observe(config, (0, 3, 1)[i // 4], (np.inf,))
-        else:
-            sampler.observe(config, 1 if i < 4 else 3, (bowl(config),))
-        for level, model in alone.items():
-            if i % 4 == 0 or level == (1 if i < 4 else 3):
-                model.add(SQUARE.encode([config])[0], level, np.inf if i % 4 == 0 else bowl(config))
-    assert sampler._models is not None and sampler.suggest([]) is not None
-    for level, model in alone.items():
-        points = np.column_stack([np.random.default_rng(4).random((6, 2)), np.full(6, float(level == 3))])
-        assert np.isinf(sampler._models[level].at(level)[1]).sum() == 3
-        np.testing.assert_allclose(
-            sampler._models[level].posterior().predict(points), model.posterior().predict(points)
-        )
 
 
 def test_an_unknown_acquisition_is_refused() -> None:

@@ -527,17 +527,18 @@ def test_no_luck_ends_better_than_the_mean_and_all_that_was_measured(learnt: Lea
             assert all(model.curve(config, seed).losses[-1][0] > lowest - 1e-9 for seed in range(10))
 
 
-def test_a_table_is_drawn_run_by_run(learnt: Learnt) -> None:
+@pytest.mark.parametrize("luck", [0, 2])
+def test_a_table_is_drawn_run_by_run(learnt: Learnt, luck: int) -> None:
     data, model, _ = learnt
     best, ends = np.argsort(data.final_losses()[:, 0])[:20], np.where([True, False], data.ends, -1).astype(np.int8)
     ends[best] = data.ends[best]
-    drawn = drawn_table(model, replace(data, ends=ends))
+    drawn = drawn_table(model, replace(data, ends=ends), luck)
     assert drawn.configs == data.configs and (drawn.ends[:, 0] >= 0).all()
     again = np.argsort(drawn.final_losses()[:, 0])[:20]
     assert sorted(np.flatnonzero(drawn.ends[:, 1] >= 0)) == sorted(again), "the best here were trained again"
     assert set(again) != set(best)
     for row, seed in ((0, 0), (1, 0), (int(again[0]), 1)):
-        curve = model.curve(data.configs[row], seed + 1)
+        curve = model.curve(data.configs[row], 1 + 2 * luck + seed)
         length = len(curve.losses)
         assert drawn.values[row, seed, : length - 1, 0].tolist() == [one for (one,) in curve.losses[: length - 1]]
         assert np.isnan(drawn.values[row, seed, length:]).all() and ENDS[drawn.ends[row, seed]] is curve.end
@@ -581,6 +582,20 @@ def test_as_many_runs_diverge_as_did(learnt: Learnt) -> None:
     assert held_out.chance.min() >= 0 and held_out.chance.max() <= 1
     safe = [config for config in configs if config["rate"] < 0.03]
     assert all(model.curve(config, 3).end is End.COMPLETE for config in safe)
+
+
+def test_runs_that_diverge_are_like_those_that_did_nearby(learnt: Learnt) -> None:
+    _, model, _ = learnt
+    config = {"rate": 1.0, "width": 0.4, "rule": "plain"}
+    failures, point = model.fitted.failures, model.features(config)
+    near = np.argsort(((failures.x - point) ** 2).sum(axis=1), kind="stable")[: surrogate.LENDERS].tolist()
+    lucks = [(place + part) / surrogate.LENDERS for place in range(surrogate.LENDERS) for part in (0.0, 0.999)]
+    assert [failures.drawn(point, luck) for luck in lucks] == [row for row in near for _ in range(2)]
+    first = failures.values[:, 0, model.fitted.metrics.index("loss")]
+    met = {model.curve(config, seed).losses[0][0] for seed in range(100)}
+    assert len(met) > 2, "seeds differ where runs diverge, too"
+    assert met == {first[row] for row in near}
+    assert model.expected(config).losses[0] == (first[near[0]],)
 
 
 def test_every_curve_is_possible(learnt: Learnt) -> None:
@@ -782,8 +797,11 @@ def test_rows_that_test_it_teach_it_nothing() -> None:
     assert len(kept.fitted.support) == 24 and len(alone.fitted.support) == 30
     spoilt = replace(data, parts=parts, values=data.values.copy())
     spoilt.values[24:] *= 3
+    spoilt.values[24:, 1] *= 3
+    spoilt.seconds[24:] *= 7
     again = fit(spoilt, None, "nearest")
     assert again.expected(data.configs[0]) == kept.expected(data.configs[0])
+    assert again.facts() == kept.facts()
 
 
 # -- on disk ----------------------------------------------------------------------------------------------------------
@@ -852,6 +870,15 @@ def test_what_cannot_be_trusted_is_refused(tmp_path: Path) -> None:
             surrogate.load(tmp_path, model.benchmark, "table")
     text.write_text(json.dumps(said | {"reach": 9.0}))
     with pytest.raises(ValueError, match="do not have the digest"):
+        surrogate.load(tmp_path, model.benchmark, "table")
+
+
+def test_what_was_fitted_to_be_read_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = fit(made(rows=20), None, "nearest")
+    surrogate.save(model.fitted, "table", tmp_path)
+    monkeypatch.setattr(surrogate, "VERSION", surrogate.VERSION + 1)
+    words = f"'smooth' is of version {surrogate.VERSION - 1}, and version {surrogate.VERSION} is read: `fit smooth`"
+    with pytest.raises(ValueError, match=words):
         surrogate.load(tmp_path, model.benchmark, "table")
 
 

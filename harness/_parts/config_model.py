@@ -1,12 +1,11 @@
 """A Gaussian process over configs and resource, with the observations that it follows.
 
 Decided here: the resource, on a log scale in [0, 1], is one more input of the kernel (it costs nothing where it never
-varies); what is sought is sought at the highest resource with at least three finite losses; a failure counts there,
-wherever it happened, and moves when that changes; bad losses are capped before they are modelled, for a Gaussian
-process believes outliers; the hyperparameters are refitted at every posterior up to `ALWAYS_REFIT` observations and
-from then on whenever those grew by a tenth or failures moved, from where they stand; the rest of the time the Cholesky
-factor grows. Where warped, each number of a config has a warping of its own, choices and the resource have none; the
-posterior is then one over warped inputs.
+varies); what is sought is sought at the highest resource with at least three finite losses; bad losses are capped
+before they are modelled, for a Gaussian process believes outliers; the hyperparameters are refitted at every posterior
+up to `ALWAYS_REFIT` observations and from then on whenever those grew by a tenth, from where they stand; the rest of
+the time the Cholesky factor grows. Where warped, each number of a config has a warping of its own, choices and the
+resource have none; the posterior is then one over warped inputs.
 """
 
 from __future__ import annotations
@@ -51,38 +50,24 @@ class ConfigModel:
         self._resources: list[int] = []
         self._losses: list[float] = []
         self._finite: Counter[int] = Counter()
-        self._failed: list[int] = []
-        """Which observations are failures: they lie where is sought at present."""
         self._kept: list[int] = []
-        """Which observations the factor holds, in its order; none where failures moved since it was made."""
+        """Which observations the factor holds, in its order; those from `_seen` on are new to it."""
         self._seen = 0
-        """The observations from here on are new to the factor."""
         self._factor: Factor | None = None
         self._next_fit = 0
 
     def add(self, encoded: Array, resource: int, loss: float) -> None:
-        """Note what an encoded config (dim,) reached; a failure counts where is sought, now and whenever that changes.
+        """Note what an encoded config (dim,) reached; a failure counts where is sought at that time.
 
-        Nothing is fitted before a posterior is asked for.
+        Nothing is computed before a posterior is asked for.
         """
-        before = self.target()
         if np.isfinite(loss):
-            resource = max(resource, self._lowest)
-            self._finite[resource] += 1
+            self._finite[max(resource, self._lowest)] += 1
         else:
-            resource = before
-            self._failed.append(len(self._losses))
+            resource = max(resource, self.target())
         self._inputs.append(self.inputs(encoded[None], resource)[0])
-        self._resources.append(resource)
+        self._resources.append(max(resource, self._lowest))
         self._losses.append(loss)
-        if self._failed and (target := self.target()) != before:
-            self._move_failures(target)
-
-    def _move_failures(self, target: int) -> None:
-        for i in self._failed:
-            self._inputs[i] = self.inputs(self._inputs[i][None, :-1], target)[0]
-            self._resources[i] = target
-        self._kept, self._seen = [], 0
 
     def inputs(self, encoded: Array, resource: int) -> Array:
         """Inputs of the model: encoded configs (n, dim) with the resource as last column, on a log scale in [0, 1]."""
@@ -93,7 +78,8 @@ class ConfigModel:
     def at(self, resource: int) -> tuple[Array, Array]:
         """The inputs (n, dim + 1) observed at `resource`, and their losses (n,)."""
         found = [i for i, r in enumerate(self._resources) if r == resource]
-        return self._inputs_of(found), np.array([self._losses[i] for i in found])
+        inputs = np.reshape([self._inputs[i] for i in found], (-1, self._dim + 1))
+        return inputs, np.array([self._losses[i] for i in found])
 
     def target(self) -> int:
         """The resource at which is sought: the highest with enough finite losses, else the lowest with the most."""
@@ -101,16 +87,19 @@ class ConfigModel:
 
     def posterior(self) -> Posterior:
         """The belief after all observations so far, over warped inputs; refitted if it is time."""
-        kept, fresh = self._to_keep()
+        fresh = list(range(self._seen, len(self._losses)))
+        kept = self._kept + fresh
+        if len(kept) > MOST_OBSERVATIONS:
+            kept, self._next_fit = thinned(self._resources, self._losses, THINNED_TO), 0
         targets = standardised(np.array(self._losses)[kept])
         n = len(kept)
-        if self._factor is None or fresh is None or n >= self._next_fit:
-            x = self._inputs_of(kept)
+        if self._factor is None or n >= self._next_fit:
+            x = np.array([self._inputs[i] for i in kept])
             hyperparameters, self.warping = self._fitted(x, targets)
             self._factor = Factor.of(hyperparameters, self.warping(x))
             self._next_fit = n + (1 if n < ALWAYS_REFIT else n // 10)
-        else:
-            self._factor = self._factor.grown(self.warping(self._inputs_of(fresh)))
+        elif fresh:
+            self._factor = self._factor.grown(self.warping(np.array([self._inputs[i] for i in fresh])))
         self._kept, self._seen = kept, len(self._losses)
         return self._factor.posterior(targets)
 
@@ -118,23 +107,10 @@ class ConfigModel:
         """The belief after all observations so far by what was fitted last, leaving all as it is; None before that."""
         if self._factor is None:
             return None
-        kept, fresh = self._to_keep()
-        if fresh is None:
-            factor = Factor.of(self._factor.hyperparameters, self.warping(self._inputs_of(kept)))
-        else:
-            factor = self._factor.grown(self.warping(self._inputs_of(fresh)))
-        return factor.posterior(standardised(np.array(self._losses)[kept]))
-
-    def _to_keep(self) -> tuple[list[int], list[int] | None]:
-        """Which observations a factor is to hold now, and those by which the last one grows to it; None: made anew."""
         fresh = list(range(self._seen, len(self._losses)))
-        kept = self._kept + fresh
-        if len(kept) > MOST_OBSERVATIONS:
-            return thinned(self._resources, self._losses, THINNED_TO), None
-        return kept, fresh if self._kept else None
-
-    def _inputs_of(self, places: list[int]) -> Array:
-        return np.reshape([self._inputs[i] for i in places], (-1, self._dim + 1))
+        targets = standardised(np.array(self._losses)[self._kept + fresh])
+        x = np.reshape([self._inputs[i] for i in fresh], (-1, self._dim + 1))
+        return (self._factor.grown(self.warping(x)) if fresh else self._factor).posterior(targets)
 
     def _fitted(self, x: Array, targets: Array) -> tuple[Hyperparameters, Warping]:
         default = Hyperparameters.default(x.shape[1]), Warping.identity(self.warping.columns)

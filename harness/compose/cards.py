@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,10 +21,17 @@ SEVERAL = ("rs", "asha", "nsga2", "moasha")
 RANKED_SEEDS = 100
 RANKED_BUDGETS = 5
 """Between a tenth of the benchmark's budget and all of it, evenly on a log scale."""
-TABLE, DRAWN, FREE = WORLDS = "the table", "a table drawn from the surrogate", "any config"
-COMPARED = {f"{other} against {one}": (one, other) for one, other in ((TABLE, DRAWN), (TABLE, FREE), (DRAWN, FREE))}
-"""The first tells of the surrogate. The others tell, besides, what choosing among few rows does to methods: the last
-knows nothing of what was measured."""
+TABLE, FREE = "the table", "any config"
+DRAWN = tuple(f"table {number} drawn from the surrogate" for number in (1, 2, 3))
+COMPARED: Mapping[str, Sequence[tuple[str, str]]] = {
+    "tables drawn from the surrogate against the table": [(TABLE, drawn) for drawn in DRAWN],
+    "these tables against each other": [*combinations(DRAWN, 2)],
+    "any config against the table": [(TABLE, FREE)],
+    "any config against tables drawn from the surrogate": [(drawn, FREE) for drawn in DRAWN],
+}
+"""Of which pairs of worlds the mean is taken. The first tells of the surrogate; the second, how far two tables of one
+truth agree, which is what any surrogate could reach. The others tell, besides, what choosing among few rows does to
+methods: the last knows nothing of what was measured."""
 EQUAL = 0.02
 """Methods whose mean regrets differ by less of the gap from median to best are practically equal."""
 
@@ -111,13 +120,11 @@ def verdict(name: str) -> str | None:
 def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any]:
     """Whether methods rank on the surrogate as on the raw table: Kendall's tau-b, means over some budgets.
 
-    On a table of the same configs whose curves are drawn from the surrogate, where nothing differs but the curves, and
+    On tables of the same configs whose curves are drawn from the surrogate, where nothing differs but the curves, and
     on the surrogate as it is used, free to propose any config; see `COMPARED`. The same methods with the same seeds in
     each world; their mean regret is that of the trial held at the time, by the mean over its config's seeds. Methods
     nearer than `EQUAL`, or than the noise, are ties in their world.
     """
-    from itertools import product
-
     import numpy as np
 
     from reports.statistics.agreement import orders, tau_b
@@ -127,17 +134,19 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
     budgets = np.geomspace(benchmark.budget / 10, benchmark.budget, RANKED_BUDGETS)
     regrets: dict[str, list[list[float]]] = {}
     ordered: dict[str, Any] = {}
-    for world in WORLDS:
+    for world in (TABLE, *DRAWN, FREE):
         best, median, noise = _ruler(name, world)
         held = _held(name, world, [*product(methods, range(seeds))], budgets.tolist(), jobs)
         held = np.minimum(held, median).reshape(len(methods), seeds, RANKED_BUDGETS)
         means = (held.mean(axis=1) - best) / (median - best)
         equal = max(EQUAL, noise / (median - best))
         regrets[world], ordered[world] = means.tolist(), orders(means.T, equal)
-    agreed = {name: tau_b(ordered[one], ordered[other]).tolist() for name, (one, other) in COMPARED.items()}
-    taus = {name: [None if np.isnan(tau) else tau for tau in found] for name, found in agreed.items()}
+    taus = {
+        name: [_mean(found) for found in np.transpose([tau_b(ordered[one], ordered[other]) for one, other in pairs])]
+        for name, pairs in COMPARED.items()
+    }
     return {
-        "tau": {name: _mean([tau for tau in found if tau is not None]) for name, found in taus.items()},
+        "tau": {name: _mean(found) for name, found in taus.items()},
         "taus": taus,
         "budgets": budgets.tolist(),
         "seeds": seeds,
@@ -146,8 +155,10 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
     }
 
 
-def _mean(taus: Sequence[float]) -> float | None:
-    return sum(taus) / len(taus) if taus else None
+def _mean(taus: Iterable[float | None]) -> float | None:
+    """The mean of those that are known; None where none is, for all are ties."""
+    known = [float(tau) for tau in taus if tau is not None and not math.isnan(tau)]
+    return sum(known) / len(known) if known else None
 
 
 def _ruler(name: str, world: str) -> tuple[float, float, float]:
@@ -159,13 +170,13 @@ def _ruler(name: str, world: str) -> tuple[float, float, float]:
 @cache
 def _model(name: str, world: str) -> Any:
     """What answers in a world."""
-    if world != DRAWN:
+    if world not in DRAWN:
         return model_of(name, "restrict" if world == TABLE else "surrogate")
     from surrogates.drawn import drawn_table
     from surrogates.table import Table, load_data
 
     data = load_data(_folder(name))
-    drawn = drawn_table(cast(Any, model_of(name, "surrogate")), data.looked_up())
+    drawn = drawn_table(cast(Any, model_of(name, "surrogate")), data.looked_up(), DRAWN.index(world))
     return Table(drawn).under(replace(data.benchmark, table_miss="restrict"))
 
 
@@ -181,7 +192,6 @@ def _held(name: str, world: str, studies: Sequence[tuple[str, int]], budgets: Se
 def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[float]) -> list[float]:
     """What a method holds at each budget in one study: the final loss of its incumbent over seeds, infinite if none."""
     import json
-    import math
 
     import numpy as np
     from threadpoolctl import threadpool_limits

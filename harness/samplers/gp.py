@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from math import inf, isfinite
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["GaussianProcessSampler"]
-VERSION = 3
+VERSION = 4
 
 Array = NDArray[np.float64]
 
@@ -49,8 +49,8 @@ class GaussianProcessSampler:
     of the most promising ones) where one function drawn from the posterior is lowest, refines nothing and leaves it to
     chance to keep workers apart. warp: bend each number by a Kumaraswamy distribution function that is fitted with the
     kernel. independent: a process of its own for each resource, which learns from nothing that was seen at others, in
-    place of one that has the resource as an input. A failure counts where improvement is sought, wherever it happened.
-    What it recommends is the observed config with the lowest posterior mean there. ValueError for several objectives.
+    place of one that has the resource as an input; a failure counts where improvement is sought at that time. What it
+    recommends is the observed config with the lowest posterior mean there. ValueError for several objectives.
 
     What differs from Syne Tune's: it draws twenty fantasies for trials under way and scores 250 candidates; its
     Box-Cox transformation and its confidence bound are not here. Its MOBSTER begins with six random configs and models
@@ -86,27 +86,16 @@ class GaussianProcessSampler:
         self._new_model = lambda: ConfigModel(benchmark.space, benchmark.fidelity, warp)
         self._model = self._new_model()
         """Of all resources; where each has its own, its process is never asked for."""
-        self._models: defaultdict[int, ConfigModel] | None = defaultdict(self._of_failures) if independent else None
-        self._failed: list[Array] = []
+        self._models: defaultdict[int, ConfigModel] | None = defaultdict(self._new_model) if independent else None
 
     def observe(self, config: Config, resource: int, losses: tuple[float, ...]) -> None:
-        """Learn what `config` reached at `resource`; a failure counts where improvement is sought."""
+        """Learn what `config` reached at `resource`; a failure counts where improvement is sought at that time."""
         (encoded,) = self._space.encode([config])
         self._observed[encoded.tobytes()] = config
-        self._model.add(encoded, resource, losses[0])
-        finite = isfinite(losses[0])
         if self._models is not None:
-            for model in [self._models[resource]] if finite else self._models.values():
-                model.add(encoded, resource, losses[0])
-        if not finite:
-            self._failed.append(encoded)
-
-    def _of_failures(self) -> ConfigModel:
-        """The model of a resource at which nothing else was seen."""
-        model = self._new_model()
-        for encoded in self._failed:
-            model.add(encoded, 0, inf)
-        return model
+            level = resource if isfinite(losses[0]) else max(resource, self._model.target())
+            self._models[level].add(encoded, level, losses[0])
+        self._model.add(encoded, resource, losses[0])
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The most promising config that was not proposed yet; None where the space is exhausted."""
@@ -137,6 +126,8 @@ class GaussianProcessSampler:
         target = self._model.target()
         model = self._model if self._models is None else self._models[target]
         seen, under_way = model.at(target)[0], model.inputs(self._space.encode(list(pending)), target)
+        if not len(seen) and (model is not self._model or not len(under_way)):
+            return np.empty((0, self._space.dim))  # all that was seen are failures at other resources
         posterior, warped, there = model.posterior(), model.warping, np.concatenate([seen, under_way])
         means = posterior.mean(warped(there))
         if free is not None:

@@ -9,7 +9,7 @@ Decided here, where the paper sees a batch of numbers in [0, 1]^d on one fidelit
   that is used up shrinks and ends.
 - Trials under way are kept apart by the chance of Thompson sampling alone, as in the paper.
 - With several resources the centre and the count are those of the highest resource with at least three losses. When
-  that rises, the best is sought there anew and the batch under way is forgotten. A failure is one, wherever it happens.
+  that rises, the best is sought there anew and the batch under way is forgotten.
 - Numbers and ordered values have a box. A choice has no near and far: where it is perturbed, it is drawn anew with the
   probability `length` (at most 1), so it too settles as the region shrinks. A row of a table is in the region if its
   numbers are in the box and at most a share `length` of its choices, rounded, differ from the centre.
@@ -33,7 +33,7 @@ from harness.space import Config
 from harness.types import Benchmark
 
 __all__ = ["Turbo"]
-VERSION = 3
+VERSION = 4
 
 Array = NDArray[np.float64]
 
@@ -90,18 +90,19 @@ class Turbo:
         self._known.add(key)
         (encoded,) = self._space.encode([config])
         before = self._model.target()
+        reached = resource if np.isfinite(losses[0]) else max(resource, before)
         self._model.add(encoded, resource, losses[0])
         target = self._model.target()
         if target != before:
             self._region.begin_at(float(self._model.at(target)[1].min()))
-        elif resource == target or not np.isfinite(losses[0]):
+        elif reached == target:
             self._region.note(losses[0], counts=key in self._proposed)
 
     def suggest(self, pending: Collection[Config]) -> Config | None:
         """The new config of the region whose draw is lowest; None where the space is exhausted."""
         if self._region.length < SHORTEST:
             self._begin_anew(pending)
-        if len(self._known) < self._initial:
+        if len(self._known) < self._initial or not len(self._model.at(self._model.target())[1]):
             return self._space.fresh(self._rng)
         config = self._searched()
         if config is not None:

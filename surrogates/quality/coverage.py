@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
-from surrogates.candidates import CANDIDATES, mean_of, places_of, unbounded_runs
+from surrogates.candidates import unbounded_runs
 from surrogates.cross_validation import HeldOut
-from surrogates.noise import Noise
+from surrogates.noise import Noise, place_of
 from surrogates.prepared import Prepared
 from surrogates.surrogate import Surrogate
 
@@ -20,22 +19,17 @@ STEPS = 40
 """So many evenly likely values stand for a normal law."""
 
 
-def of_new_seeds(learned: Prepared, candidate: str) -> dict[str, Any]:
-    """How often a seed that was left out lies in the band around what the others predict, at the last level.
+def of_new_seeds(learned: Prepared, held_out: HeldOut, model: Surrogate) -> dict[str, Any]:
+    """How often a seed that was left out lies in the noise band around the config's other seeds, at the last level.
 
-    The last seed of every config that has several is left out of the mean; the noise comes from the other configs'
-    folds, wider by what a mean over so few runs does not know itself.
+    The last seed of every config that has several is left out; the noise comes from the other configs' folds, wider by
+    what a mean over so few runs does not know itself. What the surrogate's mean misses is judged elsewhere.
     """
-    good = learned.good
-    again = np.flatnonzero(good.sum(axis=1) > 1)
+    again, mean = np.flatnonzero(learned.good.sum(axis=1) > 1), model.fitted.mean
     if len(again) < FEWEST:
         return {"share": None, "configs": len(again), "band": BAND}
-    measured = learned.measured.copy()
-    for row in again:
-        measured[row, np.flatnonzero(good[row])[-1]] = False
-    mean = mean_of(replace(learned, measured=measured), np.arange(len(learned.x)), CANDIDATES[candidate])
     place = (len(mean.times.mean) - 1) * len(learned.modelled) + learned.first
-    expected, places = mean.predict(learned.x[again])[0][:, place], places_of(learned, mean, learned.x[again])
+    places = place_of(learned.x[again], mean.scale.unbounded(held_out.values[again])[:, -1])
     every = unbounded_runs(learned, mean.scale)
     runs = [every[row] for row in again]
     inside, widths = 0, []
@@ -45,7 +39,7 @@ def of_new_seeds(learned: Prepared, candidate: str) -> dict[str, Any]:
         for i in np.flatnonzero(there):
             wider = np.sqrt(1 + 1 / (len(runs[i]) - 1))
             low, high = wider * noise.quantiles(places[i], place, [(1 - BAND) / 2, (1 + BAND) / 2])
-            inside += bool(low <= runs[i][-1, place] - expected[i] <= high)
+            inside += bool(low <= runs[i][-1, place] - runs[i][:-1, place].mean() <= high)
             widths.append(high - low)
     return {"share": inside / len(again), "configs": len(again), "band": BAND, "median_width": float(np.median(widths))}
 

@@ -38,8 +38,8 @@ LINES = (
     Line("R2 of the final loss", (0.90, 1.0), (0.75, 1.0)),
     Line("Spearman in the best quarter", (0.75, 1.0), (0.50, 1.0)),
     Line("regret of its optimum, trained again", (-INF, 0.05), (-INF, 0.15)),
-    Line("Kendall tau of methods, on a table drawn from it", (0.8, 1.0), (0.6, 1.0)),
-    Line("coverage of the 90 % band", (0.85, 0.95), (0.75, 0.99)),
+    Line("Kendall tau of methods, on tables drawn from it", (0.8, 1.0), (0.6, 1.0)),
+    Line("coverage of the 90 % band of seeds", (0.85, 0.95), (0.75, 0.99)),
     Line("diverged share, predicted less true", (-0.02, 0.02), (-0.05, 0.05)),
     TIME,
 )
