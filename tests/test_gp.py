@@ -22,7 +22,7 @@ from harness._parts.acquisition import (
     log_improvement_of_standard,
     refine,
 )
-from harness._parts.config_model import thinned
+from harness._parts.config_model import ConfigModel, thinned
 from harness._parts.gp import Factor, Hyperparameters, fit_hyperparameters, log_marginal_likelihood
 from harness._parts.observations import standardised
 from harness.plug_ins import read_plug_in
@@ -430,6 +430,25 @@ def test_improvement_is_sought_at_the_highest_resource_with_three_losses() -> No
         assert model.target() == expected
     sampler.observe(SQUARE.sample(rng, 1)[0], 1, (math.inf,))
     assert model.target() == 9 and model._resources[-1] == 9, "a failure counts where improvement is sought"
+
+
+def test_a_failure_is_the_worst_of_those_at_its_resource() -> None:
+    """Losses of lower resources are higher: a failure among those of a high one would be a wall there."""
+    model, rng = ConfigModel(SQUARE, Fidelity("epoch", (1, 3))), np.random.default_rng(12)
+    told = [(1, 9.0), (1, 8.0), (1, math.inf), (1, 8.5), (3, 2.0), (3, 1.0), (3, 1.5), (1, math.inf), (3, math.nan)]
+    for resource, loss in told:
+        model.add(rng.random(2), resource, loss)
+    counted = [9.0, 8.0, 9.0, 8.5, 2.0, 1.0, 1.5, 2.0, 2.0]
+    assert (model._targets([*range(9)]) == standardised(np.array(counted))).all()
+    assert (model._targets([5, 8]) == standardised(np.array([1.0, 2.0]))).all(), "also where few are kept"
+
+
+def test_a_failure_is_told_apart_where_all_at_its_resource_are_equal() -> None:
+    model, rng = ConfigModel(SQUARE, Fidelity("epoch", (1, 3))), np.random.default_rng(12)
+    for resource, loss in [(1, 9.0), (1, 8.0), (3, 2.0), (3, 2.0), (3, 2.0), (3, math.inf)]:
+        model.add(rng.random(2), resource, loss)
+    targets = model._targets([*range(6)])
+    assert targets[5] > targets[4]
 
 
 def test_within_halving_the_good_region_of_the_low_rungs_is_found() -> None:

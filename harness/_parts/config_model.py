@@ -1,11 +1,12 @@
 """A Gaussian process over configs and resource, with the observations that it follows.
 
 Decided here: the resource, on a log scale in [0, 1], is one more input of the kernel (it costs nothing where it never
-varies); what is sought is sought at the highest resource with at least three finite losses; bad losses are capped
-before they are modelled, for a Gaussian process believes outliers; the hyperparameters are refitted at every posterior
-up to `ALWAYS_REFIT` observations and from then on whenever those grew by a tenth, from where they stand; the rest of
-the time the Cholesky factor grows. Where warped, each number of a config has a warping of its own, choices and the
-resource have none; the posterior is then one over warped inputs.
+varies); what is sought is sought at the highest resource with at least three finite losses; a failure counts where was
+sought at the time, as the worst that was seen at that resource, for losses of lower ones would be a wall there; bad
+losses are capped before they are modelled, for a Gaussian process believes outliers; the hyperparameters are refitted
+at every posterior up to `ALWAYS_REFIT` observations and from then on whenever those grew by a tenth, from where they
+stand; the rest of the time the Cholesky factor grows. Where warped, each number of a config has a warping of its own,
+choices and the resource have none; the posterior is then one over warped inputs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness._parts.gp import Factor, Hyperparameters, Posterior, Warping, fit_warped
-from harness._parts.observations import modelled_resource, standardised
+from harness._parts.observations import modelled_resource, standardised, worst_believed
 from harness.domains import Choice
 from harness.space import Space
 from harness.types import Fidelity
@@ -91,8 +92,7 @@ class ConfigModel:
         kept = self._kept + fresh
         if len(kept) > MOST_OBSERVATIONS:
             kept, self._next_fit = thinned(self._resources, self._losses, THINNED_TO), 0
-        targets = standardised(np.array(self._losses)[kept])
-        n = len(kept)
+        targets, n = self._targets(kept), len(kept)
         if self._factor is None or n >= self._next_fit:
             x = np.array([self._inputs[i] for i in kept])
             hyperparameters, self.warping = self._fitted(x, targets)
@@ -108,9 +108,19 @@ class ConfigModel:
         if self._factor is None:
             return None
         fresh = list(range(self._seen, len(self._losses)))
-        targets = standardised(np.array(self._losses)[self._kept + fresh])
+        targets = self._targets(self._kept + fresh)
         x = np.reshape([self._inputs[i] for i in fresh], (-1, self._dim + 1))
         return (self._factor.grown(self.warping(x)) if fresh else self._factor).posterior(targets)
+
+    def _targets(self, kept: list[int]) -> Array:
+        """What the process models of some observations, standardised; each failure as the worst at its resource."""
+        losses, resources = np.array(self._losses), np.array(self._resources)
+        finite = np.isfinite(losses)
+        for resource in np.unique(resources[~finite]):
+            there = finite & (resources == resource)
+            if there.any() and np.ptp(losses[there]) > 0:
+                losses[~finite & (resources == resource)] = worst_believed(losses[there])
+        return standardised(losses[kept])
 
     def _fitted(self, x: Array, targets: Array) -> tuple[Hyperparameters, Warping]:
         default = Hyperparameters.default(x.shape[1]), Warping.identity(self.warping.columns)

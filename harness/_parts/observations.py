@@ -93,18 +93,25 @@ def _modelled(x: list[Array], losses: list[float], dim: int) -> tuple[Array, Arr
     return points, values
 
 
+def worst_believed(losses: Array) -> float:
+    """The worst of some finite losses, at most twice as far above the median as that is above the best.
+
+    So a diverged 18 among 3.5s is bad and not a hundred deviations off.
+    """
+    best, median, worst = float(losses.min()), float(np.median(losses)), float(losses.max())
+    return min(worst, 3.0 * median - 2.0 * best) if median > best else worst
+
+
 def standardised(losses: Array) -> Array:
     """Losses (n,) as targets of mean 0 and variance 1, such that failed and diverged trainings do not rule the fit.
 
-    Losses further above the median than twice the distance from the median to the best count as that far: a diverged
-    18 among 3.5s is bad and not a hundred deviations off. Infinite losses and NaN count as the worst that is left;
-    where all finite losses are equal, only who failed is told apart.
+    What is worse than the `worst_believed` counts as that, infinite losses and NaN too; where all finite losses are
+    equal, only who failed is told apart.
     """
     finite = losses[np.isfinite(losses)]
     filled = np.zeros(len(losses))
     if len(finite):
-        best, median, worst = float(finite.min()), float(np.median(finite)), float(finite.max())
-        cap = min(worst, 3.0 * median - 2.0 * best) if median > best else worst
+        best, cap = float(finite.min()), worst_believed(finite)
         filled = np.clip(np.nan_to_num(losses, nan=np.inf, posinf=cap), best, cap)
     failed = np.where(np.isfinite(losses), 0.0, 1.0)
     for values in (filled, failed):

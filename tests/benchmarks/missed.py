@@ -4,11 +4,10 @@
 
 Of the card's held-out predictions of configs that neither diverged nor stayed on a plateau the farthest off are taken,
 among those measured with one seed, and trained for real with further seeds (20 s a run, kept in results/missed and not
-done twice). They serve no fit. Writes missed.md.
+done twice). They serve no fit. Writes missed-NAME.md.
 
-R2 is that of the card, over all such configs: with the one run in the
-table as the truth, and with the mean over all runs in its place. That only the worst are trained again favours the
-second: the others' luck stays.
+R2 is that of the card, over all such configs: with the one run in the table as the truth, and with the mean over all
+runs in its place. That only the worst are trained again favours the second: the others' luck stays.
 """
 
 import argparse
@@ -110,7 +109,9 @@ def main() -> None:
     missed = far_off(data, held_out, plateau, given.configs)
     missed = trained_again(given.name, missed, data, given.seeds, Path("results") / "missed" / given.name)
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "missed.md").write_text(text(given.name, missed, held_out, plateau, given.seeds), encoding="utf-8")
+    (given.out / f"missed-{given.name}.md").write_text(
+        text(given.name, missed, held_out, plateau, given.seeds), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
