@@ -50,8 +50,8 @@ class GaussianProcessSampler:
     chance to keep workers apart. warp: bend each number by a Kumaraswamy distribution function that is fitted with the
     kernel. independent: a process of its own for each resource, which learns from nothing that was seen at others, in
     place of one that has the resource as an input. A failure counts where improvement is sought at that time, as the
-    worst that was seen there. What it recommends is the observed config with the lowest posterior mean where improvement
-    is sought. ValueError for several objectives.
+    worst that was seen there. What it recommends is the observed config with the lowest posterior mean where it seeks.
+    ValueError for several objectives.
 
     What differs from Syne Tune's: it draws twenty fantasies for trials under way and scores 250 candidates; its
     Box-Cox transformation and its confidence bound are not here. Its MOBSTER begins with six random configs and models
