@@ -181,14 +181,13 @@ def _of_optimum(optimum: Mapping[str, Any]) -> str:
 
 
 def _of_ranking(ranking: Mapping[str, Any]) -> str:
-    taus: list[str] = []
-    for worlds, found in ranking["taus"].items():
-        counted = sum(tau is not None for tau in found)
-        mean = f"mean {_number(ranking['tau'][worlds])} over {counted} of {len(found)} budgets"
-        taus.append(f"{worlds}: {', '.join(map(_number, found))}, {mean}")
+    taus = [
+        f"{worlds}: {', '.join(map(_number, found))}, mean {_number(ranking['tau'][worlds])}"
+        for worlds, found in ranking["taus"].items()
+    ]
     return (
         f"Methods {', '.join(ranking['methods'])}, {ranking['seeds']} seeds in each world, ranked at "
-        f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s; by tau-b ({UNKNOWN} where all are ties), "
+        f"{', '.join(f'{budget:.3g}' for budget in ranking['budgets'])} s; by tau-b (1 where all are ties in both), "
         f"means where several tables are compared, {'; '.join(taus)}."
     )
 

@@ -31,8 +31,8 @@ PAIRS = 20
 """So many pairs at least tell over which distance what is missed hangs together."""
 MOST = 4.0
 """A pair counts as missed by so many variances at most: a few outliers would decide."""
-LENGTHS = np.geomspace(0.1, 3.0, 60)
-"""What is tried, in units of the distance within which pairs are near."""
+LENGTHS = np.geomspace(0.1, 1.0, 41)
+"""What is tried, in units of the distance within which pairs are near: what hung together over more, others taught."""
 
 
 @dataclass(frozen=True)

@@ -284,19 +284,19 @@ def test_an_optimum_that_nobody_can_train_is_said_to_be_unknown(drawn: Made) -> 
 def test_a_card_says_what_its_lines_stand_on() -> None:
     found = {"fit": "seconds of an epoch = a + b / batch_size, from processor time", "measured": "12 runs"}
     numbers = {"a": 0.361639, "b": 1.59412455, "residual_spread": 0.0109, "median_error": 0.01}
-    taus = {"x": [1.0, None, 0.5, 0.0, None], "y": [None] * 5}
+    taus = {"x": [1.0, 0.75, 0.5, 0.0, -0.25], "y": [1.0] * 5}
     ranking = {"methods": ["rs", "asha"], "seeds": 3, "budgets": [1.0, 2.0, 3.0, 4.0, 5.0], "taus": taus}
     plain = json.loads(CARDS[0].read_text(encoding="utf-8")) | {
         "diverged": {"true": 0.039, "predicted": 0.042, "difference": 0.003, "held_out": 0.04},
         "time": {"median_error": 0.01, "surrogate": 0.0, "table": 0.01, "fit": found | numbers},
-        "ranking": ranking | {"tau": {"x": 0.5, "y": None}},
+        "ranking": ranking | {"tau": {"x": 0.4, "y": 1.0}},
     }
     text = shown(plain)
     for said in (
         "Diverged: 3.9 % of the runs of independent configs, 4.2 % of those that it draws.",
         "a fit, seconds of an epoch = a + b / batch_size, from processor time: a = 0.362, b = 1.59; what was measured "
         "scatters around it by 1.1 %.",
-        "x: 1, –, 0.5, 0, –, mean 0.5 over 3 of 5 budgets; y: –, –, –, –, –, mean – over 0 of 5 budgets.",
+        "x: 1, 0.75, 0.5, 0, -0.25, mean 0.4; y: 1, 1, 1, 1, 1, mean 1.",
     ):
         assert said in text
     assembled = {"fit": "at each width its own", "measured": "12 runs at each width", "median_error": 0.01}
@@ -596,12 +596,18 @@ def test_worlds_agree_on_methods_as_far_as_kendall_says(monkeypatch: pytest.Monk
     five_of_six = 5 / math.sqrt(5 * 6)
     expected = ((1 - 1 - 1) / 3, (-1 - 1 + 1) / 3, five_of_six, (1 - 1 - 1) / 3 * five_of_six)
     taus = dict(zip(cards.COMPARED, expected, strict=True))
-    assert found["tau"] == pytest.approx(taus)
+    assert found["tau"] == pytest.approx({worlds: (1 + 4 * tau) / 5 for worlds, tau in taus.items()})
     for worlds, tau in taus.items():
-        assert found["taus"][worlds] == [None, *[pytest.approx(tau)] * (cards.RANKED_BUDGETS - 1)]
+        assert found["taus"][worlds] == [1.0, *[pytest.approx(tau)] * (cards.RANKED_BUDGETS - 1)]
     for world, held in losses.items():
         for loss, regrets in zip(held, found["regret"][world], strict=True):
             assert regrets == pytest.approx([1.0, *[(loss - 0.125) / 10] * (cards.RANKED_BUDGETS - 1)])
+
+
+def test_a_world_of_ties_agrees_with_ties_and_with_nothing_else() -> None:
+    none, some = np.zeros((1, 3), dtype=np.int64), np.array([[0, 1, 1]])
+    found = [cards._agreed(one, other).tolist() for one, other in product((none, some), repeat=2)]
+    assert found == [[1.0], [0.0], [0.0], [1.0]]
 
 
 def test_how_methods_rank_is_a_line_of_the_card(monkeypatch: pytest.MonkeyPatch) -> None:

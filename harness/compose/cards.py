@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -123,11 +122,11 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
     On tables of the same configs whose curves are drawn from the surrogate, where nothing differs but the curves, and
     on the surrogate as it is used, free to propose any config; see `COMPARED`. The same methods with the same seeds in
     each world; their mean regret is that of the trial held at the time, by the mean over its config's seeds. Methods
-    nearer than `EQUAL`, or than the noise, are ties in their world.
+    nearer than `EQUAL`, or than the noise, are ties in their world; where all are, in both, these agree.
     """
     import numpy as np
 
-    from reports.statistics.agreement import orders, tau_b
+    from reports.statistics.agreement import orders
 
     benchmark = catalog.find_benchmark(name).benchmark
     methods = DEFAULT_METHODS if len(benchmark.objectives) == 1 else SEVERAL
@@ -142,12 +141,12 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
         equal = max(EQUAL, noise / (median - best))
         regrets[world], ordered[world] = means.tolist(), orders(means.T, equal)
     taus = {
-        name: [_mean(found) for found in np.transpose([tau_b(ordered[one], ordered[other]) for one, other in pairs])]
+        name: np.mean([_agreed(ordered[one], ordered[other]) for one, other in pairs], axis=0)
         for name, pairs in COMPARED.items()
     }
     return {
-        "tau": {name: _mean(found) for name, found in taus.items()},
-        "taus": taus,
+        "tau": {name: float(found.mean()) for name, found in taus.items()},
+        "taus": {name: found.tolist() for name, found in taus.items()},
         "budgets": budgets.tolist(),
         "seeds": seeds,
         "methods": list(methods),
@@ -155,10 +154,14 @@ def ranked(name: str, seeds: int = RANKED_SEEDS, jobs: int = 2) -> dict[str, Any
     }
 
 
-def _mean(taus: Iterable[float | None]) -> float | None:
-    """The mean of those that are known; None where none is, for all are ties."""
-    known = [float(tau) for tau in taus if tau is not None and not math.isnan(tau)]
-    return sum(known) / len(known) if known else None
+def _agreed(one: Any, other: Any) -> Any:
+    """Tau-b of two worlds at each budget; all ties agree with all ties, and with nothing else."""
+    import numpy as np
+
+    from reports.statistics.agreement import tau_b
+
+    tied = ~one.any(axis=-1) & ~other.any(axis=-1)
+    return np.where(tied, 1.0, np.nan_to_num(tau_b(one, other)))
 
 
 def _ruler(name: str, world: str) -> tuple[float, float, float]:
@@ -192,6 +195,7 @@ def _held(name: str, world: str, studies: Sequence[tuple[str, int]], budgets: Se
 def held_by(name: str, world: str, method: str, seed: int, budgets: Sequence[float]) -> list[float]:
     """What a method holds at each budget in one study: the final loss of its incumbent over seeds, infinite if none."""
     import json
+    import math
 
     import numpy as np
     from threadpoolctl import threadpool_limits
