@@ -151,7 +151,7 @@ def test_a_strangers_file_is_imported_as_a_module(tmp_path: Path) -> None:
     lines = ["from __future__ import annotations", "from dataclasses import dataclass, KW_ONLY", path.read_text()]
     lines += ["@dataclass", "class State:", "    _: KW_ONLY", "    seen: int = 0"]
     path.write_text("\n".join(lines))
-    assert parse_method(str(path)).scheduler.load().__name__
+    assert parse_method(str(path)).scheduler.load().__name__ == "Bad"
 
 
 @pytest.mark.parametrize(("parts", "law", "words"), FAULTS, ids=lambda given: getattr(given, "__name__", ""))
